@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Failing on purpose: mw_fail_set() of <marrow/mm.h>. One predictable test when off. */
+#ifndef MW_BASE_FAIL_H
+#define MW_BASE_FAIL_H
+
+#include "base.h"
+
+extern mw_atomic_t mw_fail_on; /* 0: off */
+
+MW_NOINLINE bool mw_fail_now(size_t bytes, bool pages, uintptr_t site);
+
+static inline bool mw_should_fail(size_t bytes, bool pages, uintptr_t site)
+{
+	return mw_unlikely(atomic_load_explicit(&mw_fail_on, memory_order_relaxed)) &&
+	       mw_fail_now(bytes, pages, site);
+}
+
+#endif

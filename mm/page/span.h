@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A span: a run of pages that holds objects, and the page map that leads to it.
+ *
+ * Free runs and raw pages have no span. The page map holds one word a page:
+ *
+ *   0                     not ours, or inside a free or raw run
+ *   span + MW_MAP_SPAN    every page of a span
+ *   other low bits        first and last page of a free or raw run; known to mm/page only
+ *
+ * so that any word at all may be looked up, at any moment, without a lock: whoever gets a span gets
+ * one that was in use at that moment, and descriptors never become anything else.
+ */
+#ifndef MW_PAGE_SPAN_H
+#define MW_PAGE_SPAN_H
+
+#include <marrow/mm.h>
+#include "../base/list.h"
+#include "../base/lock.h"
+
+#define MW_MAP_LEAF_SHIFT 26 /* one leaf of the page map covers 64 MiB */
+#define MW_MAP_TAG 7ul
+#define MW_MAP_SPAN 1ul
+
+struct mw_cache;
+struct mw_record;
+
+struct mw_span {
+	/* What every free reads. Written before the span is in the page map. */
+	char *base; /* first byte */
+	size_t size; /* of an object */
+	size_t pages;
+	struct mw_list link; /* in a list of its owner's; guarded as that list is */
+	bool dirty; /* not known to be zero; set by mm/page */
+	bool in_use; /* between mw_span_alloc() and mw_span_free(); written under MW_RANK_HEAP */
+	/* The rest is mm/object's and mm/gc's. */
+	struct mw_cache *cache;
+};
+
+typedef _Atomic(uintptr_t) mw_map_word;
+extern mw_map_word *_Atomic mw_map_root[(size_t)1 << (MW_ADDR_BITS - MW_MAP_LEAF_SHIFT)];
+
+/* The page map's word for the page of @address; 0 for any address that is in no region. */
+static inline uintptr_t mw_map_get(uintptr_t address)
+{
+	uintptr_t at = address - (uintptr_t)MW_ADDR_BASE;
+	mw_map_word *leaf;
+
+	if (mw_unlikely((uint64_t)at >> MW_ADDR_BITS))
+		return 0;
+	leaf = atomic_load_explicit(&mw_map_root[at >> MW_MAP_LEAF_SHIFT], memory_order_acquire);
+	if (mw_unlikely(!leaf))
+		return 0;
+	at = (at & (((uintptr_t)1 << MW_MAP_LEAF_SHIFT) - 1)) >> MW_PAGE_SHIFT;
+	return atomic_load_explicit(&leaf[at], memory_order_acquire);
+}
+
+/* The span in use that @address lies in, or NULL. Says nothing of objects. */
+static inline struct mw_span *mw_span_of(const void *address)
+{
+	uintptr_t word = mw_map_get((uintptr_t)address);
+
+	return (word & MW_MAP_TAG) == MW_MAP_SPAN ? (struct mw_span *)(word - MW_MAP_SPAN) : NULL;
+}
+
+/*
+ * Pages for objects, with a descriptor. @align in bytes, 0: a page. With MW_ZERO the pages are zero;
+ * without, span->dirty says whether they may not be. The span is not in the page map until
+ * mw_span_publish(), so that its owner can fill it first. Locks: none at or behind MW_RANK_STOCK.
+ * Draining and waiting is the caller's business: NULL at once if there is no run.
+ */
+struct mw_span *mw_span_alloc(size_t pages, size_t align, mw_flags_t flags);
+void mw_span_publish(struct mw_span *span);
+/* The owner has taken it off its lists. Same locks. */
+void mw_span_free(struct mw_span *span);
+
+/* All descriptors ever used; ask in_use. Without a lock. Start with a zeroed cursor. */
+struct mw_span_cursor {
+	void *chunk;
+	size_t index;
+};
+struct mw_span *mw_span_next(struct mw_span_cursor *cursor);
+
+#endif
