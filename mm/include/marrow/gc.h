@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Marrow: the collector, and what hangs on a mark: finalizers, cleanups, weak references, leak scan.
+ *
+ * Objects allocated with MW_COLLECTED or MW_NOSCAN, or through a type, need no free: what no root
+ * reaches is swept. Nothing moves; any address inside an object keeps it. All of this is absent with
+ * MW_GC=0. The four words of each contract are those of <marrow/mm.h>; unless another one is
+ * stated, a call here is early: no, interrupt: no, waits: yes.
+ */
+#ifndef MARROW_GC_H
+#define MARROW_GC_H
+
+#include <marrow/mm.h>
+#include <marrow/port.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if MW_GC
+
+/* ---- types: where an object's pointers are ---- */
+
+enum mw_field_kind {
+	MW_FIELD_POINTER, /* @count pointers, one after the other */
+	MW_FIELD_CONSERVATIVE, /* @count words, each of which may be one */
+	MW_FIELD_STRUCT, /* @count structures of @type */
+	MW_FIELD_TAGGED, /* @count pairs of words: the second is a pointer if first & mask == match */
+	MW_FIELD_FLEX, /* the rest of the object is structures of @type, or pointers if NULL */
+};
+
+/** struct mw_field - one field of a type; made with the macros below, from field names */
+struct mw_field {
+	const char *name; /* for dumps and reports */
+	enum mw_field_kind kind;
+	size_t offset;
+	size_t count;
+	const struct mw_type *type;
+	uintptr_t mask, match;
+};
+
+/* 0, or an error of the compiler with @message. */
+#define MW_MUST(cond, message)                                                                     \
+	(0 * sizeof(struct {                                                                       \
+		 _Static_assert(cond, message);                                                    \
+		 int x;                                                                            \
+	 }))
+#define MW_SIZEOF(type_, field_) sizeof(((type_ *)0)->field_)
+
+#define MW_PTR(type_, field_)                                                                      \
+	{                                                                                          \
+#field_, MW_FIELD_POINTER,                                                         \
+			offsetof(type_, field_) +                                                  \
+				MW_MUST(MW_SIZEOF(type_, field_) == sizeof(void *) &&              \
+						offsetof(type_, field_) % sizeof(void *) == 0,     \
+					"a pointer is one aligned word"),                          \
+			1, NULL, 0, 0                                                              \
+	}
+#define MW_PTRS(type_, field_)                                                                     \
+	{                                                                                          \
+#field_, MW_FIELD_POINTER,                                                         \
+			offsetof(type_, field_) +                                                  \
+				MW_MUST(MW_SIZEOF(type_, field_[0]) == sizeof(void *) &&           \
+						offsetof(type_, field_) % sizeof(void *) == 0,     \
+					"an array of aligned words"),                              \
+			MW_SIZEOF(type_, field_) / sizeof(void *), NULL, 0, 0                      \
+	}
+#define MW_WORDS(type_, field_)                                                                    \
+	{                                                                                          \
+#field_, MW_FIELD_CONSERVATIVE,                                                    \
+			offsetof(type_, field_) +                                                  \
+				MW_MUST(offsetof(type_, field_) % sizeof(void *) == 0,             \
+					"words are aligned"),                                      \
+			MW_SIZEOF(type_, field_) / sizeof(void *), NULL, 0, 0                      \
+	}
+/* A structure inside, or an array of them; @field_type_ is a struct mw_type. */
+#define MW_STRUCT(type_, field_, field_type_)                                                      \
+	{                                                                                          \
+#field_, MW_FIELD_STRUCT, offsetof(type_, field_), 1, &(field_type_), 0, 0         \
+	}
+#define MW_STRUCTS(type_, field_, field_type_)                                                       \
+	{                                                                                            \
+#field_, MW_FIELD_STRUCT, offsetof(type_, field_),                                   \
+			MW_SIZEOF(type_, field_) / MW_SIZEOF(type_, field_[0]), &(field_type_), 0, 0 \
+	}
+/* @tag_ is a word, the word after it a pointer if (tag_ & mask_) == match_. */
+#define MW_TAGGED(type_, tag_, mask_, match_)                                                      \
+	{                                                                                          \
+#tag_, MW_FIELD_TAGGED,                                                            \
+			offsetof(type_, tag_) + MW_MUST(MW_SIZEOF(type_, tag_) == sizeof(void *),  \
+							"a tag is one word"),                      \
+			1, NULL, (mask_), (match_)                                                 \
+	}
+#define MW_FLEX(type_, field_, field_type_)                                                        \
+	{                                                                                          \
+#field_, MW_FIELD_FLEX, offsetof(type_, field_), 0, &(field_type_), 0, 0           \
+	}
+#define MW_FLEX_PTRS(type_, field_)                                                                \
+	{                                                                                          \
+#field_, MW_FIELD_FLEX, offsetof(type_, field_), 0, NULL, 0, 0                     \
+	}
+
+/** struct mw_type - the layout of one kind of object; made with MW_TYPE */
+struct mw_type {
+	const char *name;
+	size_t size; /* without a flexible array */
+	const struct mw_field *fields;
+	size_t field_count;
+	const void *_Atomic program; /* Marrow's: made from the fields at first use */
+	struct mw_cache *_Atomic cache; /* Marrow's: the spans of this type alone */
+};
+
+/**
+ * MW_TYPE - define a type from a list of its pointer fields
+ *
+ *	static struct mw_type inode_type = MW_TYPE(struct inode,
+ *		MW_PTR(struct inode, parent), MW_PTRS(struct inode, blocks));
+ */
+#define MW_TYPE(ctype_, ...)                                                                        \
+	{                                                                                           \
+		.name = #ctype_, .size = sizeof(ctype_),                                            \
+		.fields = (const struct mw_field[]){ __VA_ARGS__ },                                 \
+		.field_count =                                                                      \
+			sizeof((const struct mw_field[]){ __VA_ARGS__ }) / sizeof(struct mw_field), \
+	}
+/** MW_TYPE_PLAIN - a type that holds no pointers */
+#define MW_TYPE_PLAIN(ctype_)                                                                      \
+	{                                                                                          \
+		.name = #ctype_, .size = sizeof(ctype_),                                           \
+	}
+
+/**
+ * mw_type_ready - compile a type now
+ *
+ * The first allocation of the type does it otherwise. Return: false if the fields contradict each
+ * other or the size (reported), or memory is out.
+ */
+bool mw_type_ready(struct mw_type *type);
+
+/* ---- allocation ---- */
+
+/**
+ * mw_new - one object of a type, zeroed
+ *
+ * Contract of mw_alloc(): interrupt: yes, with MW_ATOMIC.
+ */
+void *mw_new(struct mw_type *type, mw_flags_t flags);
+/** mw_new_array - @count of them in one object, zeroed */
+void *mw_new_array(struct mw_type *type, size_t count, mw_flags_t flags);
+/** mw_new_flex - one with @bytes behind it for its flexible array, zeroed */
+void *mw_new_flex(struct mw_type *type, size_t bytes, mw_flags_t flags);
+
+/** mw_gc_is_object - does @word point into a live collected object? interrupt: yes. waits: no. */
+bool mw_gc_is_object(const void *word);
+
+/* ---- roots and pins ---- */
+
+/**
+ * mw_gc_root_add - a range that may hold pointers
+ * @layout: NULL: every word may be one; else one type, repeated over the range
+ *
+ * early: yes. Return: false: no memory, or the range is not aligned to words.
+ */
+bool mw_gc_root_add(const char *name, const void *lo, const void *hi, struct mw_type *layout);
+bool mw_gc_root_remove(const void *lo);
+
+/**
+ * mw_pin - keep an object where it is, whoever points to it: a device does
+ * @owner: kept, not copied; shown in dumps
+ *
+ * Nests. Return: false: not a collected object, or no memory.
+ */
+bool mw_pin(void *object, const char *owner);
+bool mw_unpin(void *object);
+
+/* ---- cycles ---- */
+
+/** enum mw_collect - how much of a cycle has happened on return */
+enum mw_collect {
+	MW_COLLECT_MARKED, /* all garbage is known, and is swept as it is needed */
+	MW_COLLECT_SWEPT, /* and it has all been swept: counts are exact */
+};
+
+/**
+ * mw_gc_collect - a collection now
+ *
+ * Return: false if a CPU could not be stopped (reported); nothing has changed then.
+ */
+bool mw_gc_collect(enum mw_collect how);
+
+#define MW_GC_OFF (-1)
+
+/** struct mw_gc_policy - when the collector runs by itself */
+struct mw_gc_policy {
+	int percent; /* growth over what lived after the last cycle; MW_GC_OFF */
+	size_t least; /* no cycle below so many bytes */
+	size_t limit; /* of bytes taken by collected objects; 0: none */
+	unsigned int cpu_permille; /* most that cycles forced by @limit may use */
+};
+
+void mw_gc_policy_get(struct mw_gc_policy *policy);
+/** mw_gc_policy_set - settable at any time. early: yes. Return: false: a value out of range. */
+bool mw_gc_policy_set(const struct mw_gc_policy *policy);
+
+/** enum mw_gc_moment - what an event listener hears of, in order */
+enum mw_gc_moment {
+	MW_GC_STOPPING,
+	MW_GC_STOPPED,
+	MW_GC_ROOTS_DONE,
+	MW_GC_MARKED,
+	MW_GC_STARTED, /* the world runs again */
+	MW_GC_SWEPT,
+	MW_NR_GC_MOMENTS,
+};
+
+/** struct mw_gc_cycle - figures of a cycle; those of later moments are 0 before */
+struct mw_gc_cycle {
+	unsigned long number;
+	unsigned int markers;
+	uint64_t started; /* mw_port_now() */
+	uint64_t stop_ns, roots_ns, mark_ns, start_ns, sweep_ns;
+	size_t heap_before, heap_marked, goal; /* bytes of collected objects */
+	size_t objects_marked;
+	size_t words_scanned;
+	size_t spans, spans_swept_background, spans_swept_on_demand;
+	unsigned long steals, yields;
+};
+
+struct mw_gc_listener {
+	/* Called on the collecting CPU; between STOPPED and MARKED it must not wait or allocate. */
+	void (*moment)(struct mw_gc_listener *self, enum mw_gc_moment moment,
+		       const struct mw_gc_cycle *cycle);
+	struct mw_gc_listener *next; /* Marrow's */
+};
+
+void mw_gc_listen(struct mw_gc_listener *listener);
+void mw_gc_unlisten(struct mw_gc_listener *listener);
+
+/** mw_gc_trace - a line for each cycle through mw_port_write(). early: yes. waits: no. */
+void mw_gc_trace(bool on);
+
+/**
+ * mw_worker_run - the body of a worker, see mw_port_wake()
+ * @budget_ns: return after about so long; UINT64_MAX: when there is nothing left to do
+ *
+ * Return: true if there is more to do.
+ */
+bool mw_worker_run(enum mw_worker worker, uint64_t budget_ns);
+
+/* ---- verification ---- */
+
+/** mw_gc_check - mark a second time and compare bit by bit. Return: true if the marks agree. */
+bool mw_gc_check(void);
+
+#define MW_GC_DEBUG_POINTERS 0x01u /* report typed pointers to what is not an object */
+#define MW_GC_DEBUG_POISON 0x02u /* overwrite swept objects */
+#define MW_GC_DEBUG_CHECK 0x04u /* mw_gc_check() in each cycle */
+
+/** mw_gc_debug - verification aids; @every: collect at every so many-th allocation, 0: not */
+void mw_gc_debug(unsigned int aids, unsigned long every);
+
+/* ---- finalizers and cleanups ---- */
+
+/**
+ * mw_finalizer_set - call @fn(object, arg) when nothing reaches the object any more
+ *
+ * The object lives for that call, and on if the call stores it somewhere. Objects that it points to
+ * are finalized in a later cycle. @arg is kept alive. An inner byte is allowed for tiny objects only.
+ *
+ * Return: false: one is set already, the object is not collected or has size 0, or memory is out.
+ */
+bool mw_finalizer_set(void *object, void (*fn)(void *object, void *arg), void *arg);
+/** mw_finalizer_clear - Return: true if there was one */
+bool mw_finalizer_clear(void *object);
+
+struct mw_cleanup;
+
+/**
+ * mw_cleanup_add - call @fn(arg) after the object is gone
+ *
+ * Several on one object run in the order they were added. @arg is kept alive; if the object can be
+ * reached from it, the cleanup never runs, and mw_cleanups_stuck() names it.
+ * Return: a handle for mw_cleanup_cancel(), NULL: as for mw_finalizer_set().
+ */
+struct mw_cleanup *mw_cleanup_add(void *object, void (*fn)(void *arg), void *arg);
+/** mw_cleanup_cancel - Return: true if it will never run; false if it has run or is about to */
+bool mw_cleanup_cancel(struct mw_cleanup *cleanup);
+/** mw_cleanups_stuck - report finalizers and cleanups that can never run. Return: how many. */
+size_t mw_cleanups_stuck(void);
+
+/** mw_finalizers_run - run up to @budget queued calls on this thread. Return: how many ran. */
+size_t mw_finalizers_run(size_t budget);
+
+/* ---- weak references, tables, tags ---- */
+
+struct mw_weak;
+
+/** mw_weak_new - a reference that does not keep its object. NULL: not collected, or no memory. */
+struct mw_weak *mw_weak_new(void *object);
+/**
+ * mw_weak_get - the object, or NULL once it is gone
+ *
+ * NULL is final, and comes before any finalizer of the object runs. interrupt: yes. waits: no.
+ */
+void *mw_weak_get(struct mw_weak *weak);
+void mw_weak_free(struct mw_weak *weak);
+
+struct mw_weak_table;
+
+/** mw_weak_table_new - from objects (weak) to values that live as long as their key does */
+struct mw_weak_table *mw_weak_table_new(const char *name);
+bool mw_weak_table_put(struct mw_weak_table *table, void *key, void *value);
+void *mw_weak_table_get(struct mw_weak_table *table, const void *key);
+bool mw_weak_table_remove(struct mw_weak_table *table, const void *key);
+void mw_weak_table_free(struct mw_weak_table *table);
+
+/** mw_tag_set - a word of the embedder's own on any object. Return: false: no object, no memory. */
+bool mw_tag_set(void *object, uintptr_t tag);
+/** mw_tag_get - Return: the tag, 0 if none. interrupt: yes. waits: no. */
+uintptr_t mw_tag_get(const void *object);
+
+/* ---- leak scan, safe free: marks over objects freed by hand ---- */
+
+/** struct mw_leak_want - what counts as a leak */
+struct mw_leak_want {
+	uint64_t min_age_ns; /* younger ones are not reported; needs tracking, 0 otherwise */
+	size_t most; /* reports at most so many objects by name; the rest is counted */
+};
+
+/**
+ * mw_leak_scan - find hand-managed objects that nothing reaches
+ *
+ * An object is reported if two scans in a row do not reach it. The report goes to mw_port_write(),
+ * oldest first, in groups of one allocation site. Return: objects reported; SIZE_MAX: could not scan.
+ */
+size_t mw_leak_scan(const struct mw_leak_want *want);
+/** mw_leak_ignore - not a leak, whoever points to it */
+bool mw_leak_ignore(void *object);
+
+/** struct mw_safe_policy - hold freed memory until a mark has found no pointer to it */
+struct mw_safe_policy {
+	bool on;
+	size_t hold; /* bytes held before a mark is due */
+};
+
+/** mw_safe_free - for one cache, or with NULL for all. Return: false: a value out of range. */
+bool mw_safe_free(struct mw_cache *cache, const struct mw_safe_policy *policy);
+
+#endif /* MW_GC */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Marrow: what can be seen of the heap.
+ *
+ * Unless stated, a call here is early: yes, interrupt: no, waits: no. Text goes to mw_port_write(),
+ * streams to a function of the caller's; nothing here allocates from the heap that it looks at.
+ */
+#ifndef MARROW_WATCH_H
+#define MARROW_WATCH_H
+
+#include <marrow/mm.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- statistics ---- */
+
+#define MW_ORDERS 32
+#define MW_NR_ZONES 3
+
+/** struct mw_zone_stats - the free runs of one zone */
+struct mw_zone_stats {
+	size_t pages; /* given to the zone by regions */
+	size_t free; /* pages */
+	size_t low_water; /* fewest free pages ever */
+	size_t released; /* of the free ones, given to mw_port_release() */
+	size_t runs; /* free runs */
+	size_t largest; /* pages of the longest */
+	size_t by_order[MW_ORDERS]; /* runs of [2^i, 2^(i+1)) pages */
+};
+
+/** struct mw_page_stats - all of the page heap, at one moment */
+struct mw_page_stats {
+	size_t regions;
+	size_t bytes; /* in all regions */
+	size_t metadata; /* bytes carved for Marrow's records */
+	size_t untouched; /* bytes never handed out yet */
+	size_t free, raw, objects, stocked, reserve; /* pages; with metadata they add up to bytes */
+	struct mw_zone_stats zone[MW_NR_ZONES]; /* below 16 MiB, below 4 GiB, the rest */
+	unsigned long allocs, frees, failures;
+};
+
+/** mw_page_stats - interrupt: no. Takes the page heap's lock for a bounded time. */
+void mw_page_stats(struct mw_page_stats *stats);
+
+/** struct mw_stats - everything, at one moment */
+struct mw_stats {
+	struct mw_page_stats page;
+	size_t live_bytes, live_objects; /* of objects, all caches and large ones */
+	unsigned long allocs, frees, lookups; /* ever */
+	size_t metadata_by_use[8]; /* enum mw_use */
+	size_t cached_bytes; /* free objects in spans that CPUs hold */
+	unsigned long misuses;
+	size_t goal; /* of the collector; 0 without */
+	unsigned long cycles;
+	uint64_t pause_total_ns, pause_max_ns;
+};
+
+void mw_stats(struct mw_stats *stats);
+
+/** struct mw_cache_stats - one cache; size classes are caches named "alloc-N" */
+struct mw_cache_stats {
+	const char *name;
+	size_t size; /* of an object's place */
+	size_t asked; /* size it was created with */
+	size_t live, capacity; /* objects */
+	size_t spans, pages;
+	unsigned long allocs, frees, remote_frees;
+};
+
+/**
+ * mw_cache_stats - of the @index-th cache
+ *
+ * Exact when nobody allocates meanwhile. Return: false: there is none with that number.
+ */
+bool mw_cache_stats(size_t index, struct mw_cache_stats *stats);
+
+/* Tables for people, in the manner of meminfo, buddyinfo, slabinfo, allocinfo. */
+void mw_print_meminfo(void);
+void mw_print_buddyinfo(void);
+void mw_print_slabinfo(void);
+void mw_print_sites(void); /* needs MW_SITES */
+/* A map of a region's pages, @columns wide, a letter for the state; ANSI colours if asked. */
+void mw_print_map(unsigned int columns, bool colour);
+
+/* ---- checks ---- */
+
+/**
+ * mw_heap_check - run every structure's own checker
+ *
+ * interrupt: no. Nobody else may be inside Marrow: one CPU, or the world stopped.
+ * Return: true; or false after a line that names the first invariant that does not hold.
+ */
+bool mw_heap_check(void);
+
+#if MW_WATCH
+
+/* ---- streams ---- */
+
+/** mw_sink_fn - takes bytes of a stream. Return: false to stop it. */
+typedef bool mw_sink_fn(void *ctx, const void *bytes, size_t len);
+
+/** mw_trace_on - the event ring of each CPU. Return: false: no memory for the rings. */
+bool mw_trace_on(bool on);
+/** mw_trace_write - as Chrome trace JSON. Return: false: the sink stopped it. */
+bool mw_trace_write(mw_sink_fn *sink, void *ctx);
+
+/** mw_profile_rate - sample one allocation in about @bytes; 1: all; 0: off */
+bool mw_profile_rate(size_t bytes);
+
+enum mw_profile_form {
+	MW_PROFILE_PPROF, /* profile.proto, not compressed */
+	MW_PROFILE_TEXT, /* the older "heap profile:" form */
+	MW_PROFILE_FOLDED, /* collapsed stacks, live bytes */
+};
+
+bool mw_profile_write(enum mw_profile_form form, mw_sink_fn *sink, void *ctx);
+
+/** mw_dump_write - the whole heap, "go1.4 heap dump"; stops the world meanwhile. waits: yes. */
+bool mw_dump_write(mw_sink_fn *sink, void *ctx);
+
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
