@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the x86_64 part gives the kernel, and the hooks that it asks of it.
+ *
+ * The way of a boot: boot/ (loader's headers) → entry.S (long mode, first page tables) → main.c
+ * arch_main() reads the loader's information, builds the direct map, finds and starts the other
+ * CPUs → kernel_main() on CPU 0, kernel_ap_main() on each other one, all at about the same time.
+ *
+ * Said per function: "irq: any" may be called with interrupts on or off and in handlers, "irq: on"
+ * only with interrupts on (asserted). Nothing here allocates from Marrow or calls it.
+ *
+ * Also defined here: memcpy, memmove, memset, memcmp.
+ */
+#ifndef ARCH_X86_64_ARCH_H
+#define ARCH_X86_64_ARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <marrow/mm.h>
+#include "port_inline.h"
+
+#define ARCH_PAGE_SIZE 4096ul
+#define ARCH_DIRECT_MAP 0xffff800000000000ul /* physical address 0, for as much as there is */
+#define ARCH_KERNEL_BASE 0xffffffff80000000ul /* the image is linked here + its physical address */
+#define ARCH_MAX_CPUS MW_MAX_CPUS
+#define ARCH_STACK_SIZE (32ul << 10) /* of the boot stack of each CPU */
+
+_Static_assert(ARCH_MAX_CPUS <= 64, "sets of CPUs are 64-bit masks");
+
+/* Set of CPUs: bit n is CPU n. */
+typedef uint64_t arch_cpus_t;
+
+/* Registers as an interrupt or exception saved them, in the order of the stack. */
+struct arch_regs {
+	uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
+	uint64_t rbp, rdi, rsi, rdx, rcx, rbx, rax;
+	uint64_t vector, error;
+	uint64_t rip, cs, rflags, rsp, ss;
+};
+
+/* ---- what the kernel is told ---- */
+
+struct arch_module {
+	uint64_t phys, len; /* RESERVED in the map */
+	const char *cmdline;
+};
+
+struct arch_framebuffer {
+	uint64_t phys; /* 0: there is none */
+	uint32_t width, height, pitch; /* pixels, pixels, bytes */
+	uint8_t bpp;
+	bool text; /* EGA text: width and height in characters */
+};
+
+/**
+ * struct arch_boot_info - all that firmware and loader said; lives for ever
+ * @map: raw entries of the firmware, and RESERVED ones for the image, the page tables, modules, low
+ *       memory in use; RECLAIM for ACPI tables (read by the time kernel_main() runs). All FREE
+ *       memory is in the direct map. Meant for mw_memmap_next(). "mem=" has been applied.
+ * @cpus: how many run, numbered from 0 without holes ("cpus=" has been applied)
+ * @cpus_found: how many the firmware named as usable
+ */
+struct arch_boot_info {
+	const struct mw_memrange *map;
+	size_t nr_map;
+	const char *cmdline;
+	const char *loader; /* "GRUB 2.06", or "PVH" */
+	const struct arch_module *modules;
+	size_t nr_modules;
+	struct arch_framebuffer fb;
+	uint64_t rsdp; /* physical; 0: none */
+	bool uefi;
+	unsigned int cpus, cpus_found;
+	uint64_t tsc_hz;
+};
+
+/* ---- hooks: the kernel defines these ---- */
+
+/**
+ * kernel_main - on CPU 0, interrupts off, timer stopped, every other CPU started
+ *
+ * Should not return; if it does, the machine ends as failed.
+ */
+void kernel_main(const struct arch_boot_info *info);
+
+/**
+ * kernel_ap_main - on each other CPU, on its boot stack, interrupts off
+ *
+ * Return: the CPU then waits in arch_cpu_loop() for ever, which is a fine idle loop.
+ */
+void kernel_ap_main(unsigned int cpu);
+
+/**
+ * kernel_symbol - name of a function, for backtraces; optional (weak)
+ * @pc: a return address or the address of an instruction
+ * @off: set to @pc's offset from the start of the function
+ *
+ * irq: any, called in NMI handlers as well. Return: NULL if not known.
+ */
+const char *kernel_symbol(uintptr_t pc, uintptr_t *off) __attribute__((weak));
+
+/** kernel_panic_note - the kernel's own words after a panic's backtrace; optional (weak) */
+void kernel_panic_note(void) __attribute__((weak));
+
+/* ---- this CPU ---- */
+
+static inline unsigned int arch_cpu_id(void)
+{
+	return mw_port_cpu();
+}
+
+/* Return: state for arch_irq_restore(). Nests. */
+static inline unsigned long arch_irq_save(void)
+{
+	return mw_port_pin();
+}
+
+static inline void arch_irq_restore(unsigned long state)
+{
+	mw_port_unpin(state);
+}
+
+static inline void arch_irq_off(void)
+{
+	__asm__ volatile("cli" : : : "memory");
+}
+
+static inline void arch_irq_on(void)
+{
+	__asm__ volatile("sti" : : : "memory");
+}
+
+static inline bool arch_irq_enabled(void)
+{
+	unsigned long flags;
+
+	__asm__ volatile("pushfq\n\tpopq %0" : "=r"(flags));
+	return flags & ARCH_RFLAGS_IF;
+}
+
+static inline void arch_relax(void)
+{
+	mw_port_relax();
+}
+
+/*
+ * Sleep until an interrupt came. Called with interrupts off after looking for work, returns with
+ * them on: an interrupt that comes after the look wakes it.
+ */
+static inline void arch_idle(void)
+{
+	__asm__ volatile("sti\n\thlt" : : : "memory");
+}
+
+/* Is this an interrupt, exception or NMI handler? irq: any. */
+bool arch_in_interrupt(void);
+
+/* A word per CPU for the kernel, for instance its current thread. irq: any. */
+void arch_set_local(void *value);
+void *arch_local(void);
+
+/* ---- all CPUs ---- */
+
+/* How many run; constant from kernel_main() on. */
+unsigned int arch_cpu_count(void);
+/* The set of all that run; without this one. */
+arch_cpus_t arch_cpus_all(void);
+arch_cpus_t arch_cpus_others(void);
+
+/* Runs in an interrupt on its CPU, interrupts off; @regs are the interrupted registers. */
+typedef void arch_call_fn(struct arch_regs *regs, void *arg);
+
+/*
+ * A call in flight: memory of the caller's, zeroed at first, that must stay until
+ * arch_call_pending() is false. One for each target.
+ */
+struct arch_call {
+	struct arch_call *next;
+	arch_call_fn *fn;
+	void *arg;
+	_Atomic(unsigned long) pending;
+};
+
+/**
+ * arch_call_post - have another CPU run a function, do not wait
+ *
+ * It runs when that CPU has interrupts on; calls from one CPU to another run in order of posting. The
+ * call stays pending while @fn runs. irq: any.
+ *
+ * Return: false if @call is still pending from before: nothing was posted, the old one will run.
+ */
+bool arch_call_post(unsigned int cpu, struct arch_call *call, arch_call_fn *fn, void *arg);
+bool arch_call_pending(const struct arch_call *call);
+
+/**
+ * arch_ipi_call - run a function on other CPUs, at once, and wait until all have returned
+ * @cpus: this CPU is left out if it is in it
+ *
+ * irq: on (else two callers wait for each other). A CPU that does not answer within ten seconds
+ * panics the machine with a dump of all CPUs.
+ */
+void arch_ipi_call(arch_cpus_t cpus, arch_call_fn *fn, void *arg);
+
+/* Make a CPU leave arch_idle(); runs the hook below on it. irq: any. */
+void arch_ipi_reschedule(unsigned int cpu);
+/* Called on the target, as the last thing of the interrupt, after its end was signalled. */
+void arch_on_reschedule(void (*fn)(struct arch_regs *regs));
+
+/**
+ * arch_run_on_cpus - run a function on other CPUs as ordinary code, and wait for all
+ * @cpus: may contain this CPU, which then runs it too, last to be started
+ *
+ * The others must be in arch_cpu_loop(), or call arch_mailbox_run() from time to time. @fn runs with
+ * interrupts on. irq: on. One caller at a time, others wait.
+ */
+void arch_run_on_cpus(arch_cpus_t cpus, void (*fn)(unsigned int cpu, void *arg), void *arg);
+/* Is something waiting for this CPU; run it. irq: any; on. Return: whether there was anything. */
+bool arch_mailbox_waiting(void);
+bool arch_mailbox_run(void);
+/* Sleep, and run what arch_run_on_cpus() gives. irq: any. */
+_Noreturn void arch_cpu_loop(void);
+
+/**
+ * arch_capture - registers of all CPUs as they are now, by NMI
+ * @regs: one for each CPU; this CPU's are those of the call
+ *
+ * Works on CPUs with interrupts off. irq: any. Return: the CPUs that answered within 100 ms.
+ */
+arch_cpus_t arch_capture(struct arch_regs regs[ARCH_MAX_CPUS]);
+/* Print registers and backtrace of every CPU. irq: any. An NMI from outside does this too. */
+void arch_dump_cpus(void);
+
+/* ---- time ---- */
+
+static inline uint64_t arch_tsc(void)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+	return (uint64_t)hi << 32 | lo;
+}
+
+uint64_t arch_tsc_hz(void);
+/* Nanoseconds since boot, from the TSC. irq: any. */
+uint64_t arch_now(void);
+/* Wait, spinning. irq: any. */
+void arch_delay(uint64_t ns);
+
+/*
+ * This CPU's timer. The function runs in the interrupt, interrupts off, after its end was signalled
+ * (so it may switch to another thread). Setting replaces what was set. irq: any.
+ */
+typedef void arch_timer_fn(struct arch_regs *regs, void *arg);
+void arch_timer_oneshot(uint64_t ns, arch_timer_fn *fn, void *arg);
+void arch_timer_periodic(uint64_t ns, arch_timer_fn *fn, void *arg);
+void arch_timer_stop(void);
+
+/**
+ * arch_preempt_start - seeded preemption of this CPU: interrupts at pseudo-random moments
+ * @seed: gives, with the CPU's number, the sequence of gaps
+ * @max_gap_ns: gaps are from 1 to this, evenly; under -icount shift=0 a nanosecond is an instruction
+ *
+ * Each interrupt executes a pause, which hands the turn to another CPU under -icount, and arms the
+ * next one after it. The timer set above still runs, late by up to a gap. irq: any.
+ */
+void arch_preempt_start(uint64_t seed, uint64_t max_gap_ns);
+/* Return: how many preemptions there were. */
+uint64_t arch_preempt_stop(void);
+
+/* ---- memory ---- */
+
+static inline void *arch_virt(uint64_t phys)
+{
+	return (void *)(ARCH_DIRECT_MAP + phys);
+}
+
+/* Of an address in the direct map or in the image. */
+static inline uint64_t arch_phys(const void *virt)
+{
+	uintptr_t a = (uintptr_t)virt;
+
+	return a >= ARCH_KERNEL_BASE ? a - ARCH_KERNEL_BASE : a - ARCH_DIRECT_MAP;
+}
+
+enum arch_prot {
+	ARCH_PROT_NONE, /* every access faults */
+	ARCH_PROT_READ,
+	ARCH_PROT_WRITE, /* read and write; nothing in the direct map is ever executable */
+};
+
+/**
+ * arch_page_protect - change the access to whole pages of the direct map
+ * @addr: page-aligned, as is @len
+ *
+ * Splits large pages as needed. When it returns no CPU has the old access in its TLB. irq: on, unless
+ * only this CPU runs.
+ *
+ * Return: false if the range is not mapped, or if the pool of frames for page tables is empty;
+ * nothing has changed then.
+ */
+bool arch_page_protect(void *addr, size_t len, enum arch_prot prot);
+
+/*
+ * The pool of frames for page tables. At boot it has some for splitting; the kernel can give more:
+ * whole pages of the direct map, never given back. irq: any.
+ */
+size_t arch_page_pool(void);
+void arch_page_pool_give(void *page);
+
+/**
+ * arch_map_phys - make physical memory or a device's registers reachable in the direct map
+ * @device: uncached, else as memory; what is mapped already stays as it is
+ *
+ * Return: its address, or NULL if the pool is empty. irq: on, unless only this CPU runs.
+ */
+void *arch_map_phys(uint64_t phys, size_t len, bool device);
+
+/* Is this address mapped, readable? Walks the page tables; true for large pages as well. irq: any. */
+bool arch_is_mapped(const void *addr);
+
+/**
+ * arch_dirty_start - begin to note writes to [@addr, @addr + @len) of the direct map
+ *
+ * Splits to 4 KiB pages where the pool allows (else a large page counts as a whole), clears the dirty
+ * bits, and flushes all TLBs. irq: on, unless only this CPU runs. Return: false if not mapped.
+ */
+bool arch_dirty_start(void *addr, size_t len);
+/* The first page in [@from, @end) that was written since; NULL if none. irq: any. */
+void *arch_dirty_next(void *from, void *end);
+
+/* Limits of the image, for roots: initialised data, bss, and all of it. */
+extern char arch_image_start[], arch_image_end[];
+extern char arch_text_start[], arch_text_end[];
+extern char arch_data_start[], arch_data_end[];
+extern char arch_bss_start[], arch_bss_end[];
+
+/* ---- threads ---- */
+
+/**
+ * arch_switch - go on with another stack
+ * @save: gets the stack pointer to come back with, after the callee-saved registers were pushed
+ * @load: from @save of an earlier call, or from arch_stack_init()
+ *
+ * irq: off. Everything live of a switched-out thread is on its stack from *@save up.
+ */
+void arch_switch(uintptr_t *save, uintptr_t load);
+/*
+ * A stack that begins with fn(arg), interrupts off, and must never return. @top: its upper end,
+ * aligned to 16.
+ */
+uintptr_t arch_stack_init(void *top, void (*fn)(void *arg), void *arg);
+
+/* Call fn(sp, arg) with the callee-saved registers pushed at @sp and up: all that is live is there. */
+void arch_spill(void (*fn)(const void *sp, void *arg), void *arg);
+
+/*
+ * Stack [lo, hi) that CPU @cpu booted on, and the ones of its exceptions (interrupts use the stack
+ * that is current). @which: 0 boot, 1 double fault, 2 NMI, 3 page fault. Return: false past the last.
+ */
+bool arch_cpu_stack(unsigned int cpu, unsigned int which, void **lo, void **hi);
+
+/**
+ * arch_backtrace - return addresses from a frame pointer upwards
+ * @frame: rbp to begin with; 0: the caller's
+ *
+ * Never faults, whatever the frames hold. irq: any. Return: how many were stored.
+ */
+size_t arch_backtrace(uintptr_t frame, uintptr_t *pcs, size_t max);
+
+/* ---- the console ---- */
+
+/*
+ * Serial and screen. A whole call comes out unmixed with other CPUs', unless one of them died while
+ * it wrote. irq: any, NMI included.
+ */
+void arch_console_write(const char *text, size_t len);
+/* printf through mw_vformat(), at most 255 bytes. irq: any. */
+void arch_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* A character from the serial line or the keyboard. irq: any. Return: -1 if there is none. */
+int arch_console_read(void);
+/* Called in an interrupt on CPU 0 when there may be input (fetch it with arch_console_read()). */
+void arch_on_input(void (*fn)(void));
+
+/* ---- the command line ---- */
+
+/* Value of "name=value" or of a bare "name" (""). irq: any. Return: false if it is not there. */
+bool arch_param(const char *name, char *value, size_t size);
+/* The same as a number: decimal or 0x…, with K, M, G, T. @otherwise: not there, or not a number. */
+uint64_t arch_param_number(const char *name, uint64_t otherwise);
+
+/* ---- faults and the end ---- */
+
+/**
+ * arch_on_fault - a look at exceptions before they panic
+ * @fn: @address is cr2 for page faults. Return true: handled, go on with @regs (which it may change).
+ */
+void arch_on_fault(bool (*fn)(struct arch_regs *regs, uintptr_t address));
+
+void arch_print_regs(const struct arch_regs *regs);
+void arch_print_backtrace(uintptr_t frame); /* 0: the caller's */
+
+/**
+ * arch_panic - say why, where, and what every CPU does; then the machine ends as failed
+ *
+ * irq: any. The first CPU to come here wins; others halt.
+ */
+_Noreturn void arch_panic(const char *why);
+
+/*
+ * End: through isa-debug-exit, QEMU's exit code is 33 for pass, 35 for fail, 37 for panic. Without
+ * the device all CPUs halt, with a line that says so.
+ */
+_Noreturn void arch_exit(bool pass);
+/* Restart the machine: keyboard controller, else triple fault. */
+_Noreturn void arch_reboot(void);
+
+#endif
