@@ -63,6 +63,10 @@ struct mw_memrange {
  * @from: no page before this address
  * @out: the run, rounded inward to pages; as long as it can be
  *
+ * A page has the most restrictive type of its bytes: one that free and reclaimable memory share is
+ * reclaimable, one that two free entries fill together is free. Unknown types count as reserved;
+ * an entry that runs past the end of the address space ends there, and the last page of the 64-bit
+ * space is never in a run, so @out->start + @out->len cannot wrap.
  * Needs no memory and does not change @map, so any number of entries will do.
  * early: yes. interrupt: yes. waits: no. Return: false when there is no further run.
  */
