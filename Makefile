@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+#
+# make help lists the targets. Files are picked up by wildcard, everything built lands in build/.
+# The parts: scripts/mk/toolchain.mk (who compiles, with which flags), host.mk (the runners for
+# Linux), kernel.mk (the kernel and its ISO), run.mk, test.mk.
+
+all: kernel host ## build the kernel and the hosted tests (the default)
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+clean: ## remove build/
+	$(Q)rm -rf build
+
+.PHONY: all help clean FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules
+
+include scripts/mk/toolchain.mk
+include scripts/mk/host.mk
+include scripts/mk/kernel.mk
+
+-include $(deps)

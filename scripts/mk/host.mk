@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+#
+# The same sources for Linux: one runner for each test file, in several variants.
+
+host_sources := $(wildcard hosttest/harness_*.c hosttest/port_*.c)
+host_flags = $(common_flags) -pthread -Imm/include -Ihosttest -DMW_CONFIG_H='"marrow_config.h"'
+
+# host-variant (name, extra flags): build/NAME/test_X for each hosttest/test_X.c
+define host-variant
+$(1)_dir := build/$(1)$(suffix)
+$(1)_common := $$(patsubst %.c,$$($(1)_dir)/%.o,$(mm_sources) $(host_sources))
+$(1)_runners := $$(patsubst hosttest/%.c,$$($(1)_dir)/%,$(test_sources))
+deps += $$(patsubst %.c,$$($(1)_dir)/%.d,$(mm_sources) $(host_sources) $(test_sources))
+
+$$($(1)_dir)/%.o: %.c $$($(1)_dir)/flags
+	$$(say) CC $$@
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(host_flags) $(2) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+
+$$($(1)_dir)/test_%: $$($(1)_dir)/hosttest/test_%.o $$($(1)_common)
+	$$(say) LINK $$@
+	$$(Q)$$(CC) $$(host_flags) $(2) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ -lm
+
+$(call flags-file,$$($(1)_dir)/flags,$$(CC) $$(host_flags) $(2) $$(CFLAGS) $$(LDFLAGS))
+
+$(1): $$($(1)_runners)
+.PHONY: $(1)
+endef
+
+$(eval $(call host-variant,host,))
+$(eval $(call host-variant,host-debug,-DMW_DEBUG=2))
+$(eval $(call host-variant,host-asan,-O1 -fsanitize=address$(comma)undefined -fno-sanitize-recover=all))
+$(eval $(call host-variant,host-tsan,-O1 -fsanitize=thread))
+$(eval $(call host-variant,host-m32,-m32))
+
+test-host: host ## run the hosted tests, plain build
+	$(Q)prove --timer $(host_runners) --exec ''
+.PHONY: test-host

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+#
+# The demo kernel: mm/, kernel/, arch/, and the tests, linked by boot/kernel.ld.
+
+ARCH := x86_64
+kernel_dir := build/kernel$(suffix)
+kernel_elf := $(kernel_dir)/kernel.elf
+
+kernel_c := $(mm_sources) $(wildcard kernel/*.c arch/$(ARCH)/*.c) $(test_sources) \
+	$(filter-out hosttest/harness_linux%,$(wildcard hosttest/harness_*.c))
+kernel_asm := $(wildcard arch/$(ARCH)/*.S boot/*.S)
+kernel_objects := $(kernel_c:%.c=$(kernel_dir)/%.o) $(kernel_asm:%.S=$(kernel_dir)/%.o)
+deps += $(kernel_objects:.o=.d)
+
+compiler_include := $(shell $(CC) -print-file-name=include)
+kernel_target := $(if $(filter llvm,$(TOOLCHAIN)),--target=x86_64-unknown-none-elf)
+kernel_flags = $(kernel_target) $(common_flags) -ffreestanding -nostdinc \
+	-isystem $(compiler_include) -fno-pic -fno-pie -mno-red-zone \
+	-mgeneral-regs-only -mcmodel=kernel -fno-stack-protector -fno-asynchronous-unwind-tables \
+	-Imm/include -Ikernel -Iarch/$(ARCH) -Ihosttest -DMW_CONFIG_H='"marrow_config.h"'
+
+kernel: $(kernel_elf) ## build the kernel
+.PHONY: kernel
+
+$(kernel_dir)/%.o: %.c $(kernel_dir)/flags
+	$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(kernel_flags) $(KCFLAGS) -MMD -MP -c -o $@ $<
+
+$(kernel_dir)/%.o: %.S $(kernel_dir)/flags
+	$(say) AS $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(kernel_flags) $(KCFLAGS) -MMD -MP -c -o $@ $<
+
+$(eval $(call flags-file,$(kernel_dir)/flags,$$(CC) $$(kernel_flags) $$(KCFLAGS)))
+
+$(kernel_elf): boot/kernel.ld $(kernel_objects)
+	$(say) LD $@
+	$(Q)$(LD) -nostdlib -static -z max-page-size=4096 -z noexecstack -T $< -o $@ $(kernel_objects)
