@@ -30,25 +30,25 @@ enum mw_use {
  */
 void *mw_up_meta_pages(size_t bytes);
 
-/* Zeroed; NULL: out of memory. Pinned or not, any lock below MW_RANK_PERSIST held. */
+/* Zeroed, aligned to 8 at least; NULL: out of memory. Pinned or not, any lock before MW_RANK_PERSIST held. */
 void *mw_persist(size_t size, size_t align, enum mw_use use);
 
 /* Bytes handed out for @use, and bytes carved but not handed out yet. */
 size_t mw_persist_bytes(enum mw_use use);
 size_t mw_persist_spare(void);
 
-#define MW_FIXED_CHUNK (16u << 10)
+#define MW_FIXED_CHUNK (16u << 10) /* the largest; the first ones are smaller */
 
 struct mw_fixed {
 	struct mw_lock lock; /* MW_RANK_META */
 	enum mw_use use;
-	size_t size; /* of a record, a multiple of the word size */
-	void (*first)(void *record); /* when a record is handed out for the first time; or NULL */
-	void *free; /* records given back, linked through their first word */
+	size_t size; /* of a record, a multiple of 16 */
+	void (*first)(void *record); /* under the lock, before a record can be seen first; or NULL */
+	void *free; /* records given back, linked through their first word by relaxed stores */
 	char *fresh, *fresh_end; /* never handed out */
 	struct mw_fixed_chunk *_Atomic chunks; /* newest first; only grows */
-	size_t in_use; /* records */
-	size_t spare; /* records on @free and from @fresh to @fresh_end */
+	mw_atomic_t in_use; /* records; may be read without the lock */
+	mw_atomic_t spare; /* records on @free and from @fresh to @fresh_end */
 };
 
 void mw_fixed_init(struct mw_fixed *fixed, size_t size, enum mw_use use, void (*first)(void *record));

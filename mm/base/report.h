@@ -14,7 +14,9 @@
 
 /*
  * printf of a small kind, to mw_port_write(): %s %c %d %u %x %p %zu %lu %lx %llu %llx %%, with width,
- * '-' and '0'. mw_format() never writes more than @size bytes and always terminates.
+ * '-' and '0'. mw_format() never writes more than @size bytes and always terminates; it returns how
+ * many bytes it wrote before the terminator, so calls can be chained. A conversion that is not known
+ * comes out as it stands.
  */
 void mw_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 size_t mw_format(char *buf, size_t size, const char *format, ...)

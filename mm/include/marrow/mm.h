@@ -388,7 +388,7 @@ bool mw_debug_set(const char *spec);
 
 /** struct mw_fail - make allocations fail on purpose; a request that matches all fields counts */
 struct mw_fail {
-	unsigned long every; /* each N-th; 0: off */
+	unsigned long every; /* each N-th; 0: only @after */
 	unsigned long after; /* the first that fails, counted from 1; 0: @every */
 	unsigned int permille; /* by chance, instead */
 	uint64_t seed;
