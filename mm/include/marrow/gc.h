@@ -100,14 +100,16 @@ struct mw_field {
 #field_, MW_FIELD_FLEX, offsetof(type_, field_), 0, NULL, 0, 0                     \
 	}
 
-/** struct mw_type - the layout of one kind of object; made with MW_TYPE */
+/** struct mw_type - the layout of one kind of object; made with MW_TYPE, lives for ever */
 struct mw_type {
 	const char *name;
 	size_t size; /* without a flexible array */
 	const struct mw_field *fields;
 	size_t field_count;
-	const void *_Atomic program; /* Marrow's: made from the fields at first use */
-	struct mw_cache *_Atomic cache; /* Marrow's: the spans of this type alone */
+	/* Marrow's: what is made at first use. */
+	const void *_Atomic layout;
+	struct mw_cache *_Atomic cache; /* the spans of this type alone */
+	struct mw_type *next;
 };
 
 /**
