@@ -244,7 +244,7 @@ struct mw_type *mw_layout_types(void)
 	return atomic_load_explicit(&types, memory_order_acquire);
 }
 
-void mw_layout_reset(void)
+void mw_gc_reset(void)
 {
 	struct mw_type *type = mw_layout_types();
 
