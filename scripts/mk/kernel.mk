@@ -34,6 +34,26 @@ $(kernel_dir)/%.o: %.S $(kernel_dir)/flags
 
 $(eval $(call flags-file,$(kernel_dir)/flags,$$(CC) $$(kernel_flags) $$(KCFLAGS)))
 
-$(kernel_elf): boot/kernel.ld $(kernel_objects)
+# Linked twice: the second time with the table of the functions' names and addresses, which stands
+# behind the code and so does not move it.
+link_kernel = $(LD) -nostdlib -static -z max-page-size=4096 -z noexecstack -T boot/kernel.ld \
+	-o $@ $(kernel_objects)
+symbols := $(kernel_dir)/symbols
+
+$(symbols)-none.o: scripts/symbols.sh $(kernel_dir)/flags
+	$(Q)scripts/symbols.sh </dev/null >$(@:.o=.S)
+	$(Q)$(CC) $(kernel_flags) -c -o $@ $(@:.o=.S)
+
+$(kernel_dir)/kernel-1.elf: $(symbols)-none.o $(kernel_objects) boot/kernel.ld
 	$(say) LD $@
-	$(Q)$(LD) -nostdlib -static -z max-page-size=4096 -z noexecstack -T $< -o $@ $(kernel_objects)
+	$(Q)$(link_kernel) $<
+
+$(symbols).o: $(kernel_dir)/kernel-1.elf
+	$(Q)$(NM) -n $< | scripts/symbols.sh >$(@:.o=.S)
+	$(Q)$(CC) $(kernel_flags) -c -o $@ $(@:.o=.S)
+
+$(kernel_elf): $(symbols).o
+	$(say) LD $@
+	$(Q)$(link_kernel) $<
+	$(Q)$(NM) -n $@ | scripts/symbols.sh | cmp - $(symbols).S || \
+		{ echo "$@: the symbol table moved the code: is .rodata before .text?"; exit 1; }
