@@ -75,7 +75,7 @@ _Noreturn void test_skip(const char *why);
  * the machine has not so much.
  */
 size_t test_heap(size_t bytes);
-void test_heap_may_leak(void);
+void test_heap_may_leak(void); /* for the rest of this test */
 /* Raw memory of that kind without a heap on it, page-aligned, for regions of a test's own making. */
 void *test_memory(size_t bytes);
 
@@ -96,6 +96,23 @@ void test_barrier(void);
  */
 bool test_interrupts_on(void (*fn)(void *arg), void *arg);
 unsigned long test_interrupts_off(void); /* how often it ran */
+
+/*
+ * The threads that serve mw_port_wake(); off at the beginning and the end of each test, so that nothing
+ * happens behind its back. Return: false where they cannot be had.
+ */
+bool test_workers(bool on);
+
+/* What mw_port_write() is given from now on, up to 4 KiB of it, instead of on the console. */
+void test_capture(void);
+/* The end of it. Return: the text, terminated, valid until the next capture. */
+const char *test_captured(void);
+
+/*
+ * Run fn(arg), which should panic. Return: why it did, or NULL if it returned. What it had locked
+ * stays locked: call mw_reset() afterwards where that matters. What it printed is swallowed.
+ */
+const char *test_panics(void (*fn)(void *arg), void *arg);
 
 /* The next misuse must be of this kind; it is ignored by the heap and kept for reading. */
 void test_expect_misuse(enum mw_misuse what);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Between the half of the harness that is the same everywhere (harness_common.c) and its backends:
+ * harness_hosted.c for Linux, one in kernel/ for the demo kernel.
+ *
+ * A backend fills a struct harness_want from its command line, calls harness_run() in a context
+ * that may be pinned and interrupted, and ends the process or the machine by the answer. Its
+ * mw_port_write() offers the text to harness_swallow() first, its mw_port_panic() calls
+ * harness_panicked() first.
+ */
+#ifndef HOSTTEST_HARNESS_H
+#define HOSTTEST_HARNESS_H
+
+#include "test.h"
+
+/* ---- common half, called by backends ---- */
+
+struct harness_want {
+	const char *names; /* "page,base.format,gc.*": suites and tests; NULL or "": all */
+	unsigned int flags; /* TEST_HOSTED, TEST_LONG: what may run here; others are skipped */
+	uint64_t seed;
+	bool list; /* print names only */
+};
+
+/* All chosen tests. Return: 0 if at least one ran and none failed, else how many did, at least 1. */
+unsigned int harness_run(const struct harness_want *want);
+
+/*
+ * The test that runs cannot go on: a panic, a fault. On the CPU of the test it ends the test and does
+ * not return. Elsewhere it does: the backend then prints what it knows and ends everything.
+ */
+void harness_panicked(const char *why);
+
+/* Return: true if a test captures the console and has taken the text. interrupt: yes. */
+bool harness_swallow(const char *text, size_t len);
+
+/* "suite.name" of the test that runs, and its number in the plan; NULL: none runs. */
+const char *harness_current(unsigned int *number);
+
+/* ---- backend half, called by the common one ---- */
+
+/* Console, below mw_port_write(). */
+void backend_write(const char *text, size_t len);
+
+/* Zeroed memory with a physical address; backend_memory_reset() takes all of it back. */
+void *backend_memory(size_t bytes, uint64_t *phys); /* NULL: the machine has not so much */
+void backend_memory_reset(void);
+
+/* fn(0, arg) on this CPU and fn(1, arg)... on others, at once; back when all are. */
+unsigned int backend_cpus(void);
+void backend_parallel(unsigned int n, void (*fn)(unsigned int i, void *arg), void *arg);
+/* The @i that this CPU runs for; 0 outside. */
+unsigned int backend_worker(void);
+
+bool backend_interrupts_on(void (*fn)(void *arg), void *arg);
+unsigned long backend_interrupts_off(void);
+
+/* Threads that serve mw_port_wake(); off: they are gone when it returns. False: not here. */
+bool backend_workers(bool on);
+
+uint64_t backend_now(void);
+uint64_t backend_instructions(void);
+
+/* Begin and end of each test: a time limit against hangs. */
+void backend_test_begin(const char *name);
+void backend_test_end(void);
+
+/*
+ * Run fn(arg). Return: false if it was left by backend_leave(), which unwinds to the innermost
+ * backend_try() of this CPU and puts pinning back to what it was there.
+ */
+bool backend_try(void (*fn)(void *arg), void *arg);
+_Noreturn void backend_leave(void);
+
+#endif

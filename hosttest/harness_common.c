@@ -1,0 +1,568 @@
+// SPDX-License-Identifier: MIT
+/* The harness, as far as it is the same on Linux and in the demo kernel: see test.h, harness.h. */
+#include <stdatomic.h>
+#include <marrow/watch.h>
+#include "harness.h"
+#include "../mm/base/level.h"
+#include "../mm/base/report.h"
+
+#define HARNESS_NAME 96
+#define HARNESS_FAILURES_SHOWN 20
+
+extern const struct test_case *const __start_mw_tests[];
+extern const struct test_case *const __stop_mw_tests[];
+
+/* Rooms that may not be in this build. */
+__attribute__((weak)) size_t mw_region_add(void *base, uint64_t phys, size_t len);
+__attribute__((weak)) bool mw_heap_check(void);
+__attribute__((weak)) void mw_page_stats(struct mw_page_stats *stats);
+__attribute__((weak)) void mw_stats(struct mw_stats *stats);
+
+enum outcome {
+	PASSED,
+	FAILED,
+	SKIPPED
+};
+
+/* One test's bookkeeping; counters are atomic because CHECKs run on several CPUs. */
+static struct {
+	const struct test_case *test;
+	char name[HARNESS_NAME];
+	unsigned int number;
+	atomic_uint checks, failures;
+	const char *volatile skipped;
+	bool heap, may_leak;
+} now;
+
+static unsigned int tests_run, tests_failed, tests_skipped;
+static const char *panic_why; /* set by harness_panicked() for test_panics() */
+static char panic_text[160];
+static bool panic_expected;
+
+uint64_t test_seed;
+
+/* ---- text ---- */
+
+/* One write a line, so that lines of several CPUs do not mix inside. */
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void say(const char *format, ...)
+{
+	char line[320];
+	va_list args;
+	size_t len;
+
+	va_start(args, format);
+	len = mw_vformat(line, sizeof(line), format, args);
+	va_end(args);
+	backend_write(line, len);
+}
+
+static void say_diagnostic(const char *head, const char *format, va_list args)
+{
+	char text[256];
+
+	mw_vformat(text, sizeof(text), format, args);
+	say("# %s%s\n", head, text);
+}
+
+void test_note(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say_diagnostic("", format, args);
+	va_end(args);
+}
+
+/* ---- console capture ---- */
+
+static struct {
+	atomic_flag busy;
+	atomic_bool on;
+	size_t len;
+	char text[4096];
+} capture;
+
+bool harness_swallow(const char *text, size_t len)
+{
+	size_t room;
+
+	if (!atomic_load_explicit(&capture.on, memory_order_acquire))
+		return false;
+	/* Whoever finds it busy may be an interrupt above the owner: its text is dropped. */
+	if (atomic_flag_test_and_set_explicit(&capture.busy, memory_order_acquire))
+		return true;
+	room = sizeof(capture.text) - 1 - capture.len;
+	if (len > room)
+		len = room;
+	for (size_t i = 0; i < len; i++)
+		capture.text[capture.len++] = text[i];
+	capture.text[capture.len] = '\0';
+	atomic_flag_clear_explicit(&capture.busy, memory_order_release);
+	return true;
+}
+
+void test_capture(void)
+{
+	capture.len = 0;
+	capture.text[0] = '\0';
+	atomic_store_explicit(&capture.on, true, memory_order_release);
+}
+
+const char *test_captured(void)
+{
+	atomic_store_explicit(&capture.on, false, memory_order_release);
+	return capture.text;
+}
+
+/* ---- checks ---- */
+
+bool test_check(bool ok, const char *file, int line, const char *format, ...)
+{
+	va_list args;
+
+	atomic_fetch_add_explicit(&now.checks, 1, memory_order_relaxed);
+	if (ok)
+		return true;
+	if (atomic_fetch_add_explicit(&now.failures, 1, memory_order_relaxed) <
+	    HARNESS_FAILURES_SHOWN) {
+		char head[HARNESS_NAME + 40];
+
+		mw_format(head, sizeof(head), "%s:%d: failed: ", file, line);
+		va_start(args, format);
+		say_diagnostic(head, format, args);
+		va_end(args);
+	}
+	return false;
+}
+
+_Noreturn void test_give_up(void)
+{
+	backend_leave();
+}
+
+_Noreturn void test_skip(const char *why)
+{
+	now.skipped = why;
+	backend_leave();
+}
+
+void harness_panicked(const char *why)
+{
+	if (!now.test || backend_worker())
+		return;
+	if (panic_expected) {
+		mw_format(panic_text, sizeof(panic_text), "%s", why);
+		panic_why = panic_text;
+		backend_leave();
+	}
+	test_captured();
+	(void)test_check(false, now.test->suite, 0, "panic: %s", why);
+	backend_leave();
+}
+
+const char *test_panics(void (*fn)(void *arg), void *arg)
+{
+	panic_why = NULL;
+	panic_expected = true;
+	test_capture();
+	(void)backend_try(fn, arg);
+	(void)test_captured();
+	panic_expected = false;
+	return panic_why;
+}
+
+const char *harness_current(unsigned int *number)
+{
+	*number = now.number;
+	return now.test ? now.name : NULL;
+}
+
+/* ---- misuse ---- */
+
+static struct {
+	atomic_flag busy;
+	enum mw_misuse expected;
+	unsigned int came;
+	struct mw_report report;
+	char text[160];
+	struct mw_trace allocated, freed;
+} misuse;
+
+static void misuse_keep(const struct mw_report *report)
+{
+	misuse.report = *report;
+	mw_format(misuse.text, sizeof(misuse.text), "%s", report->text);
+	misuse.report.text = misuse.text;
+	if (report->allocated) {
+		misuse.allocated = *report->allocated;
+		misuse.report.allocated = &misuse.allocated;
+	}
+	if (report->freed) {
+		misuse.freed = *report->freed;
+		misuse.report.freed = &misuse.freed;
+	}
+}
+
+static void misuse_happened(const struct mw_report *report)
+{
+	unsigned long state = mw_port_pin();
+	bool wanted;
+
+	while (atomic_flag_test_and_set_explicit(&misuse.busy, memory_order_acquire))
+		mw_port_relax();
+	wanted = misuse.expected == report->what;
+	if (wanted) {
+		misuse_keep(report);
+		misuse.came++;
+	}
+	atomic_flag_clear_explicit(&misuse.busy, memory_order_release);
+	mw_port_unpin(state);
+	if (wanted)
+		return;
+	mw_report_print(report);
+	(void)test_check(false, now.test ? now.test->suite : "", 0, "unexpected misuse: %s",
+			 mw_misuse_name(report->what));
+}
+
+void test_expect_misuse(enum mw_misuse what)
+{
+	misuse.came = 0;
+	misuse.expected = what;
+	misuse.report = (struct mw_report){ 0 };
+}
+
+const struct mw_report *test_misuse_came(void)
+{
+	(void)test_check(misuse.came == 1, now.test->suite, 0, "expected one %s, %u came",
+			 mw_misuse_name(misuse.expected), misuse.came);
+	misuse.expected = MW_MISUSE_NONE;
+	return &misuse.report;
+}
+
+/* ---- memory ---- */
+
+void *test_memory(size_t bytes)
+{
+	uint64_t phys;
+	void *memory = backend_memory(bytes, &phys);
+
+	if (!memory)
+		test_skip("not so much memory");
+	return memory;
+}
+
+size_t test_heap(size_t bytes)
+{
+	uint64_t phys;
+	void *memory = backend_memory(bytes, &phys);
+	size_t usable;
+
+	if (!memory)
+		test_skip("not so much memory");
+	mw_reset();
+	mw_on_misuse(misuse_happened);
+	now.heap = true;
+	usable = mw_region_add ? mw_region_add(memory, phys, bytes) : 0;
+	NEED(usable != 0 || !mw_region_add);
+	return usable;
+}
+
+void test_heap_may_leak(void)
+{
+	now.may_leak = true;
+}
+
+static void check_left_behind(void *arg)
+{
+	(void)arg;
+	if (mw_heap_check)
+		CHECK(mw_heap_check());
+	if (now.may_leak)
+		return;
+	if (mw_page_stats) {
+		struct mw_page_stats stats;
+
+		mw_page_stats(&stats);
+		(void)test_check(!stats.raw, now.test->suite, 0, "%zu pages left behind", stats.raw);
+	}
+	if (mw_stats) {
+		struct mw_stats stats;
+
+		mw_stats(&stats);
+		(void)test_check(!stats.live_objects, now.test->suite, 0, "%zu objects left behind",
+				 stats.live_objects);
+	}
+}
+
+/* ---- random numbers, CPUs ---- */
+
+static struct {
+	_Alignas(64) uint64_t state;
+} dice[64];
+
+static uint64_t mix(uint64_t z)
+{
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+uint64_t test_random(void)
+{
+	uint64_t *state = &dice[backend_worker() % 64].state;
+
+	return mix(*state += UINT64_C(0x9e3779b97f4a7c15));
+}
+
+/* Modulo by shift and subtract: no 64-bit division on 32-bit machines without a library. */
+uint64_t test_below(uint64_t n)
+{
+	uint64_t random = test_random(), part = n;
+
+	if (n <= UINT32_MAX)
+		return ((random >> 32) * n) >> 32;
+	while (part <= random >> 1)
+		part <<= 1;
+	for (; part >= n; part >>= 1) {
+		if (random >= part)
+			random -= part;
+	}
+	return random;
+}
+
+/* Every test starts from the seed and its own name, so it replays alone as in the whole run. */
+static void dice_start(void)
+{
+	uint64_t seed = test_seed;
+
+	for (const char *c = now.name; *c; c++)
+		seed = mix(seed ^ (unsigned char)*c);
+	for (unsigned int i = 0; i < 64; i++)
+		dice[i].state = mix(seed + i);
+}
+
+static struct {
+	unsigned int n;
+	atomic_uint arrived, round;
+} barrier;
+
+unsigned int test_cpus(void)
+{
+	return backend_cpus();
+}
+
+void test_parallel(unsigned int n, void (*fn)(unsigned int i, void *arg), void *arg)
+{
+	NEED(n >= 1 && n <= backend_cpus());
+	barrier.n = n;
+	atomic_store(&barrier.arrived, 0);
+	backend_parallel(n, fn, arg);
+	barrier.n = 1;
+}
+
+void test_barrier(void)
+{
+	unsigned int round = atomic_load_explicit(&barrier.round, memory_order_acquire);
+
+	if (atomic_fetch_add_explicit(&barrier.arrived, 1, memory_order_acq_rel) + 1 == barrier.n) {
+		atomic_store_explicit(&barrier.arrived, 0, memory_order_relaxed);
+		atomic_store_explicit(&barrier.round, round + 1, memory_order_release);
+		return;
+	}
+	while (atomic_load_explicit(&barrier.round, memory_order_acquire) == round)
+		mw_port_relax();
+}
+
+bool test_interrupts_on(void (*fn)(void *arg), void *arg)
+{
+	return backend_interrupts_on(fn, arg);
+}
+
+unsigned long test_interrupts_off(void)
+{
+	return backend_interrupts_off();
+}
+
+bool test_workers(bool on)
+{
+	return backend_workers(on);
+}
+
+uint64_t test_now(void)
+{
+	return backend_now();
+}
+
+uint64_t test_instructions(void)
+{
+	return backend_instructions();
+}
+
+/* ---- the run ---- */
+
+/* @word up to a comma or its end: a suite, a test, or a beginning followed by '*'. */
+static bool word_matches(const char *word, const char *name)
+{
+	for (; *word && *word != ',' && *word != '*'; word++, name++) {
+		if (*word != *name)
+			return false;
+	}
+	return *word == '*' || !*name || *name == '.';
+}
+
+/* "hosttest/test_page.c", "free" -> "page.free" */
+static void make_name(const struct test_case *test, char *name)
+{
+	const char *base = test->suite;
+	char suite[HARNESS_NAME];
+	size_t len = 0;
+
+	for (const char *c = test->suite; *c; c++) {
+		if (*c == '/')
+			base = c + 1;
+	}
+	if (word_matches("test_*", base))
+		base += sizeof("test_") - 1;
+	for (; base[len] && base[len] != '.' && len + 1 < sizeof(suite); len++)
+		suite[len] = base[len];
+	suite[len] = '\0';
+	mw_format(name, HARNESS_NAME, "%s.%s", suite, test->name);
+}
+
+static bool chosen(const struct harness_want *want, const char *name)
+{
+	const char *word = want->names;
+
+	if (!word || !*word)
+		return true;
+	for (;;) {
+		if (*word && *word != ',' && word_matches(word, name))
+			return true;
+		while (*word && *word != ',')
+			word++;
+		if (!*word++)
+			return false;
+	}
+}
+
+static unsigned int plan(const struct harness_want *want)
+{
+	char name[HARNESS_NAME];
+	unsigned int n = 0;
+
+	for (const struct test_case *const *t = __start_mw_tests; t != __stop_mw_tests; t++) {
+		make_name(*t, name);
+		if (!chosen(want, name))
+			continue;
+		n++;
+		if (want->list)
+			say("%s\n", name);
+	}
+	return n;
+}
+
+static void call_test(void *arg)
+{
+	(void)arg;
+	now.test->run();
+}
+
+static enum outcome outcome_of(void)
+{
+	if (atomic_load(&now.failures))
+		return FAILED;
+	if (now.skipped)
+		return SKIPPED;
+	return atomic_load(&now.checks) ? PASSED : FAILED;
+}
+
+/* Everything that a test may have switched on, whichever way it ended. */
+static void clean_up(void)
+{
+	(void)test_captured();
+	panic_expected = false;
+	(void)backend_interrupts_off();
+	(void)backend_workers(false);
+	(void)mw_fail_set(NULL);
+	if (misuse.expected && !misuse.came)
+		(void)test_misuse_came();
+	/* What a test left after a failure is no news. */
+	if (now.heap && !now.skipped && !atomic_load(&now.failures))
+		(void)backend_try(check_left_behind, NULL);
+	mw_reset();
+	backend_memory_reset();
+}
+
+static enum outcome run_one(const struct test_case *test, unsigned int number)
+{
+	make_name(test, now.name);
+	now.number = number;
+	now.skipped = NULL;
+	now.heap = now.may_leak = false;
+	atomic_store(&now.checks, 0);
+	atomic_store(&now.failures, 0);
+	now.test = test;
+	dice_start();
+	barrier.n = 1;
+	test_expect_misuse(MW_MISUSE_NONE);
+	mw_on_misuse(misuse_happened);
+	backend_test_begin(now.name);
+	(void)backend_try(call_test, NULL);
+	clean_up();
+	backend_test_end();
+	now.test = NULL;
+	return outcome_of();
+}
+
+static void report_one(enum outcome outcome)
+{
+	if (outcome == FAILED && !atomic_load(&now.checks))
+		say("# no CHECK ran\n");
+	if (outcome == FAILED)
+		say("# seed: 0x%llx\n", (unsigned long long)test_seed);
+	tests_run++;
+	tests_failed += outcome == FAILED;
+	tests_skipped += outcome == SKIPPED;
+	say("%s %u - %s%s%s\n", outcome == FAILED ? "not ok" : "ok", now.number, now.name,
+	    outcome == SKIPPED ? " # SKIP " : "", outcome == SKIPPED ? now.skipped : "");
+}
+
+static enum outcome skip_one(const struct test_case *test, unsigned int number, const char *why)
+{
+	make_name(test, now.name);
+	now.number = number;
+	now.skipped = why;
+	return SKIPPED;
+}
+
+unsigned int harness_run(const struct harness_want *want)
+{
+	unsigned int n, number = 0;
+
+	tests_run = tests_failed = tests_skipped = 0;
+	test_seed = want->seed;
+	if (!want->list)
+		say("KTAP version 1\n");
+	n = plan(want);
+	if (want->list)
+		return 0;
+	say("1..%u\n", n);
+	for (const struct test_case *const *t = __start_mw_tests; t != __stop_mw_tests; t++) {
+		unsigned int missing = (*t)->flags & ~want->flags;
+
+		make_name(*t, now.name);
+		if (!chosen(want, now.name))
+			continue;
+		number++;
+		if (missing & TEST_HOSTED)
+			report_one(skip_one(*t, number, "hosted only"));
+		else if (missing)
+			report_one(skip_one(*t, number, "long"));
+		else
+			report_one(run_one(*t, number));
+	}
+	say("# done: %u tests, %u failed, %u skipped, seed 0x%llx\n", tests_run, tests_failed,
+	    tests_skipped, (unsigned long long)test_seed);
+	return n ? tests_failed : 1;
+}
