@@ -20,5 +20,6 @@ MAKEFLAGS += --no-builtin-rules
 include scripts/mk/toolchain.mk
 include scripts/mk/host.mk
 include scripts/mk/kernel.mk
+include scripts/mk/bench.mk
 
 -include $(deps)
