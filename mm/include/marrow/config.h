@@ -72,6 +72,14 @@
 #include MW_PORT_INLINE_H
 #endif
 
+/*
+ * 11. Count bits without __builtin_ctzl() and __builtin_clzl(): 0 or 1. For machines where those are
+ * calls into the compiler's library, such as RISC-V without Zbb built with gcc.
+ */
+#ifndef MW_SOFT_BITS
+#define MW_SOFT_BITS 0
+#endif
+
 #if MW_PAGE_SHIFT < 12 || MW_PAGE_SHIFT > 16
 #error "MW_PAGE_SHIFT: 12 to 16"
 #endif
