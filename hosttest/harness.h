@@ -17,7 +17,7 @@
 
 struct harness_want {
 	const char *names; /* "page,base.format,gc.*": suites and tests; NULL or "": all */
-	unsigned int flags; /* TEST_HOSTED, TEST_LONG: what may run here; others are skipped */
+	unsigned int flags; /* TEST_HOSTED, TEST_LONG, TEST_HIDDEN: what may run here */
 	uint64_t seed;
 	bool list; /* print names only */
 };
@@ -71,5 +71,11 @@ void backend_test_end(void);
  */
 bool backend_try(void (*fn)(void *arg), void *arg);
 _Noreturn void backend_leave(void);
+
+/*
+ * Only where processes are: run this runner again with the hidden test @name and a time limit of one
+ * second. Its output goes to @out, terminated. Return: its exit code, 128 + a signal, -1.
+ */
+int backend_child(const char *name, char *out, size_t size);
 
 #endif

@@ -31,7 +31,7 @@ static struct {
 	unsigned int number;
 	atomic_uint checks, failures;
 	const char *volatile skipped;
-	bool heap, may_leak;
+	bool heap, memory, may_leak;
 } now;
 
 static unsigned int tests_run, tests_failed, tests_skipped;
@@ -249,18 +249,23 @@ void *test_memory(size_t bytes)
 
 	if (!memory)
 		test_skip("not so much memory");
+	now.memory = true;
 	return memory;
 }
 
 size_t test_heap(size_t bytes)
 {
 	uint64_t phys;
-	void *memory = backend_memory(bytes, &phys);
+	void *memory;
 	size_t usable;
 
+	mw_reset();
+	/* A test that makes a heap again and again holds one at a time. */
+	if (!now.memory)
+		backend_memory_reset();
+	memory = backend_memory(bytes, &phys);
 	if (!memory)
 		test_skip("not so much memory");
-	mw_reset();
 	mw_on_misuse(misuse_happened);
 	now.heap = true;
 	usable = mw_region_add ? mw_region_add(memory, phys, bytes) : 0;
@@ -430,10 +435,12 @@ static void make_name(const struct test_case *test, char *name)
 	mw_format(name, HARNESS_NAME, "%s.%s", suite, test->name);
 }
 
-static bool chosen(const struct harness_want *want, const char *name)
+static bool chosen(const struct harness_want *want, const struct test_case *test, const char *name)
 {
 	const char *word = want->names;
 
+	if (test->flags & ~want->flags & TEST_HIDDEN)
+		return false;
 	if (!word || !*word)
 		return true;
 	for (;;) {
@@ -453,7 +460,7 @@ static unsigned int plan(const struct harness_want *want)
 
 	for (const struct test_case *const *t = __start_mw_tests; t != __stop_mw_tests; t++) {
 		make_name(*t, name);
-		if (!chosen(want, name))
+		if (!chosen(want, *t, name))
 			continue;
 		n++;
 		if (want->list)
@@ -499,7 +506,7 @@ static enum outcome run_one(const struct test_case *test, unsigned int number)
 	make_name(test, now.name);
 	now.number = number;
 	now.skipped = NULL;
-	now.heap = now.may_leak = false;
+	now.heap = now.memory = now.may_leak = false;
 	atomic_store(&now.checks, 0);
 	atomic_store(&now.failures, 0);
 	now.test = test;
@@ -552,7 +559,7 @@ unsigned int harness_run(const struct harness_want *want)
 		unsigned int missing = (*t)->flags & ~want->flags;
 
 		make_name(*t, now.name);
-		if (!chosen(want, now.name))
+		if (!chosen(want, *t, now.name))
 			continue;
 		number++;
 		if (missing & TEST_HOSTED)

@@ -29,6 +29,7 @@ struct test_case {
 #define TEST_PLAIN 0u
 #define TEST_HOSTED 1u /* needs what only Linux has: address space for a terabyte, say */
 #define TEST_LONG 2u /* only in `make soak` */
+#define TEST_HIDDEN 4u /* is meant to fail: run by the harness's own test only, in no plan */
 
 /* Pointers to test cases are collected by the linker in a section of their own. */
 #define TEST_WITH(name_, flags_)                                                                   \

@@ -31,7 +31,8 @@ $(eval $(call host-variant,host,))
 $(eval $(call host-variant,host-debug,-DMW_DEBUG=2))
 $(eval $(call host-variant,host-asan,-O1 -fsanitize=address$(comma)undefined -fno-sanitize-recover=all))
 $(eval $(call host-variant,host-tsan,-O1 -fsanitize=thread))
-$(eval $(call host-variant,host-m32,-m32))
+# Debian keeps asm/ of both sizes in the 64-bit directory.
+$(eval $(call host-variant,host-m32,-m32 -idirafter /usr/include/x86_64-linux-gnu))
 
 test-host: host ## run the hosted tests, plain build
 	$(Q)prove --timer $(host_runners) --exec ''

@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The harness on Linux: arguments, memory, threads for CPUs, timer signals for interrupts.
+ *
+ * A crash in the test's own thread ends that test and the run goes on; one in another thread, or a
+ * hang, prints the test as failed and ends the run with a code of its own: 2 and 3.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "harness.h"
+#include "port_hosted.h"
+
+#define INTERRUPT_SIGNAL (SIGRTMIN + 5)
+#define INTERRUPT_NS 151000 /* not a round number: drifts against everything periodic */
+#define MOST_CPUS 8
+#define MOST_MAPPINGS 256
+#define GUARD (64u << 10)
+#define EXIT_CRASHED 2
+#define EXIT_HUNG 3
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+static pthread_t main_thread;
+static unsigned int time_limit_s = SANITIZED ? 300 : 120;
+static _Atomic(unsigned long) deadline_s; /* of the running test; 0: none */
+
+/* ---- console ---- */
+
+void backend_write(const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = write(STDOUT_FILENO, text, len);
+
+		if (n < 0 && errno != EINTR)
+			_exit(EXIT_CRASHED);
+		if (n > 0) {
+			text += n;
+			len -= (size_t)n;
+		}
+	}
+}
+
+/* ---- the end of a test that cannot go on ---- */
+
+static __thread struct attempt {
+	sigjmp_buf back;
+	struct attempt *outer;
+	unsigned long depth;
+} * attempt;
+
+bool backend_try(void (*fn)(void *arg), void *arg)
+{
+	struct attempt here = { .outer = attempt, .depth = port_cpu.depth };
+	bool done = false;
+
+	if (!sigsetjmp(here.back, 1)) {
+		attempt = &here;
+		fn(arg);
+		done = true;
+	} else {
+		mw_port_unpin(here.depth);
+	}
+	attempt = here.outer;
+	return done;
+}
+
+_Noreturn void backend_leave(void)
+{
+	if (!attempt)
+		abort();
+	siglongjmp(attempt->back, 1);
+}
+
+/* Only write() and _exit(): anything may be broken. */
+static _Noreturn void end_all(const char *why, int code)
+{
+	char line[256];
+	unsigned int number;
+	const char *name = harness_current(&number);
+	int len = snprintf(line, sizeof(line), "not ok %u - %s # %s\nBail out! %s\n", number,
+			   name ? name : "no test", why, why);
+
+	backend_write(line, (size_t)len < sizeof(line) ? (size_t)len : sizeof(line) - 1);
+	_exit(code);
+}
+
+static void on_crash(int signal, siginfo_t *info, void *context)
+{
+	char why[80];
+
+	(void)context;
+	snprintf(why, sizeof(why), "signal %d (%s) at %p", signal, sigabbrev_np(signal),
+		 signal == SIGABRT ? NULL : info->si_addr);
+	if (attempt && pthread_equal(pthread_self(), main_thread))
+		harness_panicked(why);
+	end_all(why, EXIT_CRASHED);
+}
+
+static void crashes_set_up(void)
+{
+	static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+	struct sigaction action = { .sa_sigaction = on_crash,
+				    .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+	stack_t stack = { .ss_size = 256u << 10 };
+
+	stack.ss_sp = mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
+	if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL))
+		abort();
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		/* A sanitizer's own report says more. */
+		if (!SANITIZED || signals[i] == SIGABRT)
+			sigaction(signals[i], &action, NULL);
+	}
+}
+
+__attribute__((weak)) void __sanitizer_set_death_callback(void (*fn)(void));
+
+static void on_sanitizer_death(void)
+{
+	unsigned int number;
+
+	if (harness_current(&number))
+		end_all("sanitizer report", EXIT_CRASHED);
+}
+
+/* ---- hangs ---- */
+
+static unsigned long seconds(void)
+{
+	return (unsigned long)(backend_now() / 1000000000u);
+}
+
+/* A thread, not an alarm: sanitizers hold signals back while a thread spins. */
+static void *watchdog(void *arg)
+{
+	const struct timespec tick = { .tv_nsec = 100000000 };
+
+	(void)arg;
+	for (;;) {
+		unsigned long deadline = atomic_load(&deadline_s);
+
+		if (deadline && seconds() > deadline)
+			end_all("hang: time limit passed", EXIT_HUNG);
+		nanosleep(&tick, NULL);
+	}
+	return NULL;
+}
+
+static void start_watchdog(void)
+{
+	sigset_t all, before;
+	pthread_t thread;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (pthread_create(&thread, NULL, watchdog, NULL))
+		abort();
+	pthread_detach(thread);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void backend_test_begin(const char *name)
+{
+	(void)name;
+	atomic_store(&deadline_s, seconds() + time_limit_s);
+}
+
+void backend_test_end(void)
+{
+	atomic_store(&deadline_s, 0);
+}
+
+/* ---- memory ---- */
+
+static struct {
+	void *at;
+	size_t len;
+} mappings[MOST_MAPPINGS];
+static unsigned int nr_mappings;
+static uint64_t next_phys;
+
+/* Virtual and physical addresses agree up to the alignment of the largest page that fits. */
+static size_t memory_align(size_t bytes)
+{
+	if (bytes >= (size_t)1 << 30 && sizeof(size_t) == 8)
+		return (size_t)1 << 30;
+	return bytes >= (size_t)1 << 21 ? (size_t)1 << 21 : GUARD;
+}
+
+void *backend_memory(size_t bytes, uint64_t *phys)
+{
+	size_t align = memory_align(bytes), len = bytes + align + 2 * (size_t)GUARD;
+	uintptr_t at;
+	void *map;
+
+	if (len < bytes || nr_mappings == MOST_MAPPINGS)
+		return NULL;
+	map = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED)
+		return NULL;
+	mappings[nr_mappings].at = map;
+	mappings[nr_mappings++].len = len;
+	at = ((uintptr_t)map + GUARD + align - 1) & ~(uintptr_t)(align - 1);
+	/* What is before and behind faults. */
+	if (mprotect((void *)at, bytes, PROT_READ | PROT_WRITE))
+		return NULL;
+	*phys = (next_phys + align - 1) & ~(uint64_t)(align - 1);
+	next_phys = *phys + bytes + GUARD;
+	return (void *)at;
+}
+
+void backend_memory_reset(void)
+{
+	while (nr_mappings) {
+		nr_mappings--;
+		munmap(mappings[nr_mappings].at, mappings[nr_mappings].len);
+	}
+	next_phys = 1u << 20;
+}
+
+/* ---- threads ---- */
+
+static __thread unsigned int worker_number;
+
+struct parallel {
+	void (*fn)(unsigned int i, void *arg);
+	void *arg;
+	unsigned int n;
+	atomic_uint ready;
+};
+
+struct parallel_thread {
+	struct parallel *parallel;
+	unsigned int number;
+	pthread_t thread;
+};
+
+unsigned int backend_cpus(void)
+{
+	return MW_MAX_CPUS > MOST_CPUS + MW_NR_WORKERS ? MOST_CPUS : 1;
+}
+
+unsigned int backend_worker(void)
+{
+	return worker_number;
+}
+
+static void parallel_call(void *arg)
+{
+	struct parallel_thread *t = arg;
+
+	t->parallel->fn(t->number, t->parallel->arg);
+}
+
+static bool parallel_run(struct parallel_thread *t)
+{
+	struct parallel *parallel = t->parallel;
+
+	atomic_fetch_add(&parallel->ready, 1);
+	while (atomic_load(&parallel->ready) != parallel->n)
+		mw_port_relax();
+	return backend_try(parallel_call, t);
+}
+
+static void *parallel_main(void *arg)
+{
+	struct parallel_thread *t = arg;
+
+	worker_number = t->number;
+	port_thread_begin();
+	(void)parallel_run(t);
+	return NULL;
+}
+
+void backend_parallel(unsigned int n, void (*fn)(unsigned int i, void *arg), void *arg)
+{
+	struct parallel parallel = { .fn = fn, .arg = arg, .n = n };
+	struct parallel_thread threads[MOST_CPUS];
+	bool done;
+
+	for (unsigned int i = 0; i < n; i++) {
+		threads[i] = (struct parallel_thread){ .parallel = &parallel, .number = i };
+		if (i && pthread_create(&threads[i].thread, NULL, parallel_main, &threads[i]))
+			abort();
+	}
+	done = parallel_run(&threads[0]);
+	for (unsigned int i = 1; i < n; i++)
+		pthread_join(threads[i].thread, NULL);
+	if (!done)
+		backend_leave();
+}
+
+bool backend_workers(bool on)
+{
+	if (on)
+		return port_workers_start();
+	port_workers_stop();
+	return true;
+}
+
+/* ---- interrupts ---- */
+
+static __thread timer_t interrupt_timer;
+static __thread bool interrupt_on;
+
+static void on_interrupt(int signal)
+{
+	(void)signal;
+	port_interrupt();
+}
+
+static void interrupt_arm(long ns)
+{
+	struct itimerspec when = { .it_interval.tv_nsec = ns, .it_value.tv_nsec = ns };
+
+	timer_settime(interrupt_timer, 0, &when, NULL);
+}
+
+bool backend_interrupts_on(void (*fn)(void *arg), void *arg)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = INTERRUPT_SIGNAL };
+
+	event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+	port_interrupt_set(fn, arg);
+	if (timer_create(CLOCK_MONOTONIC, &event, &interrupt_timer))
+		return false;
+	interrupt_on = true;
+	interrupt_arm(INTERRUPT_NS);
+	return true;
+}
+
+unsigned long backend_interrupts_off(void)
+{
+	unsigned long taken = port_interrupts_taken();
+
+	if (!interrupt_on)
+		return 0;
+	timer_delete(interrupt_timer);
+	interrupt_on = false;
+	taken = port_interrupts_taken();
+	port_interrupt_set(NULL, NULL);
+	return taken;
+}
+
+/* ---- time ---- */
+
+uint64_t backend_now(void)
+{
+	return mw_port_now();
+}
+
+uint64_t backend_instructions(void)
+{
+	static int fd = -2;
+	uint64_t count = 0;
+
+	if (fd == -2) {
+		struct perf_event_attr attr = { .type = PERF_TYPE_HARDWARE,
+						.size = sizeof(attr),
+						.config = PERF_COUNT_HW_INSTRUCTIONS,
+						.exclude_kernel = 1 };
+
+		fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
+	}
+	if (fd < 0 || read(fd, &count, sizeof(count)) != sizeof(count))
+		return 0;
+	return count;
+}
+
+/* ---- this program again, for the tests of the harness itself ---- */
+
+int backend_child(const char *name, char *out, size_t size)
+{
+	size_t used = 0;
+	int pipes[2], status;
+	pid_t pid;
+	ssize_t n;
+
+	if (pipe(pipes))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		dup2(pipes[1], STDOUT_FILENO);
+		dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+		close(pipes[0]);
+		execl("/proc/self/exe", "test", "--hidden", "--timeout", "1", name, NULL);
+		_exit(127);
+	}
+	close(pipes[1]);
+	while ((n = read(pipes[0], out + used, size - 1 - used)) > 0)
+		used += (size_t)n;
+	out[used] = '\0';
+	close(pipes[0]);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* ---- main ---- */
+
+static char names[4096];
+
+static int usage(void)
+{
+	fprintf(stderr,
+		"usage: %s [--list] [--seed N] [--long] [--timeout SECONDS] [NAME...]\n"
+		"NAME: a suite, suite.test, or a beginning of either and '*'\n",
+		program_invocation_short_name);
+	return 64;
+}
+
+static bool add_name(const char *name)
+{
+	size_t used = strlen(names);
+
+	return snprintf(names + used, sizeof(names) - used, "%s%s", used ? "," : "", name) <
+	       (int)(sizeof(names) - used);
+}
+
+static bool read_arguments(int argc, char **argv, struct harness_want *want)
+{
+	for (int i = 1; i < argc; i++) {
+		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+
+		if (!strcmp(argv[i], "--list")) {
+			want->list = true;
+		} else if (!strcmp(argv[i], "--long")) {
+			want->flags |= TEST_LONG;
+			time_limit_s = 3600;
+		} else if (!strcmp(argv[i], "--hidden")) {
+			want->flags |= TEST_HIDDEN;
+		} else if (!strcmp(argv[i], "--seed") && value) {
+			want->seed = strtoull(argv[++i], NULL, 0);
+		} else if (!strcmp(argv[i], "--timeout") && value) {
+			time_limit_s = (unsigned int)strtoul(argv[++i], NULL, 0);
+		} else if (argv[i][0] == '-' || !add_name(argv[i])) {
+			return false;
+		}
+	}
+	want->names = names;
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	const char *seed = getenv("SEED");
+	struct harness_want want = { .flags = TEST_HOSTED,
+				     .seed = seed ? strtoull(seed, NULL, 0) : 1 };
+	struct sigaction interrupts = { .sa_handler = on_interrupt, .sa_flags = SA_RESTART };
+
+	if (!read_arguments(argc, argv, &want))
+		return usage();
+	main_thread = pthread_self();
+	port_thread_begin();
+	port_on_panic = harness_panicked;
+	port_on_write = harness_swallow;
+	port_world_set_limit(SANITIZED ? 20 : 2);
+	crashes_set_up();
+	if (__sanitizer_set_death_callback)
+		__sanitizer_set_death_callback(on_sanitizer_death);
+	sigfillset(&interrupts.sa_mask);
+	sigdelset(&interrupts.sa_mask, SIGSEGV);
+	sigaction(INTERRUPT_SIGNAL, &interrupts, NULL);
+	backend_memory_reset();
+	start_watchdog();
+	return harness_run(&want) ? 1 : 0;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* What the hosted port offers besides mw_port_*: to the harness, benchmarks, the preload library. */
+#ifndef HOSTTEST_PORT_HOSTED_H
+#define HOSTTEST_PORT_HOSTED_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <marrow/port.h>
+
+/* A thread as port_world.c knows it; lives in its thread-local storage while it has a slot. */
+struct port_thread {
+	struct port_cpu *cpu;
+	unsigned int slot;
+	int tid;
+	uintptr_t stack_end; /* behind the highest byte of stack and thread-local storage */
+	/* Valid while stopped. */
+	uintptr_t stack_at;
+	const void *registers;
+	size_t registers_len;
+	unsigned int worker; /* its number for mw_port_run_stopped(), 0: not chosen */
+	atomic_uint answered; /* the stop request, by number, that it last answered */
+};
+
+/* The calling thread gets a slot and can be stopped from now on; otherwise at its first pin. */
+void port_thread_begin(void);
+/* The calling thread gives its slot back; done by itself when a thread ends. */
+void port_thread_end(void);
+
+/* Threads for mw_port_wake(), one for each kind of worker. */
+bool port_workers_start(void);
+void port_workers_stop(void);
+
+/* port_world.c */
+void port_world_join(struct port_thread *thread);
+void port_world_leave(struct port_thread *thread);
+void port_world_answer(void);
+void port_world_set_limit(unsigned int seconds);
+
+/* port_hosted.c */
+struct port_thread *port_self(void);
+
+/* Before a panic ends the process: may leave by a jump. */
+extern void (*port_on_panic)(const char *why);
+/* Gets the text of mw_port_write() first. Return: true if it has taken it. */
+extern bool (*port_on_write)(const char *text, size_t len);
+
+/*
+ * The calling thread's interrupt: port_interrupt() in a signal handler runs @fn now, or when the
+ * thread unpins. While it runs the thread counts as pinned.
+ */
+void port_interrupt_set(void (*fn)(void *arg), void *arg);
+void port_interrupt(void);
+unsigned long port_interrupts_taken(void);
+
+#endif

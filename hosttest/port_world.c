@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Stopping the world on Linux.
+ *
+ * A request has a number. The one who stops sets PORT_PENDING_STOP in every other thread's word,
+ * then sends it a signal. A thread answers in the signal if it is not pinned, else when it unpins:
+ * it leaves its stack pointer and registers, stores the number in `answered`, and sleeps until
+ * `world.open` has that number. A bit that is gone when the signal comes was answered before.
+ *
+ *   world.lock     the list of threads; held from stop to start, so nobody joins or leaves meanwhile
+ *   world.request  number of the last request
+ *   world.open     number of the last request that is over; == request: the world runs
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
+#include <link.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+#include <marrow/mm.h>
+#include "port_hosted.h"
+
+#define STOP_SIGNAL (SIGRTMIN + 4)
+#define MOST_WORKERS 16 /* more would not help a mark on any machine that runs the tests */
+#define MOST_RANGES 64
+
+static struct {
+	atomic_uint lock; /* 0 free, 1 taken */
+	struct port_thread *_Atomic threads[MW_MAX_CPUS]; /* by slot */
+	atomic_uint request, open;
+	atomic_uint event; /* counts up at every change that a stopped thread waits for */
+	/* What run_stopped() gives out: valid while `job` is odd. */
+	atomic_uint job;
+	void (*fn)(unsigned int worker, void *arg);
+	void *arg;
+	atomic_uint left; /* workers that have not returned */
+	unsigned int workers;
+	struct port_thread *stopper;
+	unsigned int limit_s;
+	struct {
+		uintptr_t lo, hi;
+	} data[MOST_RANGES];
+	unsigned int nr_data;
+} world = { .limit_s = 2 };
+
+static void event_wait(unsigned int seen)
+{
+	syscall(SYS_futex, &world.event, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+}
+
+static void event_tell(void)
+{
+	atomic_fetch_add_explicit(&world.event, 1, memory_order_release);
+	syscall(SYS_futex, &world.event, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+/*
+ * Taken by threads that join, leave, or stop the world. Who waits here is outside of Marrow, so it
+ * answers requests even if it counts as pinned.
+ */
+static void world_lock(void)
+{
+	unsigned int zero = 0;
+
+	while (!atomic_compare_exchange_weak_explicit(&world.lock, &zero, 1, memory_order_acquire,
+						      memory_order_relaxed)) {
+		zero = 0;
+		if (atomic_load(&port_cpu.pending) & PORT_PENDING_STOP) {
+			unsigned long depth = port_cpu.depth;
+
+			port_cpu.depth = depth + 1;
+			atomic_signal_fence(memory_order_seq_cst);
+			port_world_answer();
+			atomic_signal_fence(memory_order_seq_cst);
+			port_cpu.depth = depth;
+		}
+		sched_yield();
+	}
+}
+
+static void world_unlock(void)
+{
+	atomic_store_explicit(&world.lock, 0, memory_order_release);
+}
+
+/* ---- the stopped side ---- */
+
+static void stopped_work(struct port_thread *self, unsigned int *job)
+{
+	unsigned int now = atomic_load_explicit(&world.job, memory_order_acquire);
+
+	if (!(now & 1) || now == *job)
+		return;
+	*job = now;
+	if (!self->worker)
+		return;
+	world.fn(self->worker, world.arg);
+	atomic_fetch_sub_explicit(&world.left, 1, memory_order_acq_rel);
+}
+
+static void stopped_wait(struct port_thread *self)
+{
+	unsigned int request, job = 0;
+
+	/* First the bit, then the number: a request that comes between is answered by this answer. */
+	atomic_fetch_and(&port_cpu.pending, ~PORT_PENDING_STOP);
+	request = atomic_load(&world.request);
+	atomic_store_explicit(&self->answered, request, memory_order_release);
+	for (;;) {
+		unsigned int seen = atomic_load_explicit(&world.event, memory_order_acquire);
+
+		if (atomic_load_explicit(&world.open, memory_order_acquire) == request)
+			return;
+		stopped_work(self, &job);
+		event_wait(seen);
+	}
+}
+
+/* Pinned once, in a place where the thread is outside of Marrow. */
+__attribute__((noinline)) void port_world_answer(void)
+{
+	struct port_thread *self = port_self();
+	ucontext_t context;
+
+	getcontext(&context);
+	self->registers = &context.uc_mcontext.gregs;
+	self->registers_len = sizeof(context.uc_mcontext.gregs);
+	self->stack_at = (uintptr_t)__builtin_frame_address(0);
+	stopped_wait(self);
+}
+
+static void on_stop_signal(int signal, siginfo_t *info, void *context)
+{
+	struct port_thread *self;
+	int error = errno;
+
+	(void)signal, (void)info;
+	if (port_cpu.depth || !(atomic_load(&port_cpu.pending) & PORT_PENDING_STOP))
+		return;
+	port_cpu.depth = 1;
+	atomic_signal_fence(memory_order_seq_cst);
+	self = port_self();
+	self->registers = &((ucontext_t *)context)->uc_mcontext.gregs;
+	self->registers_len = sizeof(((ucontext_t *)context)->uc_mcontext.gregs);
+	self->stack_at = (uintptr_t)__builtin_frame_address(0);
+	stopped_wait(self);
+	mw_port_unpin(0);
+	errno = error;
+}
+
+/* ---- the stopping side ---- */
+
+static void for_each_other(struct port_thread *self, bool (*fn)(struct port_thread *thread))
+{
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
+		struct port_thread *thread =
+			atomic_load_explicit(&world.threads[i], memory_order_relaxed);
+
+		if (thread && thread != self && !fn(thread))
+			return;
+	}
+}
+
+static bool ask(struct port_thread *thread)
+{
+	thread->worker = ++world.workers < MOST_WORKERS ? world.workers : 0;
+	atomic_fetch_or(&thread->cpu->pending, PORT_PENDING_STOP);
+	syscall(SYS_tgkill, getpid(), thread->tid, STOP_SIGNAL);
+	return true;
+}
+
+static bool take_back(struct port_thread *thread)
+{
+	atomic_fetch_and(&thread->cpu->pending, ~PORT_PENDING_STOP);
+	return true;
+}
+
+static bool has_answered(struct port_thread *thread)
+{
+	return atomic_load_explicit(&thread->answered, memory_order_acquire) ==
+	       atomic_load_explicit(&world.request, memory_order_relaxed);
+}
+
+/* The slot of a thread that has not answered by @until, or -1. */
+static int wait_for_all(struct port_thread *self, uint64_t until)
+{
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
+		struct port_thread *thread =
+			atomic_load_explicit(&world.threads[i], memory_order_relaxed);
+
+		if (!thread || thread == self)
+			continue;
+		while (!has_answered(thread)) {
+			if (mw_port_now() > until)
+				return (int)i;
+			sched_yield();
+		}
+	}
+	return -1;
+}
+
+void port_world_set_limit(unsigned int seconds)
+{
+	world.limit_s = seconds;
+}
+
+int mw_port_stop_world(void)
+{
+	struct port_thread *self = port_self();
+	int culprit;
+
+	world_lock();
+	world.stopper = self;
+	world.workers = 0;
+	atomic_fetch_add(&world.request, 1);
+	for_each_other(self, ask);
+	culprit = wait_for_all(self, mw_port_now() + world.limit_s * UINT64_C(1000000000));
+	if (culprit >= 0) {
+		for_each_other(self, take_back);
+		mw_port_start_world();
+	}
+	return culprit;
+}
+
+void mw_port_start_world(void)
+{
+	world.stopper = NULL;
+	atomic_store_explicit(&world.open, atomic_load(&world.request), memory_order_release);
+	event_tell();
+	world_unlock();
+}
+
+void mw_port_run_stopped(void (*fn)(unsigned int worker, void *arg), void *arg)
+{
+	unsigned int helpers = world.workers < MOST_WORKERS ? world.workers : MOST_WORKERS - 1;
+
+	world.fn = fn;
+	world.arg = arg;
+	atomic_store(&world.left, helpers);
+	atomic_fetch_add_explicit(&world.job, 1, memory_order_release);
+	event_tell();
+	fn(0, arg);
+	while (atomic_load_explicit(&world.left, memory_order_acquire))
+		sched_yield();
+	atomic_fetch_add_explicit(&world.job, 1, memory_order_release);
+}
+
+/* ---- threads come and go ---- */
+
+void port_world_join(struct port_thread *thread)
+{
+	world_lock();
+	atomic_store_explicit(&world.threads[thread->slot], thread, memory_order_relaxed);
+	world_unlock();
+}
+
+void port_world_leave(struct port_thread *thread)
+{
+	unsigned long state = mw_port_pin();
+
+	world_lock();
+	atomic_store_explicit(&world.threads[thread->slot], NULL, memory_order_relaxed);
+	world_unlock();
+	mw_port_unpin(state);
+}
+
+/* ---- roots ---- */
+
+static int note_data(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void)size, (void)arg;
+	for (unsigned int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+		uintptr_t lo = info->dlpi_addr + p->p_vaddr;
+
+		if (p->p_type != PT_LOAD || !(p->p_flags & PF_W) || world.nr_data == MOST_RANGES)
+			continue;
+		world.data[world.nr_data].lo = (lo + sizeof(lo) - 1) & ~(sizeof(lo) - 1);
+		world.data[world.nr_data++].hi = (lo + p->p_memsz) & ~(sizeof(lo) - 1);
+	}
+	return 0;
+}
+
+/*
+ * The list of loaded objects is under the loader's lock, which a stopped thread may hold: it is read
+ * once, here. What is loaded later is registered with mw_gc_root_add() by who loads it.
+ */
+__attribute__((constructor)) static void world_set_up(void)
+{
+	struct sigaction action = { .sa_sigaction = on_stop_signal,
+				    .sa_flags = SA_SIGINFO | SA_RESTART };
+
+	sigfillset(&action.sa_mask);
+	sigdelset(&action.sa_mask, SIGSEGV);
+	sigdelset(&action.sa_mask, SIGALRM);
+	if (sigaction(STOP_SIGNAL, &action, NULL))
+		abort();
+	dl_iterate_phdr(note_data, NULL);
+}
+
+static void scan_stack(mw_root_visit_fn *visit, void *ctx, uintptr_t at, uintptr_t end)
+{
+	at &= ~(sizeof(at) - 1);
+	end &= ~(sizeof(end) - 1);
+	if (at < end)
+		visit(ctx, MW_ROOT_STACK, "thread", (void *)at, (void *)end);
+}
+
+/* The signal frame, vector registers included, lies above stack_at: the stack alone has it all. */
+static void scan_others(mw_root_visit_fn *visit, void *ctx)
+{
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
+		struct port_thread *thread =
+			atomic_load_explicit(&world.threads[i], memory_order_relaxed);
+
+		if (!thread || thread == world.stopper)
+			continue;
+		visit(ctx, MW_ROOT_REGISTERS, "registers", thread->registers,
+		      (const char *)thread->registers + thread->registers_len);
+		scan_stack(visit, ctx, thread->stack_at, thread->stack_end);
+	}
+}
+
+__attribute__((noinline)) void mw_port_scan_roots(mw_root_visit_fn *visit, void *ctx)
+{
+	ucontext_t context;
+
+	getcontext(&context);
+	scan_others(visit, ctx);
+	visit(ctx, MW_ROOT_REGISTERS, "registers", &context.uc_mcontext.gregs,
+	      (const char *)&context.uc_mcontext.gregs + sizeof(context.uc_mcontext.gregs));
+	scan_stack(visit, ctx, (uintptr_t)__builtin_frame_address(0), port_self()->stack_end);
+	for (unsigned int i = 0; i < world.nr_data; i++)
+		visit(ctx, MW_ROOT_DATA, "data", (void *)world.data[i].lo, (void *)world.data[i].hi);
+}
