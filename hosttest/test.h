@@ -51,13 +51,13 @@ _Noreturn void test_give_up(void);
 	do {                                                                                       \
 		long long test_a_ = (long long)(a), test_b_ = (long long)(b);                      \
 		(void)test_check(test_a_ == test_b_, __FILE__, __LINE__,                           \
-				 #a " == " #b ": %lld and %lld", test_a_, test_b_);                \
+				 "%s: %lld and %lld", #a " == " #b, test_a_, test_b_);             \
 	} while (0)
 #define CHECK_PTR(a, b)                                                                            \
 	do {                                                                                       \
 		const void *test_a_ = (a), *test_b_ = (b);                                         \
 		(void)test_check(test_a_ == test_b_, __FILE__, __LINE__,                           \
-				 #a " == " #b ": %p and %p", test_a_, test_b_);                    \
+				 "%s: %p and %p", #a " == " #b, test_a_, test_b_);                 \
 	} while (0)
 #define NEED(cond)                                                                                 \
 	do {                                                                                       \
