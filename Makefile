@@ -2,7 +2,7 @@
 #
 # make help lists the targets. Files are picked up by wildcard, everything built lands in build/.
 # The parts: scripts/mk/toolchain.mk (who compiles, with which flags), host.mk (the runners for
-# Linux), kernel.mk (the kernel and its ISO), run.mk, test.mk.
+# Linux), kernel.mk (the kernel), run.mk (the kernel for people), test.mk.
 
 all: kernel host ## build the kernel and the hosted tests (the default)
 
@@ -16,10 +16,12 @@ clean: ## remove build/
 .DELETE_ON_ERROR:
 .SECONDARY:
 MAKEFLAGS += --no-builtin-rules
+export PYTHONDONTWRITEBYTECODE := 1
 
 include scripts/mk/toolchain.mk
 include scripts/mk/host.mk
 include scripts/mk/kernel.mk
 include scripts/mk/bench.mk
+include scripts/mk/run.mk
 
 -include $(deps)

@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Run the kernel's tests in QEMU and judge what came of it.
+
+A run passes if there is one plan, as many results as it says, numbered in order, none of them "not
+ok", then the marker line "# marrow: tests done", and QEMU ends with the kernel's code for success.
+Anything else fails, with the reason. A machine that is not done in time is asked where each of its
+CPUs stands, and killed.
+
+ktap.py --judge FILE STATUS judges a transcript without a machine.
+"""
+
+import argparse
+import bisect
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import qemu
+
+MARKER = "# marrow: tests done"
+ESCAPES = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>c])")
+
+
+class Verdict:
+    """What a transcript and QEMU's exit status amount to."""
+
+    def __init__(self, lines, status):
+        self.passed = self.failed = self.skipped = 0
+        self.plan = None
+        self.faults = []
+        self.failures = []
+        self.marked = False
+        for line in lines:
+            self.take(line)
+        self.conclude(status)
+
+    def take(self, line):
+        plan = re.fullmatch(r"1\.\.(\d+).*", line)
+        result = re.fullmatch(r"(not )?ok (\d+)\b *-? *([^#]*)(#.*)?", line)
+        if line == MARKER:
+            self.marked = True
+        elif plan:
+            if self.plan is not None:
+                self.faults.append("two plans: the kernel ran its tests twice, or started again")
+            self.plan = int(plan.group(1))
+        elif result:
+            self.result(*result.groups())
+
+    def result(self, bad, number, name, directive):
+        if self.plan is None:
+            self.faults.append(f"result {number} came before a plan")
+        if self.marked:
+            self.faults.append(f"result {number} came after the marker")
+        if int(number) != self.ran() + 1:
+            self.faults.append(f"result {number} ({name.strip()}) came where {self.ran() + 1} "
+                               "was due")
+        if bad:
+            self.failed += 1
+            self.failures.append(f"{number} {name.strip()}")
+        elif directive and directive[1:].strip().upper().startswith("SKIP"):
+            self.skipped += 1
+        else:
+            self.passed += 1
+
+    def ran(self):
+        return self.passed + self.failed + self.skipped
+
+    def conclude(self, status):
+        if self.plan is None:
+            self.faults.append("there is no plan (1..N): the tests did not start")
+        elif self.ran() != self.plan:
+            self.faults.append(f"the plan was {self.plan} tests, {self.ran()} came")
+        if not self.passed and not self.failed:
+            self.faults.append("no test ran")
+        if not self.marked:
+            self.faults.append(f'the last line "{MARKER}" is missing')
+        if status == qemu.PASS and self.failed:
+            self.faults.append("the kernel reported success in spite of failures")
+        # After a failed test the kernel ends with a code of its own, but never with QEMU's.
+        bad = status is not None and status != qemu.PASS
+        if bad and (not self.failed or status <= 1):
+            self.faults.append(f"QEMU ended with {status}: {meaning(status)}")
+
+    def good(self):
+        return not self.faults and not self.failed
+
+    def print(self, name):
+        for failure in self.failures:
+            print(f"{name}: not ok {failure}")
+        for fault in self.faults:
+            print(f"{name}: {fault}")
+        failed = self.failed + len(self.faults)
+        print(f"{self.passed} passed, {failed} failed, {self.skipped} skipped")
+
+
+def meaning(status):
+    if status == 0:
+        return "a triple fault, or a power-off"
+    if status == 1:
+        return "QEMU's own error, or a code that it also uses for that"
+    if status < 0:
+        return "killed by signal %d" % -status
+    if status % 2:
+        return f"the kernel wrote {status >> 1}, not 16, to the exit port"
+    return "not a code of the kernel's"
+
+
+class Symbols:
+    """Addresses to names, by nm, and to lines, by addr2line."""
+
+    def __init__(self, elf):
+        self.elf = elf
+        self.table = []
+        if not elf:
+            return
+        for line in subprocess.run(["nm", "-n", elf], stdout=subprocess.PIPE, text=True,
+                                   check=False).stdout.splitlines():
+            words = line.split()
+            if len(words) == 3 and words[1] in "tTwW":
+                self.table.append((int(words[0], 16), words[2]))
+
+    def name(self, address):
+        at = bisect.bisect_right(self.table, (address, "\x7f")) - 1
+        if at < 0:
+            return "no function of the kernel"
+        start, name = self.table[at]
+        where = subprocess.run(["addr2line", "-e", self.elf, hex(address)], text=True, check=False,
+                               stdout=subprocess.PIPE).stdout.strip()
+        return f"{name}+{address - start:#x} ({where})"
+
+
+def where_cpus_stand(path, symbols):
+    """Lines: each CPU's place and registers."""
+    control = qemu.Qmp(path, 5)
+    halted = set()
+    for block in re.split(r"(?m)^(?=[* ] CPU #)", control.monitor("info cpus")):
+        number = re.search(r"CPU #(\d+)", block)
+        if number and "(halted)" in block:
+            halted.add(number.group(1))
+    text = control.monitor("info registers -a").replace("\r", "")
+    for number, registers in re.findall(r"CPU#(\d+)\n(.*?)(?=\n\s*CPU#|\Z)", text, re.S):
+        rip = re.search(r"RIP=([0-9a-fA-F]+)", registers)
+        place = symbols.name(int(rip.group(1), 16)) if rip else "?"
+        if number in halted or "HLT=1" in registers:
+            place += ", halted"
+        yield f"CPU {number} at {place}"
+        for line in registers.splitlines()[:6]:
+            yield "    " + line.strip()
+    # The kernel answers this with registers and backtraces of its own, if it still can.
+    control.run("inject-nmi")
+    time.sleep(1)
+
+
+class Run:
+    """A machine with a time limit; its console goes to lines and to the log."""
+
+    def __init__(self, options):
+        self.options = options
+        self.lines = []
+        self.first_result = None
+        self.hung = False
+
+    def read(self, stream, log, started):
+        for raw in stream:
+            line = ESCAPES.sub("", raw.decode("utf-8", "replace")).rstrip("\r\n")
+            line = line.rpartition("\r")[2]
+            if self.first_result is None and re.match(r"(not )?ok 1\b|1\.\.", line):
+                self.first_result = time.monotonic() - started
+            self.lines.append(line)
+            log.write(line + "\n")
+            log.flush()
+            if self.options.verbose:
+                print(line, flush=True)
+
+    def run(self):
+        with tempfile.TemporaryDirectory(prefix="marrow-") as folder:
+            path = os.path.join(folder, "qmp")
+            command = qemu.command(self.options) + qemu.socket_option(path) + [
+                "-display", "none", "-serial", "stdio", "-monitor", "none"]
+            with open(self.options.log, "w", encoding="utf-8") as log:
+                log.write("# " + " ".join(command) + "\n")
+                log.flush()
+                return self.watch(command, path, log)
+
+    def watch(self, command, path, log):
+        started = time.monotonic()
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT) as machine:
+            reader = threading.Thread(target=self.read, args=(machine.stdout, log, started))
+            reader.start()
+            try:
+                status = machine.wait(self.options.limit)
+            except subprocess.TimeoutExpired:
+                status = None
+                self.hang(machine, path, log)
+            except BaseException:
+                machine.kill()
+                raise
+            reader.join()
+        return status
+
+    def hang(self, machine, path, log):
+        self.hung = True
+        report = [f"not done after {self.options.limit} s; the last line was:",
+                  "    " + (self.lines[-1] if self.lines else "(none)")]
+        try:
+            report += where_cpus_stand(path, Symbols(self.options.symbols or self.options.kernel))
+        except OSError as error:
+            report.append(f"and it does not say where it stands: {error}")
+        machine.send_signal(signal.SIGKILL)
+        for line in report:
+            print(line)
+            log.write("# " + line + "\n")
+
+
+def judge(path, status):
+    with open(path, encoding="utf-8") as transcript:
+        verdict = Verdict((line.rstrip("\n") for line in transcript), int(status))
+    verdict.print(os.path.basename(path))
+    return verdict.good()
+
+
+def main():
+    if sys.argv[1:2] == ["--judge"]:
+        return judge(sys.argv[2], sys.argv[3])
+    parser = argparse.ArgumentParser(description="Run the kernel's tests in QEMU.")
+    qemu.add_options(parser)
+    parser.add_argument("--limit", type=float, default=120, help="seconds until it counts as hung")
+    parser.add_argument("--log", required=True, help="file for all that came from the console")
+    parser.add_argument("--name", default="kernel", help="what to call this run")
+    parser.add_argument("--symbols", metavar="ELF", help="names for addresses, with --iso")
+    parser.add_argument("--verbose", action="store_true", help="show the console")
+    parser.add_argument("--first", type=float, help="seconds within which the first test line is due")
+    options = parser.parse_args()
+    run = Run(options)
+    status = run.run()
+    verdict = Verdict(run.lines, status)
+    if run.hung:
+        verdict.faults.append(f"hung: killed after {options.limit} s, see {options.log}")
+    if options.first and (run.first_result or options.first) >= options.first:
+        verdict.faults.append(f"the first test line came after {run.first_result} s, "
+                              f"the limit is {options.first} s")
+    if run.first_result is not None:
+        print(f"first test line after {run.first_result:.2f} s")
+    verdict.print(options.name)
+    return verdict.good()
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main() else 1)

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Run the demo kernel in QEMU for a person: with a console, under gdb, or for a picture of it."""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import qemu
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def console(options):
+    line = qemu.command(options) + ["-serial", "mon:stdio"]
+    if options.screen and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        line += ["-vga", "std"]
+    else:
+        line += ["-display", "none"]
+    print("Ctrl-A X leaves, Ctrl-A C switches to QEMU's monitor and back.", flush=True)
+    status = subprocess.run(line, check=False).returncode
+    # The kernel's commands end QEMU with odd codes; what a person sees is not a failure then.
+    return 0 if status in (0, qemu.PASS) else status
+
+
+def under_gdb(options):
+    folder = tempfile.mkdtemp(prefix="marrow-")
+    path = os.path.join(folder, "gdb")
+    line = qemu.command(options) + [
+        "-display", "none", "-monitor", "none", "-serial", f"file:{options.log}", "-S",
+        "-chardev", f"socket,path={path},server=on,wait=off,id=gdb", "-gdb", "chardev:gdb"]
+    # A session of its own: Ctrl-C in gdb is for the kernel, not for QEMU.
+    with subprocess.Popen(line, stdin=subprocess.DEVNULL, start_new_session=True) as machine:
+        try:
+            while not os.path.exists(path) and machine.poll() is None:
+                time.sleep(0.02)
+            print(f"The console goes to {options.log}.", flush=True)
+            gdb = [options.gdb, "-q", "-ex", f"set $marrow_socket = \"{path}\"",
+                   "-ex", f"target remote {path}", "-x", os.path.join(HERE, "gdb/marrow.gdb")]
+            gdb += options.gdb_extra.split("\n") if options.gdb_extra else []
+            return subprocess.run(gdb + [options.symbols or options.kernel],
+                                  check=False).returncode
+        finally:
+            machine.kill()
+            qemu.remove(path)
+            os.rmdir(folder)
+
+
+def picture(options):
+    """Wait for the prompt, then take the screen. The prompt has no newline, so bytes are read."""
+    with tempfile.TemporaryDirectory(prefix="marrow-") as folder:
+        path = os.path.join(folder, "qmp")
+        line = qemu.command(options) + qemu.socket_option(path) + [
+            "-display", "none", "-vga", "std", "-serial", "stdio", "-monitor", "none"]
+        with subprocess.Popen(line, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE) as machine:
+            timer = threading.Timer(options.limit, machine.kill)
+            timer.start()
+            try:
+                seen = b""
+                while not seen.endswith(options.prompt.encode()):
+                    byte = machine.stdout.read(1)
+                    if not byte:
+                        sys.stderr.write(seen.decode("utf-8", "replace"))
+                        print(f'no prompt "{options.prompt}" within {options.limit} s',
+                              file=sys.stderr)
+                        return 1
+                    seen += byte
+                time.sleep(0.5)
+                qemu.Qmp(path).run("screendump", filename=os.path.abspath(options.picture),
+                                   format="png")
+                print(options.picture)
+                return 0
+            finally:
+                timer.cancel()
+                machine.kill()
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Run the demo kernel in QEMU.")
+    qemu.add_options(parser)
+    parser.add_argument("--symbols", metavar="ELF", help="for gdb, with --iso")
+    parser.add_argument("--screen", action="store_true", help="open a window")
+    parser.add_argument("--gdb", metavar="PROGRAM", help="start stopped, with gdb attached")
+    parser.add_argument("--gdb-extra", help="more arguments for gdb, one a line")
+    parser.add_argument("--log", default="build/console.log", help="console, under gdb")
+    parser.add_argument("--picture", metavar="PNG", help="take a picture of the screen and end")
+    parser.add_argument("--prompt", default="marrow> ", help="what the kernel says when it is ready")
+    parser.add_argument("--limit", type=float, default=60, help="seconds until the prompt")
+    options = parser.parse_args()
+    if options.gdb:
+        return under_gdb(options)
+    if options.picture:
+        return picture(options)
+    return console(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

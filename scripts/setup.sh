@@ -1,0 +1,103 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# setup.sh PURPOSE...: see that the programs and files for host, kernel, run, test, check, lift, ...
+# are here; install the Debian or Ubuntu packages that bring those that are not.
+#
+# Looks at files only, so it costs nothing when all is there. Removes no package. Where nothing may be
+# installed (no apt, neither root nor sudo, or MARROW_SETUP=no) it lists what is missing and ends
+# with status 3.
+
+gcc_version=$(gcc -dumpversion 2>/dev/null | cut -d. -f1)
+
+# purpose, then what must exist (a command, or a file if it begins with /), then the package.
+needs="
+host gcc gcc
+host /usr/include/stdio.h libc6-dev
+host prove perl
+host python3 python3-minimal
+kernel gcc gcc
+kernel ld binutils
+run python3 python3
+run qemu-system-x86_64 qemu-system-x86
+run grub-mkrescue grub-common
+run xorriso xorriso
+run mformat mtools
+run /usr/lib/grub/i386-pc/multiboot2.mod grub-pc-bin
+run /usr/lib/grub/x86_64-efi/multiboot2.mod grub-efi-amd64-bin
+run /usr/share/OVMF/OVMF_CODE_4M.fd ovmf
+gdb gdb gdb
+m32 /usr/lib32/libc.so libc6-dev-i386
+m32 /usr/lib/gcc/x86_64-linux-gnu/$gcc_version/32/libgcc.a lib32gcc-$gcc_version-dev
+format clang-format clang-format
+llvm clang clang
+llvm ld.lld lld
+llvm llvm-nm llvm
+check cppcheck cppcheck
+check git git
+lift aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+lift riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
+lift qemu-system-riscv64 qemu-system-misc
+lift qemu-system-x86_64 qemu-system-x86
+lift python3 python3
+"
+
+wanted=" $* "
+case $wanted in *" test "*) wanted="$wanted host kernel run m32 " ;; esac
+case $wanted in *" check "*) wanted="$wanted host kernel format llvm " ;; esac
+case $wanted in *" lift "*) wanted="$wanted kernel llvm " ;; esac
+
+exists()
+{
+	case $1 in
+	/*) [ -e "$1" ] ;;
+	*) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] ;;
+	esac
+}
+
+missing=
+packages=
+while read -r purpose thing package; do
+	case $wanted in *" $purpose "*) ;; *) continue ;; esac
+	exists "$thing" && continue
+	missing="$missing  $thing (package $package)
+"
+	case " $packages " in *" $package "*) ;; *) packages="$packages $package" ;; esac
+done <<END
+$needs
+END
+[ "$packages" ] || exit 0
+
+cannot()
+{
+	printf 'Missing, and %s:\n%sTo install:\n  sudo apt-get install%s\n' "$1" "$missing" "$packages" >&2
+	exit 3
+}
+
+[ "$MARROW_SETUP" = no ] && cannot "not to be installed by this script"
+command -v apt-get >/dev/null || cannot "there is no apt-get here"
+sudo=
+if [ "$(id -u)" != 0 ]; then
+	command -v sudo >/dev/null || cannot "you are neither root nor is there sudo"
+	sudo=sudo
+	[ -t 0 ] || sudo="sudo -n"
+	$sudo true || cannot "sudo does not allow it"
+fi
+
+printf 'Installing%s\n' "$packages"
+apt()
+{
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"
+}
+install()
+{
+	# shellcheck disable=SC2086
+	apt install -y --no-remove --no-install-recommends $packages
+}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# Only when the lists are missing or too old to install from are they fetched.
+install >"$log" 2>&1 || { apt update >"$log" 2>&1 && install >>"$log" 2>&1; } || {
+	tail -n 20 "$log" >&2
+	cannot "apt-get could not install them (its words are above)"
+}
