@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The protocol of mm/gc/mark.c, in all interleavings: marks, queued flags, scanned bits, sharing, and
+ * how markers know that nothing is left.
+ *
+ * Two spans of two objects; markers start with one root each. The objects point to each other across
+ * the spans, so that spans are marked into while they are queued, scanned, shared and stolen.
+ * Queues are sets here: the order of a queue is no part of the protocol. A marker shares what it has
+ * whenever anyone is hungry, more eagerly than the real one.
+ */
+#include "model.h"
+
+#define OBJECTS 4
+#define MARKERS 3
+
+enum bug {
+	RIGHT,
+	CLEAR_LATE, /* queued is cleared after the bits are read */
+	ASK_FIRST, /* queued is asked before the mark is set */
+	COUNT_LATE, /* a marker counts itself busy after it took a span */
+	FORGET_SHARED, /* a marker without work of its own does not look at the shared queue */
+};
+
+static enum bug bug;
+static unsigned int markers;
+
+/* What each object points to: 0 and 1 lie in span 0, 2 and 3 in span 1. */
+static const unsigned char points_to[OBJECTS] = { 2, 3, 1, 0 };
+static const unsigned char root[MARKERS] = { 0, 2, 2 };
+
+enum pc {
+	JOIN,
+	MARK, /* set the bit of .object */
+	ASK, /* read the span's queued flag */
+	QUEUE, /* set it */
+	NEXT, /* choose what to do */
+	CLEAR, /* queued of .span = 0 */
+	READ, /* todo = mark & ~scanned */
+	CLAIM, /* scanned |= todo */
+	SCAN, /* next bit of todo */
+	HUNGRY, /* busy-- */
+	WAIT,
+	TAKE, /* from the shared queue, counted busy */
+	TAKE_FIRST, /* the same, not counted yet: broken on purpose */
+	BACK, /* took nothing: busy-- */
+	END,
+};
+
+struct state {
+	unsigned char mark, scanned; /* bit: object */
+	unsigned char queued, shared; /* bit: span */
+	unsigned char busy, hungry;
+	struct marker {
+		unsigned char pc, own; /* own: bit: span */
+		unsigned char object, asked, span, todo;
+	} marker[MARKERS];
+};
+
+static unsigned char lowest(unsigned char bits)
+{
+	return (unsigned char)__builtin_ctz(bits);
+}
+
+static void do_mark(struct state *s, struct marker *m)
+{
+	unsigned char bit = (unsigned char)(1u << m->object);
+	unsigned char span = m->object / 2;
+
+	if (bug == ASK_FIRST)
+		m->asked = s->queued >> span & 1;
+	m->pc = ASK;
+	if (s->mark & bit)
+		m->pc = m->todo ? SCAN : NEXT;
+	if (bug != ASK_FIRST || m->pc != ASK)
+		s->mark |= bit;
+}
+
+static void do_ask(struct state *s, struct marker *m)
+{
+	unsigned char span = m->object / 2;
+	bool queued = s->queued >> span & 1;
+
+	if (bug == ASK_FIRST) {
+		s->mark |= (unsigned char)(1u << m->object);
+		queued = m->asked;
+		m->asked = 0;
+	}
+	m->pc = queued ? (m->todo ? SCAN : NEXT) : QUEUE;
+}
+
+static void do_queue(struct state *s, struct marker *m)
+{
+	unsigned char bit = (unsigned char)(1u << m->object / 2);
+
+	if (!(s->queued & bit))
+		m->own |= bit;
+	s->queued |= bit;
+	m->pc = m->todo ? SCAN : NEXT;
+}
+
+static void take_span(struct marker *m, unsigned char *from)
+{
+	m->span = lowest(*from);
+	*from &= (unsigned char)(*from - 1);
+	m->pc = bug == CLEAR_LATE ? READ : CLEAR;
+}
+
+static void do_next(struct state *s, struct marker *m)
+{
+	if (m->own && s->hungry && !s->shared) {
+		s->shared |= m->own;
+		m->own = 0;
+	} else if (m->own) {
+		take_span(m, &m->own);
+	} else if (s->shared && bug != FORGET_SHARED) {
+		take_span(m, &s->shared);
+	} else {
+		m->pc = HUNGRY;
+	}
+}
+
+static void do_scan(struct state *s, struct marker *m)
+{
+	(void)s;
+	if (!m->todo) {
+		m->pc = NEXT;
+		return;
+	}
+	m->object = points_to[lowest(m->todo)];
+	m->todo &= (unsigned char)(m->todo - 1);
+	m->pc = MARK;
+}
+
+static void do_wait(struct state *s, struct marker *m)
+{
+	if (!s->busy) {
+		s->hungry--;
+		m->pc = END;
+	} else if (s->shared && bug == COUNT_LATE) {
+		m->pc = TAKE_FIRST;
+	} else if (s->shared) {
+		s->busy++;
+		m->pc = TAKE;
+	}
+}
+
+static void do_take(struct state *s, struct marker *m)
+{
+	bool counted = m->pc == TAKE;
+
+	if (s->shared) {
+		take_span(m, &s->shared);
+		s->hungry--;
+		if (!counted)
+			m->asked = 1; /* counts itself at its next step */
+	} else {
+		m->pc = counted ? BACK : WAIT;
+	}
+}
+
+static void step(void *state, unsigned int thread)
+{
+	struct state *s = state;
+	struct marker *m = &s->marker[thread];
+	unsigned char span_bits = (unsigned char)(3u << 2 * m->span);
+
+	if (bug == COUNT_LATE && m->asked) {
+		m->asked = 0;
+		s->busy++;
+		return;
+	}
+	switch ((enum pc)m->pc) {
+	case JOIN:
+		s->busy++;
+		m->object = root[thread];
+		m->pc = MARK;
+		break;
+	case MARK:
+		do_mark(s, m);
+		break;
+	case ASK:
+		do_ask(s, m);
+		break;
+	case QUEUE:
+		do_queue(s, m);
+		break;
+	case NEXT:
+		do_next(s, m);
+		break;
+	case CLEAR:
+		s->queued &= (unsigned char)~(1u << m->span);
+		m->pc = bug == CLEAR_LATE ? CLAIM : READ;
+		break;
+	case READ:
+		m->todo = s->mark & (unsigned char)~s->scanned & span_bits;
+		m->pc = bug == CLEAR_LATE ? CLEAR : CLAIM;
+		break;
+	case CLAIM:
+		m->todo &= (unsigned char)~s->scanned;
+		s->scanned |= m->todo;
+		m->pc = SCAN;
+		break;
+	case SCAN:
+		do_scan(s, m);
+		break;
+	case HUNGRY:
+		s->hungry++;
+		s->busy--;
+		m->pc = WAIT;
+		break;
+	case WAIT:
+		do_wait(s, m);
+		break;
+	case TAKE:
+	case TAKE_FIRST:
+		do_take(s, m);
+		break;
+	case BACK:
+		s->busy--;
+		m->pc = WAIT;
+		break;
+	case END:
+		break;
+	}
+}
+
+static bool ended(const void *state, unsigned int thread)
+{
+	return ((const struct state *)state)->marker[thread].pc == END;
+}
+
+static const char *wrong(const void *state, bool end)
+{
+	const struct state *s = state;
+
+	if (s->scanned & ~s->mark)
+		return "scanned without a mark";
+	for (unsigned int i = 0; i < markers; i++)
+		if (s->marker[i].pc == END && (s->shared || s->queued))
+			return "a marker left while a span was queued";
+	if (end && s->scanned != s->mark)
+		return "marked but never scanned";
+	if (end && s->mark != 0xf)
+		return "reachable but never marked";
+	return NULL;
+}
+
+static struct model_result run(enum bug variant, unsigned int n)
+{
+	static const struct state initial;
+	struct model model = { sizeof(initial), n, step, ended, wrong };
+
+	bug = variant;
+	markers = n;
+	return model_explore(&model, &initial);
+}
+
+static void holds(unsigned int n)
+{
+	struct model_result result = run(RIGHT, n);
+
+	test_note("%u markers: %lu states", n, result.states);
+	CHECK(result.exhausted);
+	CHECK(!result.wrong);
+	if (result.wrong)
+		test_note("%s", result.wrong);
+	CHECK(result.states > 10 * n);
+}
+
+static void found(enum bug variant)
+{
+	struct model_result result = run(variant, 2);
+
+	if (!result.wrong)
+		result = run(variant, 3);
+	CHECK(result.wrong);
+	test_note("%s, after %lu states", result.wrong ? result.wrong : "not found", result.states);
+}
+
+TEST_WITH(holds_for_one_to_three_markers, TEST_HOSTED)
+{
+	for (unsigned int n = 1; n <= MARKERS; n++)
+		holds(n);
+}
+
+TEST_WITH(finds_queued_cleared_late, TEST_HOSTED)
+{
+	found(CLEAR_LATE);
+}
+
+TEST_WITH(finds_queued_asked_first, TEST_HOSTED)
+{
+	found(ASK_FIRST);
+}
+
+TEST_WITH(finds_busy_counted_late, TEST_HOSTED)
+{
+	found(COUNT_LATE);
+}
+
+TEST_WITH(finds_work_left_for_nobody, TEST_HOSTED)
+{
+	found(FORGET_SHARED);
+}
