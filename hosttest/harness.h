@@ -31,6 +31,9 @@ unsigned int harness_run(const struct harness_want *want);
  */
 void harness_panicked(const char *why);
 
+/* A function of backend_parallel() was left by backend_leave(): the others' barriers wait for one less. */
+void harness_worker_left(void);
+
 /* Return: true if a test captures the console and has taken the text. interrupt: yes. */
 bool harness_swallow(const char *text, size_t len);
 

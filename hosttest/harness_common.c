@@ -347,9 +347,11 @@ static void dice_start(void)
 		dice[i].state = mix(seed + i);
 }
 
+/* Guarded by busy, but for round: @arrived of @n wait for it to change. */
 static struct {
-	unsigned int n;
-	atomic_uint arrived, round;
+	atomic_flag busy;
+	unsigned int n, arrived;
+	atomic_uint round;
 } barrier;
 
 unsigned int test_cpus(void)
@@ -361,22 +363,44 @@ void test_parallel(unsigned int n, void (*fn)(unsigned int i, void *arg), void *
 {
 	NEED(n >= 1 && n <= backend_cpus());
 	barrier.n = n;
-	atomic_store(&barrier.arrived, 0);
+	barrier.arrived = 0;
 	backend_parallel(n, fn, arg);
 	barrier.n = 1;
 }
 
+/* One more waits, or one less is waited for. Return: the round that it is. */
+static unsigned int barrier_step(bool leave)
+{
+	unsigned long state = mw_port_pin();
+	unsigned int round;
+
+	while (atomic_flag_test_and_set_explicit(&barrier.busy, memory_order_acquire))
+		mw_port_relax();
+	round = atomic_load_explicit(&barrier.round, memory_order_relaxed);
+	if (leave)
+		barrier.n--;
+	else
+		barrier.arrived++;
+	if (barrier.arrived >= barrier.n) {
+		barrier.arrived = 0;
+		atomic_store_explicit(&barrier.round, round + 1, memory_order_release);
+	}
+	atomic_flag_clear_explicit(&barrier.busy, memory_order_release);
+	mw_port_unpin(state);
+	return round;
+}
+
 void test_barrier(void)
 {
-	unsigned int round = atomic_load_explicit(&barrier.round, memory_order_acquire);
+	unsigned int round = barrier_step(false);
 
-	if (atomic_fetch_add_explicit(&barrier.arrived, 1, memory_order_acq_rel) + 1 == barrier.n) {
-		atomic_store_explicit(&barrier.arrived, 0, memory_order_relaxed);
-		atomic_store_explicit(&barrier.round, round + 1, memory_order_release);
-		return;
-	}
 	while (atomic_load_explicit(&barrier.round, memory_order_acquire) == round)
 		mw_port_relax();
+}
+
+void harness_worker_left(void)
+{
+	(void)barrier_step(true);
 }
 
 bool test_interrupts_on(void (*fn)(void *arg), void *arg)

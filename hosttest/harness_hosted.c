@@ -283,7 +283,10 @@ static bool parallel_run(struct parallel_thread *t)
 	atomic_fetch_add(&parallel->ready, 1);
 	while (atomic_load(&parallel->ready) != parallel->n)
 		mw_port_relax();
-	return backend_try(parallel_call, t);
+	if (backend_try(parallel_call, t))
+		return true;
+	harness_worker_left();
+	return false;
 }
 
 static void *parallel_main(void *arg)
