@@ -26,31 +26,41 @@ struct mw_cache;
 struct mw_record;
 
 struct mw_span {
+	struct mw_region *region; /* mm/page's */
 	/* What every free reads. Written before the span is in the page map. */
 	char *base; /* first byte */
 	size_t size; /* of an object */
 	size_t pages;
 	struct mw_list link; /* in a list of its owner's; guarded as that list is */
 	bool dirty; /* not known to be zero; set by mm/page */
-	bool in_use; /* between mw_span_alloc() and mw_span_free(); written under MW_RANK_HEAP */
+	_Atomic(bool) in_use; /* between mw_span_alloc() and mw_span_free(); written under MW_RANK_HEAP */
 	/* The rest is mm/object's and mm/gc's. */
 	struct mw_cache *cache;
 };
 
 typedef _Atomic(uintptr_t) mw_map_word;
-extern mw_map_word *_Atomic mw_map_root[(size_t)1 << (MW_ADDR_BITS - MW_MAP_LEAF_SHIFT)];
+
+/*
+ * An entry of the root: 0 where there is no memory; the address of a leaf + MW_MAP_LEAF; or what
+ * only the slow half knows: see map.c. A leaf covers its 64 MiB as a whole, so the quick half has
+ * one thing to check; small regions do not pay for one.
+ */
+#define MW_MAP_LEAF 1ul
+extern mw_map_word mw_map_root[(size_t)1 << (MW_ADDR_BITS - MW_MAP_LEAF_SHIFT)];
+uintptr_t mw_map_get_small(uintptr_t entry, uintptr_t at);
 
 /* The page map's word for the page of @address; 0 for any address that is in no region. */
 static inline uintptr_t mw_map_get(uintptr_t address)
 {
-	uintptr_t at = address - (uintptr_t)MW_ADDR_BASE;
+	uintptr_t at = address - (uintptr_t)MW_ADDR_BASE, entry;
 	mw_map_word *leaf;
 
 	if (mw_unlikely((uint64_t)at >> MW_ADDR_BITS))
 		return 0;
-	leaf = atomic_load_explicit(&mw_map_root[at >> MW_MAP_LEAF_SHIFT], memory_order_acquire);
-	if (mw_unlikely(!leaf))
-		return 0;
+	entry = atomic_load_explicit(&mw_map_root[at >> MW_MAP_LEAF_SHIFT], memory_order_acquire);
+	if (mw_unlikely(!(entry & MW_MAP_LEAF)))
+		return entry ? mw_map_get_small(entry, at) : 0;
+	leaf = (mw_map_word *)(entry - MW_MAP_LEAF);
 	at = (at & (((uintptr_t)1 << MW_MAP_LEAF_SHIFT) - 1)) >> MW_PAGE_SHIFT;
 	return atomic_load_explicit(&leaf[at], memory_order_acquire);
 }

@@ -89,6 +89,8 @@ bool mw_memmap_next(const struct mw_memrange *map, size_t n, enum mw_memtype typ
  * MW_ADDR_BASE and MW_ADDR_BITS, after a report that says which.
  */
 size_t mw_region_add(void *base, uint64_t phys, size_t len);
+/** mw_region_add_zeroed - the same, for memory that reads as zero: it is not cleared again */
+size_t mw_region_add_zeroed(void *base, uint64_t phys, size_t len);
 
 /**
  * mw_region_remove - take a region back

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+/* Regions that come and go: see region.c. */
+#include "page.h"
+
+/* What mw_region_add() was given, in pages. */
+struct frames {
+	size_t first, n, frame;
+	bool zeroed;
+};
+
+static size_t bits_words(size_t n)
+{
+	return (n + MW_WORD_BITS - 1) / MW_WORD_BITS;
+}
+
+/* Pages of metadata that a region of [first, first + n) needs for itself. */
+static size_t own_pages(size_t first, size_t n)
+{
+	size_t bytes = mw_map_bytes(first, first + n);
+
+	bytes += 2 * (mw_tree_words(n) + bits_words(n)) * sizeof(unsigned long);
+	return mw_round_up(bytes, MW_PAGE_SIZE) >> MW_PAGE_SHIFT;
+}
+
+static bool overlaps(const struct frames *want)
+{
+	for (size_t i = 0; i < mw_page.nr_regions; i++) {
+		struct mw_region *region = mw_page.by_address[i];
+		size_t n = region->end - region->first;
+
+		if (want->first < region->end && region->first < want->first + want->n)
+			return true;
+		if (want->frame < region->frame + n && region->frame < want->frame + want->n)
+			return true;
+	}
+	return false;
+}
+
+static unsigned int new_id(bool low)
+{
+	for (unsigned int id = 2 | low; id < MW_NR_IDS; id += 2) {
+		if (!mw_region_by_id(id))
+			return id;
+	}
+	return 0;
+}
+
+static struct mw_region *new_region(void)
+{
+	struct mw_region *region;
+
+	for (size_t i = 0; i < MW_LEN(mw_page.early); i++) {
+		if (!mw_page.early[i].live && !mw_page.early[i].end)
+			return &mw_page.early[i];
+	}
+	region = mw_fixed_alloc(&mw_page.regions);
+	if (region)
+		__builtin_memset((void *)region, 0, sizeof(*region));
+	return region;
+}
+
+static enum mw_zone_index zone_of(size_t frame, size_t *end)
+{
+	uint64_t at = (uint64_t)frame << MW_PAGE_SHIFT;
+
+	*end = SIZE_MAX;
+	if (at >= UINT64_C(1) << 32)
+		return MW_ZONE_REST;
+	if (at >= UINT64_C(1) << 24) {
+		*end = (size_t)(UINT64_C(1) << (32 - MW_PAGE_SHIFT));
+		return MW_ZONE_4G;
+	}
+	*end = (size_t)1 << (24 - MW_PAGE_SHIFT);
+	return MW_ZONE_16M;
+}
+
+/* Lay the region's own bitmaps out from @at on. */
+static void place_bitmaps(struct mw_region *region, size_t n, unsigned long *at)
+{
+	mw_tree_init(&region->ends, at, n);
+	at += mw_tree_words(n);
+	mw_tree_init(&region->singles, at, n);
+	at += mw_tree_words(n);
+	region->zero_bits = (mw_atomic_t *)at;
+	region->released_bits = (mw_atomic_t *)(at + bits_words(n));
+}
+
+/* Heap lock held. */
+static void publish(struct mw_region *region, size_t n)
+{
+	struct mw_zone *zone = &mw_page.zone[region->zone];
+	size_t end = region->end, map_bytes = mw_map_bytes(region->first, end);
+	char *own = mw_pn_address(end - region->own);
+
+	mw_map_claim(region->first, end, own);
+	place_bitmaps(region, n, (unsigned long *)(own + map_bytes));
+	atomic_store_explicit(&mw_page.by_id[region->id], region, memory_order_release);
+	mw_list_push_back(&zone->growing, &region->growing);
+	zone->pages += n - region->own;
+	region->live = true;
+	mw_tables_insert(region);
+}
+
+/* A part that lies in one zone. Return: pages that became usable. */
+static size_t add_part(const struct frames *part, enum mw_zone_index zone)
+{
+	size_t own = own_pages(part->first, part->n);
+	struct mw_region *region;
+	unsigned int id = new_id(zone == MW_ZONE_16M);
+	unsigned long state;
+
+	if (own >= part->n || !id || mw_page.nr_regions >= MW_MAX_REGIONS)
+		return 0;
+	region = new_region();
+	if (!region)
+		return 0;
+	atomic_init(&region->first, part->first);
+	atomic_init(&region->end, part->first + part->n);
+	atomic_init(&region->frame, part->frame);
+	atomic_init(&region->ceiling, part->first + part->n - own);
+	atomic_init(&region->gap, part->n - own);
+	region->frontier = part->first;
+	region->id = id;
+	region->zone = zone;
+	region->zeroed = region->some_zero = part->zeroed;
+	region->own = own;
+	state = mw_lock(&mw_page.heap);
+	publish(region, part->n);
+	mw_unlock(&mw_page.heap, state);
+	atomic_fetch_add_explicit(&mw_page.metadata, own, memory_order_relaxed);
+	return part->n - own;
+}
+
+static size_t add_parts(struct frames rest)
+{
+	size_t usable = 0;
+
+	while (rest.n) {
+		struct frames part = rest;
+		size_t end;
+		enum mw_zone_index zone = zone_of(part.frame, &end);
+
+		part.n = mw_min(part.n, end - part.frame);
+		usable += add_part(&part, zone);
+		rest.first += part.n;
+		rest.frame += part.n;
+		rest.n -= part.n;
+	}
+	return usable;
+}
+
+static const char *round_inward(void *base, uint64_t phys, size_t len, struct frames *out)
+{
+	uintptr_t lo = mw_round_up((uintptr_t)base, MW_PAGE_SIZE);
+	uintptr_t hi = mw_round_down((uintptr_t)base + len, MW_PAGE_SIZE);
+
+	if ((uintptr_t)base + len < (uintptr_t)base || phys + len < phys)
+		return "region wraps around";
+	if (((uintptr_t)base ^ phys) & (MW_PAGE_SIZE - 1))
+		return "region's virtual and physical addresses differ within a page";
+	if (!lo)
+		lo = MW_PAGE_SIZE; /* the page of NULL */
+	if (lo >= hi)
+		return "region has no whole page";
+	if ((uint64_t)(lo - (uintptr_t)MW_ADDR_BASE) >> MW_ADDR_BITS ||
+	    (uint64_t)(hi - 1 - (uintptr_t)MW_ADDR_BASE) >> MW_ADDR_BITS)
+		return "region outside of MW_ADDR_BASE and MW_ADDR_BITS";
+	out->first = mw_pn((void *)lo);
+	out->n = (hi - lo) >> MW_PAGE_SHIFT;
+	out->frame = (size_t)((phys + (lo - (uintptr_t)base)) >> MW_PAGE_SHIFT);
+	return NULL;
+}
+
+static size_t add(void *base, uint64_t phys, size_t len, bool zeroed)
+{
+	struct frames want = { .zeroed = zeroed };
+	const char *wrong = round_inward(base, phys, len, &want);
+	struct mw_report report = { .what = MW_BAD_REGION, .address = base, .given = len };
+	unsigned long state;
+	size_t usable = 0;
+
+	mw_page_init();
+	if (!wrong) {
+		state = mw_lock(&mw_page.add);
+		if (overlaps(&want))
+			wrong = "region overlaps another one";
+		else
+			usable = add_parts(want);
+		mw_unlock(&mw_page.add, state);
+	}
+	if (!wrong && !usable)
+		wrong = "region too small for its own bookkeeping, or one too many";
+	if (wrong) {
+		report.text = wrong;
+		mw_misuse(&report);
+	}
+	return usable << MW_PAGE_SHIFT;
+}
+
+size_t mw_region_add(void *base, uint64_t phys, size_t len)
+{
+	return add(base, phys, len, false);
+}
+
+size_t mw_region_add_zeroed(void *base, uint64_t phys, size_t len)
+{
+	return add(base, phys, len, true);
+}

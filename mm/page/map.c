@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The page map: a root in bss, leaves of 64 MiB each, and twigs for regions that are too small for a
+ * leaf.
+ *
+ * An entry of the root is 0, or an address with one of three tags: a leaf; a leaf that sleeps, whose
+ * words have not been made zero yet because nothing in it was ever used; or a table of twigs of
+ * 1 MiB each, read by the slow half of mw_map_get(). A region of 64 MiB or more, or one that fills
+ * half of an entry, brings leaves; a smaller one brings twigs, so that a machine of one
+ * megabyte pays two and a half KiB, not 128.
+ *
+ * Entries and twigs change under the heap lock, from 0 to something, and back only when a region is
+ * removed; a reader without a lock sees the one or the other.
+ */
+#include "map.h"
+
+#define MAP_ASLEEP 2ul
+#define MAP_TABLE 4ul
+#define TWIG_SHIFT 20
+#define TWIG_PAGE_SHIFT (TWIG_SHIFT - MW_PAGE_SHIFT)
+#define TWIG_PAGES ((size_t)1 << TWIG_PAGE_SHIFT)
+#define TWIGS ((size_t)1 << (MW_MAP_LEAF_SHIFT - TWIG_SHIFT))
+
+#define LEAF_BYTES (MW_LEAF_PAGES * sizeof(mw_map_word))
+#define TWIG_BYTES (TWIG_PAGES * sizeof(mw_map_word))
+#define TABLE_BYTES (TWIGS * sizeof(mw_map_word))
+
+mw_map_word mw_map_root[(size_t)1 << (MW_ADDR_BITS - MW_MAP_LEAF_SHIFT)];
+
+static uintptr_t root_get(size_t slot)
+{
+	return atomic_load_explicit(&mw_map_root[slot], memory_order_relaxed);
+}
+
+static void root_set(size_t slot, uintptr_t entry)
+{
+	atomic_store_explicit(&mw_map_root[slot], entry, memory_order_release);
+}
+
+static mw_map_word *twig_of(uintptr_t entry, size_t pn)
+{
+	mw_map_word *table = (mw_map_word *)(entry - MAP_TABLE);
+
+	return (mw_map_word *)atomic_load_explicit(&table[pn >> TWIG_PAGE_SHIFT & (TWIGS - 1)],
+						   memory_order_acquire);
+}
+
+uintptr_t mw_map_get_small(uintptr_t entry, uintptr_t at)
+{
+	size_t pn = at >> MW_PAGE_SHIFT;
+	mw_map_word *twig;
+
+	if (!(entry & MAP_TABLE))
+		return 0;
+	twig = twig_of(entry, pn);
+	if (!twig)
+		return 0;
+	return atomic_load_explicit(&twig[pn & (TWIG_PAGES - 1)], memory_order_acquire);
+}
+
+mw_map_word *mw_map_at_small(uintptr_t entry, size_t pn)
+{
+	MW_DASSERT(entry & MAP_TABLE);
+	return twig_of(entry, pn) + (pn & (TWIG_PAGES - 1));
+}
+
+/* Does the part of [@first, @end) in @slot deserve a leaf? */
+static bool wants_leaf(size_t slot, size_t first, size_t end)
+{
+	size_t lo = mw_max(first, slot << MW_LEAF_PAGE_SHIFT);
+	size_t hi = mw_min(end, (slot + 1) << MW_LEAF_PAGE_SHIFT);
+
+	return end - first >= MW_LEAF_PAGES || hi - lo >= MW_LEAF_PAGES / 2;
+}
+
+static size_t twigs_bytes(uintptr_t entry, size_t slot, size_t first, size_t end)
+{
+	size_t lo = mw_max(first, slot << MW_LEAF_PAGE_SHIFT) >> TWIG_PAGE_SHIFT;
+	size_t hi = (mw_min(end, (slot + 1) << MW_LEAF_PAGE_SHIFT) - 1) >> TWIG_PAGE_SHIFT;
+	size_t bytes = entry ? 0 : TABLE_BYTES;
+
+	for (size_t twig = lo; twig <= hi; twig++)
+		bytes += entry && twig_of(entry, twig << TWIG_PAGE_SHIFT) ? 0 : TWIG_BYTES;
+	return bytes;
+}
+
+size_t mw_map_bytes(size_t first, size_t end)
+{
+	size_t bytes = 0;
+
+	for (size_t slot = first >> MW_LEAF_PAGE_SHIFT; slot <= (end - 1) >> MW_LEAF_PAGE_SHIFT;
+	     slot++) {
+		uintptr_t entry = root_get(slot);
+
+		if (entry & MAP_TABLE || (!entry && !wants_leaf(slot, first, end)))
+			bytes += twigs_bytes(entry, slot, first, end);
+		else if (!entry)
+			bytes += LEAF_BYTES;
+	}
+	return bytes;
+}
+
+static char *claim_twigs(size_t slot, size_t first, size_t end, char *at)
+{
+	size_t lo = mw_max(first, slot << MW_LEAF_PAGE_SHIFT) >> TWIG_PAGE_SHIFT;
+	size_t hi = (mw_min(end, (slot + 1) << MW_LEAF_PAGE_SHIFT) - 1) >> TWIG_PAGE_SHIFT;
+	uintptr_t entry = root_get(slot);
+	mw_map_word *table;
+
+	if (!entry) {
+		__builtin_memset(at, 0, TABLE_BYTES);
+		entry = (uintptr_t)at + MAP_TABLE;
+		at += TABLE_BYTES;
+	}
+	table = (mw_map_word *)(entry - MAP_TABLE);
+	for (size_t twig = lo; twig <= hi; twig++) {
+		if (twig_of(entry, twig << TWIG_PAGE_SHIFT))
+			continue;
+		__builtin_memset(at, 0, TWIG_BYTES);
+		atomic_store_explicit(&table[twig & (TWIGS - 1)], (uintptr_t)at,
+				      memory_order_release);
+		at += TWIG_BYTES;
+	}
+	root_set(slot, entry);
+	return at;
+}
+
+void mw_map_claim(size_t first, size_t end, char *at)
+{
+	for (size_t slot = first >> MW_LEAF_PAGE_SHIFT; slot <= (end - 1) >> MW_LEAF_PAGE_SHIFT;
+	     slot++) {
+		uintptr_t entry = root_get(slot);
+
+		if (entry & MAP_TABLE || (!entry && !wants_leaf(slot, first, end))) {
+			at = claim_twigs(slot, first, end, at);
+		} else if (!entry) {
+			root_set(slot, (uintptr_t)at + MAP_ASLEEP);
+			at += LEAF_BYTES;
+		}
+	}
+}
+
+void mw_map_wake(size_t first, size_t end, bool clear)
+{
+	for (size_t slot = first >> MW_LEAF_PAGE_SHIFT; slot <= (end - 1) >> MW_LEAF_PAGE_SHIFT;
+	     slot++) {
+		uintptr_t entry = root_get(slot);
+
+		if (!(entry & MAP_ASLEEP))
+			continue;
+		entry -= MAP_ASLEEP;
+		if (clear)
+			__builtin_memset((void *)entry, 0, LEAF_BYTES);
+		root_set(slot, entry + MW_MAP_LEAF);
+	}
+}
+
+void mw_map_forget(size_t first, size_t end)
+{
+	for (size_t slot = first >> MW_LEAF_PAGE_SHIFT; slot <= (end - 1) >> MW_LEAF_PAGE_SHIFT;
+	     slot++)
+		root_set(slot, 0);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The page heap's structures and what its files ask of each other: see docs/design/page.md.
+ *
+ *	pages.c, stack.c, span.c   the calls, and what they check
+ *	stock.c                    single pages and stacks that a CPU keeps
+ *	heap.c                     allocating, freeing, joining, growing
+ *	runs.c                     the index of free runs
+ *	region.c, map.c            regions and the page map
+ *	oom.c, scavenge.c          giving memory back, to callers and to the port
+ */
+#ifndef MW_PAGE_PAGE_H
+#define MW_PAGE_PAGE_H
+
+#include "../base/meta.h"
+#include "../base/report.h"
+#include "map.h"
+#include "tree.h"
+
+enum mw_zone_index {
+	MW_ZONE_16M,
+	MW_ZONE_4G,
+	MW_ZONE_REST,
+	MW_ZONES
+};
+
+/*
+ * Lists of free runs: one for each length below 128 pages, then 16 for each doubling, the last
+ * without end. Each is two: a run of n pages is good if it contains a naturally aligned block of the
+ * largest power of two up to n, else poor, and then it contains one of half that size. So an
+ * aligned block is found as fast as any run: in a good list of its own length up to the double, or
+ * in any list from there on. Singles are not in lists, but in the trees of their regions.
+ */
+#define MW_EXACT_SHIFT 7
+#define MW_EXACT ((size_t)1 << MW_EXACT_SHIFT)
+#define MW_SUB_SHIFT 4
+#define MW_BIN_DOUBLINGS (MW_PN_BITS > 28 ? 28 - MW_EXACT_SHIFT : MW_PN_BITS - MW_EXACT_SHIFT)
+#define MW_BINS (MW_EXACT + ((size_t)MW_BIN_DOUBLINGS << MW_SUB_SHIFT))
+#define MW_LISTS (2 * MW_BINS)
+#define MW_LIST_WORDS ((MW_LISTS + MW_WORD_BITS - 1) / MW_WORD_BITS)
+
+/* All under the heap lock. */
+struct mw_zone {
+	unsigned long summary; /* words of @lists that are not 0 */
+	unsigned long lists[MW_LIST_WORDS]; /* lists that are not empty */
+	uintptr_t head[MW_LISTS]; /* last page of the first run; valid if the bit is set */
+	unsigned long singles[MW_NR_IDS / MW_WORD_BITS]; /* ids of regions that have singles */
+	size_t pages; /* in regions */
+	size_t free; /* pages in free runs */
+	size_t runs;
+	size_t by_order[32];
+	size_t used, most_used; /* pages taken */
+	size_t released;
+	struct mw_list growing; /* regions with a gap */
+};
+
+/*
+ * A run of page frames in one zone:
+ *
+ *   first       frontier       ceiling       end
+ *     | heap    |    gap       |  metadata    |
+ *
+ * The heap grows up into the gap, metadata grows down. Both first take what they want from @gap, by
+ * compare and swap, so that neither needs the other's lock; frontier - ceiling is never less
+ * than what they took.
+ */
+struct mw_region {
+	mw_atomic_t first, end; /* page numbers; constant while the region is known */
+	mw_atomic_t frame; /* physical page of @first */
+	size_t frontier; /* heap lock */
+	mw_atomic_t ceiling;
+	mw_atomic_t gap;
+	unsigned int id;
+	enum mw_zone_index zone;
+	bool zeroed; /* memory that was never used reads as zero */
+	bool live;
+	bool some_zero, some_released; /* bits were ever set below */
+	size_t own; /* pages of metadata that it cannot be without */
+	size_t free; /* pages in free runs; heap lock */
+	size_t released; /* of them, with the port; heap lock */
+	struct mw_tree ends; /* last pages of free runs, relative to @first; heap lock */
+	struct mw_tree singles; /* free runs of one page; heap lock */
+	/*
+	 * A bit a page. Zero: known to read as zero, as long as it is free, and still when it has just
+	 * been taken. Released: free, and with the port. Bits change under the heap lock; who owns
+	 * a page may read its bits without.
+	 */
+	mw_atomic_t *zero_bits, *released_bits;
+	struct mw_list growing; /* in its zone */
+	struct mw_region *next_part; /* of the same mw_region_add() */
+	void *base; /* as it was added; of the first part only */
+};
+
+/* A run of free pages. */
+struct mw_run {
+	struct mw_region *region;
+	size_t first, n;
+};
+
+#define MW_MAX_REGIONS MW_NR_IDS
+
+/* See heap.c for what the fields under the lock mean together. */
+struct mw_page {
+	struct mw_lock add; /* MW_RANK_REGISTRY: one region at a time */
+	struct mw_lock heap; /* MW_RANK_HEAP */
+	struct mw_zone zone[MW_ZONES];
+	struct mw_region *_Atomic by_id[MW_NR_IDS];
+	/* Sorted; read without a lock: unchanged, if @seq was even and is the same afterwards. */
+	mw_atomic_t seq;
+	mw_atomic_t nr_regions;
+	struct mw_region *_Atomic by_address[MW_MAX_REGIONS];
+	struct mw_region *_Atomic by_frame[MW_MAX_REGIONS];
+	struct mw_region early[4]; /* the first ones, before there is memory for more */
+	struct mw_fixed regions, spans;
+	bool ready;
+	size_t reserve; /* pages that only MW_RESERVE requests may take; heap lock */
+	unsigned int epoch; /* of the scavenger */
+	size_t raw, objects; /* pages; heap lock */
+	unsigned long allocs, frees, failures;
+	mw_atomic_t metadata; /* pages */
+};
+
+extern struct mw_page mw_page;
+
+/* What is looked for. All in pages. */
+struct mw_want {
+	size_t n;
+	size_t align; /* power of two, from 1 */
+	size_t boundary; /* power of two, or 0 */
+	mw_flags_t flags;
+};
+
+/* runs.c; heap lock held */
+bool mw_run_check(size_t end_pn, struct mw_run *out);
+struct mw_run mw_run_ending_at(size_t last);
+struct mw_run mw_run_starting_at(size_t first);
+void mw_run_insert(const struct mw_run *run, unsigned int age);
+void mw_run_remove(const struct mw_run *run);
+unsigned int mw_run_age(const struct mw_run *run);
+/* A run with room for @want, still in the index, and where in it. */
+bool mw_run_find(enum mw_zone_index zone, const struct mw_want *want, struct mw_run *run,
+		 size_t *start);
+/* The first page in @run where @want fits, or MW_PN_NONE. */
+size_t mw_run_fit(const struct mw_run *run, const struct mw_want *want);
+size_t mw_run_largest(enum mw_zone_index zone);
+
+/* heap.c */
+/* [start, start + n) is the caller's; no word says so yet. NULL: no such run. Heap lock held. */
+struct mw_region *mw_heap_take(const struct mw_want *want, size_t *start);
+struct mw_region *mw_heap_take_at(size_t start, size_t n, mw_flags_t flags);
+void mw_heap_give(struct mw_region *region, size_t start, size_t n);
+/* The same for what was handed out: counted, and no longer known to be zero. */
+void mw_heap_return(struct mw_region *region, size_t start, size_t n);
+/*
+ * Make what was taken ready for use, without a lock: back from the port, and zero if asked. @dirty:
+ * may not be zero. Return: false if the port has lost pages of it; then take another run.
+ */
+bool mw_heap_prepare(struct mw_region *region, size_t start, size_t n, bool zero, bool *dirty);
+
+/* region.c */
+void mw_page_init(void);
+bool mw_region_grow(struct mw_region *region, size_t pages);
+struct mw_region *mw_region_of(size_t pn);
+size_t mw_page_gap(void);
+void mw_tables_insert(struct mw_region *region);
+void mw_tables_remove(struct mw_region *region);
+
+/* Bits of pages, see struct mw_region. */
+void mw_bits_set(mw_atomic_t *bits, size_t from, size_t n, bool value);
+/* The first run of bits with @value in [@from, @to); false: none. */
+bool mw_bits_run(const mw_atomic_t *bits, size_t from, size_t to, bool value, size_t *lo, size_t *hi);
+
+static inline size_t mw_region_first(const struct mw_region *region)
+{
+	return atomic_load_explicit(&((struct mw_region *)region)->first, memory_order_relaxed);
+}
+
+static inline size_t mw_region_gap(const struct mw_region *region)
+{
+	return atomic_load_explicit(&((struct mw_region *)region)->gap, memory_order_relaxed);
+}
+
+static inline struct mw_region *mw_region_by_id(unsigned int id)
+{
+	return atomic_load_explicit(&mw_page.by_id[id], memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Regions: adding them, and the two ends from which they are used up: see struct mw_region.
+ *
+ * What mw_region_add() is given is cut at 16 MiB and 4 GiB of physical addresses; each part is a
+ * region of its own, so that runs never join across a zone's border.
+ */
+#include "page.h"
+
+static size_t load(const mw_atomic_t *at)
+{
+	return atomic_load_explicit((mw_atomic_t *)at, memory_order_relaxed);
+}
+
+static void store(mw_atomic_t *at, size_t value)
+{
+	atomic_store_explicit(at, value, memory_order_relaxed);
+}
+
+/* Take @n pages of the gap for one of its ends. */
+static bool gap_take(struct mw_region *region, size_t n)
+{
+	unsigned long gap = load(&region->gap);
+
+	do {
+		if (gap < n)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&region->gap, &gap, gap - n,
+							memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+size_t mw_page_gap(void)
+{
+	size_t gap = 0;
+
+	for (unsigned int z = 0; z < MW_ZONES; z++) {
+		struct mw_list *at;
+
+		mw_list_for_each (at, &mw_page.zone[z].growing)
+			gap += mw_region_gap(mw_container(at, struct mw_region, growing));
+	}
+	return gap;
+}
+
+static void *carve(struct mw_region *region, size_t n)
+{
+	size_t at;
+	void *pages;
+
+	if (!gap_take(region, n))
+		return NULL;
+	at = atomic_fetch_sub_explicit(&region->ceiling, n, memory_order_relaxed) - n;
+	atomic_fetch_add_explicit(&mw_page.metadata, n, memory_order_relaxed);
+	pages = mw_pn_address(at);
+	if (!region->zeroed)
+		__builtin_memset(pages, 0, n << MW_PAGE_SHIFT);
+	return pages;
+}
+
+/* The highest zone first: low memory is wanted for better things. */
+void *mw_up_meta_pages(size_t bytes)
+{
+	size_t n = mw_round_up(bytes, MW_PAGE_SIZE) >> MW_PAGE_SHIFT;
+
+	for (int zone = MW_ZONE_REST; zone >= 0; zone--) {
+		for (size_t i = load(&mw_page.nr_regions); i-- > 0;) {
+			struct mw_region *region =
+				atomic_load_explicit(&mw_page.by_address[i], memory_order_acquire);
+			void *pages;
+
+			if (!region || (int)region->zone != zone)
+				continue;
+			pages = carve(region, n);
+			if (pages)
+				return pages;
+		}
+	}
+	return NULL;
+}
+
+/* Words of a flat bitmap are made zero when they are reached, as in a tree. */
+static void grow_bits(struct mw_region *region, size_t from, size_t to)
+{
+	size_t at = (from + MW_WORD_BITS - 1) / MW_WORD_BITS;
+	size_t end = (to + MW_WORD_BITS - 1) / MW_WORD_BITS;
+
+	for (; !region->zeroed && at < end; at++) {
+		store(&region->zero_bits[at], 0);
+		store(&region->released_bits[at], 0);
+	}
+	if (region->zeroed)
+		mw_bits_set(region->zero_bits, from, to - from, true);
+}
+
+/* Heap lock held. Return: false if the gap has not so much. */
+bool mw_region_grow(struct mw_region *region, size_t pages)
+{
+	size_t first = mw_region_first(region), start = region->frontier, end = start + pages;
+
+	if (!pages || !gap_take(region, pages))
+		return false;
+	mw_map_wake(start, end, !region->zeroed);
+	mw_tree_grow(&region->ends, end - first, !region->zeroed);
+	mw_tree_grow(&region->singles, end - first, !region->zeroed);
+	grow_bits(region, start - first, end - first);
+	region->frontier = end;
+	if (!mw_region_gap(region))
+		mw_list_remove(&region->growing);
+	mw_heap_give(region, start, pages);
+	return true;
+}
+
+/* ---- the sorted tables ---- */
+
+typedef struct mw_region *_Atomic region_slot;
+
+static struct mw_region *slot_get(region_slot *slot)
+{
+	return atomic_load_explicit(slot, memory_order_acquire);
+}
+
+/* The last of the table's first @n whose key, at @offset in the region, is not above @key. */
+static struct mw_region *table_find(region_slot *table, size_t n, size_t offset, size_t key)
+{
+	struct mw_region *found = NULL;
+	size_t lo = 0;
+
+	while (lo < n) {
+		size_t mid = lo + (n - lo) / 2;
+		struct mw_region *region = slot_get(&table[mid]);
+
+		if (region && load((mw_atomic_t *)((char *)region + offset)) <= key) {
+			found = region;
+			lo = mid + 1;
+		} else {
+			n = mid;
+		}
+	}
+	return found;
+}
+
+/* The region that @key lies in, and how many pages from its start. */
+static struct mw_region *lookup(region_slot *table, size_t offset, size_t key, size_t *pages)
+{
+	for (;;) {
+		unsigned long seq = atomic_load_explicit(&mw_page.seq, memory_order_acquire);
+		struct mw_region *region = table_find(table, load(&mw_page.nr_regions), offset, key);
+		size_t length = 0;
+
+		if (region) {
+			*pages = key - load((mw_atomic_t *)((char *)region + offset));
+			length = atomic_load_explicit(&region->end, memory_order_acquire) -
+				 load(&region->first);
+		}
+		if (!(seq & 1) && load(&mw_page.seq) == seq)
+			return region && *pages < length ? region : NULL;
+		mw_port_relax();
+	}
+}
+
+struct mw_region *mw_region_of(size_t pn)
+{
+	size_t pages;
+
+	return lookup(mw_page.by_address, offsetof(struct mw_region, first), pn, &pages);
+}
+
+uint64_t mw_phys(const void *address)
+{
+	size_t offset = (uintptr_t)address & (MW_PAGE_SIZE - 1), pages, pn = mw_pn(address);
+	struct mw_region *region;
+
+	region = lookup(mw_page.by_address, offsetof(struct mw_region, first), pn, &pages);
+	if (!region)
+		return UINT64_MAX;
+	return ((uint64_t)(load(&region->frame) + pages) << MW_PAGE_SHIFT) + offset;
+}
+
+void *mw_virt(uint64_t phys)
+{
+	uint64_t frame = phys >> MW_PAGE_SHIFT;
+	struct mw_region *region;
+	size_t pages;
+
+	if (frame > SIZE_MAX)
+		return NULL;
+	region = lookup(mw_page.by_frame, offsetof(struct mw_region, frame), (size_t)frame, &pages);
+	if (!region)
+		return NULL;
+	return (char *)mw_pn_address(load(&region->first) + pages) +
+	       (size_t)(phys & (MW_PAGE_SIZE - 1));
+}
+
+static void table_insert(region_slot *table, size_t n, size_t offset, struct mw_region *region)
+{
+	size_t key = load((mw_atomic_t *)((char *)region + offset)), i = n;
+
+	for (; i > 0; i--) {
+		struct mw_region *before = slot_get(&table[i - 1]);
+
+		if (load((mw_atomic_t *)((char *)before + offset)) <= key)
+			break;
+		atomic_store_explicit(&table[i], before, memory_order_release);
+	}
+	atomic_store_explicit(&table[i], region, memory_order_release);
+}
+
+void mw_tables_insert(struct mw_region *region)
+{
+	size_t n = load(&mw_page.nr_regions);
+
+	store(&mw_page.seq, load(&mw_page.seq) + 1);
+	table_insert(mw_page.by_address, n, offsetof(struct mw_region, first), region);
+	table_insert(mw_page.by_frame, n, offsetof(struct mw_region, frame), region);
+	atomic_store_explicit(&mw_page.nr_regions, n + 1, memory_order_release);
+	atomic_store_explicit(&mw_page.seq, load(&mw_page.seq) + 1, memory_order_release);
+}

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The index of free runs. Links and lengths stand in the page map, see map.h; lists and bins in
+ * page.h. Everything here needs the heap lock, and takes a bounded number of steps.
+ */
+#include "page.h"
+
+/* How many runs of a list that holds several lengths are looked at. */
+#define LOOK 16
+#define ULONG_ALL (~0ul)
+
+static size_t bin_of(size_t n)
+{
+	unsigned int k;
+	size_t bin;
+
+	if (n < MW_EXACT)
+		return n;
+	k = mw_highest_bit(n);
+	bin = MW_EXACT + ((size_t)(k - MW_EXACT_SHIFT) << MW_SUB_SHIFT) +
+	      (n >> (k - MW_SUB_SHIFT) & (((size_t)1 << MW_SUB_SHIFT) - 1));
+	return mw_min(bin, MW_BINS - 1);
+}
+
+/* Contains a naturally aligned block of the largest power of two up to @n; past 1 GiB any does. */
+static bool is_good(size_t first, size_t n)
+{
+	size_t block = (size_t)1 << mw_min(mw_highest_bit(n), 30 - MW_PAGE_SHIFT);
+
+	return mw_round_up(first, block) + block <= first + n;
+}
+
+static size_t list_of(const struct mw_run *run)
+{
+	return 2 * bin_of(run->n) + is_good(run->first, run->n);
+}
+
+/* Links: the last page of a run stands for it. A pair keeps both in less room. */
+static size_t next_of(size_t last)
+{
+	return mw_map_payload(mw_map_read(last));
+}
+
+static size_t prev_of(size_t last)
+{
+	return mw_map_payload(mw_map_read(last - 1));
+}
+
+static void set_next(size_t last, size_t next)
+{
+	uintptr_t word = mw_map_read(last) & ~(MW_PN_MASK << MW_PAYLOAD_SHIFT);
+
+	mw_map_write(last, word | next << MW_PAYLOAD_SHIFT);
+}
+
+static void set_prev(size_t last, size_t prev)
+{
+	uintptr_t word = mw_map_read(last - 1) & ~(MW_PN_MASK << MW_PAYLOAD_SHIFT);
+
+	mw_map_write(last - 1, word | prev << MW_PAYLOAD_SHIFT);
+}
+
+static void list_add(struct mw_zone *zone, size_t list, size_t last)
+{
+	unsigned long *word = &zone->lists[list / MW_WORD_BITS];
+	unsigned long bit = 1ul << (list % MW_WORD_BITS);
+
+	if (*word & bit) {
+		set_next(last, zone->head[list]);
+		set_prev(zone->head[list], last);
+	} else {
+		set_next(last, MW_PN_NONE);
+		*word |= bit;
+		zone->summary |= 1ul << (list / MW_WORD_BITS);
+	}
+	set_prev(last, MW_PN_NONE);
+	zone->head[list] = last;
+}
+
+static void list_del(struct mw_zone *zone, size_t list, size_t last)
+{
+	unsigned long *word = &zone->lists[list / MW_WORD_BITS];
+	size_t next = next_of(last), prev = prev_of(last);
+
+	if (next != MW_PN_NONE)
+		set_prev(next, prev);
+	if (prev != MW_PN_NONE) {
+		set_next(prev, next);
+		return;
+	}
+	zone->head[list] = next;
+	if (next != MW_PN_NONE)
+		return;
+	*word &= ~(1ul << (list % MW_WORD_BITS));
+	if (!*word)
+		zone->summary &= ~(1ul << (list / MW_WORD_BITS));
+}
+
+/* The words of a run of two or more, links empty. */
+static void write_words(const struct mw_run *run, unsigned int age)
+{
+	size_t last = run->first + run->n - 1;
+	unsigned int id = run->region->id;
+
+	if (run->n == 2) {
+		uintptr_t aged = MW_PAIR_AGE ? (uintptr_t)age << MW_PAIR_AGE_SHIFT : 0;
+
+		mw_map_write(run->first, mw_map_word_of(MW_TAG_PAIR, id, 0) | aged);
+		mw_map_write(last, mw_map_word_of(MW_TAG_PAIR, id, 0));
+		return;
+	}
+	mw_map_write(last, mw_map_word_of(MW_TAG_END, id, 0));
+	mw_map_write(last - 1, mw_map_word_of(MW_TAG_INNER, age, 0));
+	if (run->n > 3)
+		mw_map_write(last - 2, mw_map_word_of(MW_TAG_INNER, 0, run->n));
+	mw_map_write(run->first, mw_map_word_of(MW_TAG_HEAD, id, run->n));
+}
+
+static void count_run(const struct mw_run *run, size_t by)
+{
+	struct mw_zone *zone = &mw_page.zone[run->region->zone];
+
+	zone->free += by * run->n;
+	run->region->free += by * run->n;
+	zone->runs += by;
+	zone->by_order[mw_min(mw_highest_bit(run->n), 31)] += by;
+}
+
+void mw_run_insert(const struct mw_run *run, unsigned int age)
+{
+	struct mw_region *region = run->region;
+	struct mw_zone *zone = &mw_page.zone[region->zone];
+	size_t last = run->first + run->n - 1, at = last - mw_region_first(region);
+
+	count_run(run, 1);
+	mw_tree_set(&region->ends, at);
+	if (run->n == 1) {
+		mw_map_write(last, mw_map_word_of(MW_TAG_SINGLE, region->id, age));
+		mw_tree_set(&region->singles, at);
+		zone->singles[region->id / MW_WORD_BITS] |= 1ul << (region->id % MW_WORD_BITS);
+		return;
+	}
+	write_words(run, age);
+	list_add(zone, list_of(run), last);
+}
+
+void mw_run_remove(const struct mw_run *run)
+{
+	struct mw_region *region = run->region;
+	struct mw_zone *zone = &mw_page.zone[region->zone];
+	size_t last = run->first + run->n - 1, at = last - mw_region_first(region);
+
+	count_run(run, (size_t)-1);
+	mw_tree_clear(&region->ends, at);
+	if (run->n > 1) {
+		list_del(zone, list_of(run), last);
+		mw_map_write(run->first, 0);
+	} else {
+		mw_tree_clear(&region->singles, at);
+		if (!region->singles.level[region->singles.levels - 1][0])
+			zone->singles[region->id / MW_WORD_BITS] &=
+				~(1ul << (region->id % MW_WORD_BITS));
+	}
+	mw_map_write(last, 0);
+}
+
+struct mw_run mw_run_ending_at(size_t last)
+{
+	uintptr_t word = mw_map_read(last);
+	struct mw_run run = { mw_region_by_id(mw_map_id(word)), last, 1 };
+
+	if (mw_map_tag(word) == MW_TAG_PAIR)
+		run.n = 2;
+	else if (mw_map_tag(word) == MW_TAG_END)
+		run.n = mw_map_payload(mw_map_read(last - 2));
+	else
+		MW_DASSERT(mw_map_tag(word) == MW_TAG_SINGLE);
+	run.first = last - (run.n - 1);
+	return run;
+}
+
+struct mw_run mw_run_starting_at(size_t first)
+{
+	uintptr_t word = mw_map_read(first);
+	struct mw_run run = { mw_region_by_id(mw_map_id(word)), first, 1 };
+
+	if (mw_map_tag(word) == MW_TAG_PAIR)
+		run.n = 2;
+	else if (mw_map_tag(word) == MW_TAG_HEAD)
+		run.n = mw_map_payload(word);
+	else
+		MW_DASSERT(mw_map_tag(word) == MW_TAG_SINGLE);
+	return run;
+}
+
+unsigned int mw_run_age(const struct mw_run *run)
+{
+	size_t last = run->first + run->n - 1;
+
+	if (run->n == 1)
+		return mw_map_payload(mw_map_read(last)) & MW_AGE_MASK;
+	if (run->n > 2)
+		return mw_map_id(mw_map_read(last - 1)) & MW_AGE_MASK;
+	return MW_PAIR_AGE ? mw_map_read(run->first) >> MW_PAIR_AGE_SHIFT & MW_AGE_MASK
+			   : mw_page.epoch & MW_AGE_MASK;
+}
+
+size_t mw_run_fit(const struct mw_run *run, const struct mw_want *want)
+{
+	size_t start = mw_round_up(run->first, want->align);
+
+	if (want->boundary) {
+		size_t frame = atomic_load_explicit(&run->region->frame, memory_order_relaxed);
+		size_t at = start - mw_region_first(run->region) + frame;
+
+		/* Crossing: begin at the boundary instead, which is as aligned or more. */
+		if ((at ^ (at + want->n - 1)) & ~(want->boundary - 1))
+			start += mw_max(want->boundary, want->align) -
+				 (at & (mw_max(want->boundary, want->align) - 1));
+		if (want->n > want->boundary)
+			return MW_PN_NONE;
+	}
+	return start - run->first <= run->n && run->n - (start - run->first) >= want->n ? start
+											: MW_PN_NONE;
+}
+
+/* The first list from @from up that is not empty. */
+static size_t list_from(const struct mw_zone *zone, size_t from)
+{
+	size_t i = from / MW_WORD_BITS;
+	unsigned long word;
+
+	if (from >= MW_LISTS)
+		return MW_LISTS;
+	word = zone->lists[i] >> (from % MW_WORD_BITS);
+	if (word)
+		return from + mw_lowest_bit(word);
+	if (++i >= MW_LIST_WORDS)
+		return MW_LISTS;
+	word = zone->summary >> i;
+	if (!word)
+		return MW_LISTS;
+	i += mw_lowest_bit(word);
+	return i * MW_WORD_BITS + mw_lowest_bit(zone->lists[i]);
+}
+
+/* The shortest of the first @LOOK runs of a list in which @want fits. */
+static bool look_in(const struct mw_zone *zone, size_t list, const struct mw_want *want,
+		    struct mw_run *best, size_t *start)
+{
+	size_t last = zone->head[list];
+	bool found = false;
+
+	for (unsigned int i = 0; i < LOOK && last != MW_PN_NONE; i++, last = next_of(last)) {
+		struct mw_run run = mw_run_ending_at(last);
+		size_t at = mw_run_fit(&run, want);
+
+		if (at == MW_PN_NONE || (found && run.n >= best->n))
+			continue;
+		*best = run;
+		*start = at;
+		found = true;
+		if (bin_of(run.n) < MW_EXACT)
+			break;
+	}
+	return found;
+}
+
+static bool find_single(enum mw_zone_index z, struct mw_run *run, size_t *start)
+{
+	struct mw_zone *zone = &mw_page.zone[z];
+
+	for (size_t i = 0; i < MW_LEN(zone->singles); i++) {
+		struct mw_region *region;
+
+		if (!zone->singles[i])
+			continue;
+		region = mw_region_by_id(
+			(unsigned int)(i * MW_WORD_BITS + mw_lowest_bit(zone->singles[i])));
+		*start = mw_region_first(region) + mw_tree_next(&region->singles, 0);
+		*run = (struct mw_run){ region, *start, 1 };
+		return true;
+	}
+	return false;
+}
+
+/* The first good list in [@from, @to): runs there are shorter than the double of what is wanted. */
+static size_t good_list_from(const struct mw_zone *zone, size_t from, size_t to)
+{
+	for (size_t i = from / MW_WORD_BITS; i * MW_WORD_BITS < to; i++) {
+		unsigned long word = zone->lists[i] & (ULONG_ALL / 3 * 2);
+
+		if (i == from / MW_WORD_BITS)
+			word &= ULONG_ALL << (from % MW_WORD_BITS);
+		if (word)
+			return i * MW_WORD_BITS + mw_lowest_bit(word);
+	}
+	return MW_LISTS;
+}
+
+/* From this list on any run will do. */
+static size_t sure_list(const struct mw_want *want)
+{
+	size_t n = want->n + want->align - 1, bin;
+
+	if (want->boundary)
+		n += mw_max(want->n, want->align);
+	bin = bin_of(n);
+	/* A list of several lengths begins at a length that has no more than its top bits. */
+	return 2 * (bin < MW_EXACT ? bin : bin + 1);
+}
+
+static bool find_natural(const struct mw_zone *zone, const struct mw_want *want, struct mw_run *run,
+			 size_t *start)
+{
+	size_t from = 2 * bin_of(want->n), twice = 2 * bin_of(2 * want->n);
+	size_t list = good_list_from(zone, from, twice);
+
+	if (list >= twice)
+		list = list_from(zone, twice);
+	return list < MW_LISTS && look_in(zone, list, want, run, start);
+}
+
+bool mw_run_find(enum mw_zone_index z, const struct mw_want *want, struct mw_run *run, size_t *start)
+{
+	const struct mw_zone *zone = &mw_page.zone[z];
+	size_t list;
+
+	if (want->n == 1 && want->align == 1 && find_single(z, run, start))
+		return true;
+	if (want->n == want->align && want->n > 1 && !want->boundary)
+		return find_natural(zone, want, run, start);
+	list = list_from(zone, 2 * mw_max(bin_of(want->n), 2));
+	for (unsigned int i = 0; i < LOOK && list < MW_LISTS; i++) {
+		if (look_in(zone, list, want, run, start))
+			return true;
+		list = list_from(zone, list + 1);
+	}
+	list = list_from(zone, mw_max(list, sure_list(want)));
+	return list < MW_LISTS && look_in(zone, list, want, run, start);
+}
+
+size_t mw_run_largest(enum mw_zone_index z)
+{
+	const struct mw_zone *zone = &mw_page.zone[z];
+	size_t largest = 0, list, last;
+
+	for (size_t i = 0; i < MW_LEN(zone->singles); i++)
+		largest |= zone->singles[i] != 0;
+	if (!zone->summary)
+		return largest;
+	list = mw_highest_bit(zone->summary);
+	list = list * MW_WORD_BITS + mw_highest_bit(zone->lists[list]);
+	for (unsigned int good = 0; good < 2; good++, list = (list ^ 1)) {
+		if (!(zone->lists[list / MW_WORD_BITS] >> (list % MW_WORD_BITS) & 1))
+			continue;
+		last = zone->head[list];
+		for (unsigned int i = 0; i < 1024 && last != MW_PN_NONE; i++, last = next_of(last))
+			largest = mw_max(largest, mw_run_ending_at(last).n);
+	}
+	return largest;
+}

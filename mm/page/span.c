@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+/* Spans: runs with a descriptor, found from every one of their pages. */
+#include "page.h"
+
+/* Words of the page map written in one go, pinned. */
+#define WORDS_AT_ONCE 1024
+
+static void write_words(size_t first, size_t n, uintptr_t word)
+{
+	while (n) {
+		size_t some = mw_min(n, WORDS_AT_ONCE);
+		unsigned long state = mw_lock(&mw_page.heap);
+
+		for (size_t i = 0; i < some; i++)
+			atomic_store_explicit(mw_map_at(first + i), word, memory_order_release);
+		mw_unlock(&mw_page.heap, state);
+		first += some;
+		n -= some;
+	}
+}
+
+struct mw_span *mw_span_alloc(size_t pages, size_t align, mw_flags_t flags)
+{
+	struct mw_want want = { .n = pages, .flags = flags };
+	struct mw_region *region = NULL;
+	struct mw_span *span;
+	unsigned long state;
+	size_t first;
+
+	want.align = mw_max(align >> MW_PAGE_SHIFT, 1);
+	if (!pages || !mw_page.ready)
+		return NULL;
+	span = mw_fixed_alloc(&mw_page.spans);
+	if (!span)
+		return NULL;
+	for (;;) {
+		state = mw_lock(&mw_page.heap);
+		region = mw_heap_take(&want, &first);
+		if (region) {
+			mw_page.objects += pages;
+			span->region = region;
+			span->base = mw_pn_address(first);
+			span->pages = pages;
+			atomic_store_explicit(&span->in_use, true, memory_order_relaxed);
+		} else {
+			mw_page.failures++;
+		}
+		mw_unlock(&mw_page.heap, state);
+		if (!region) {
+			mw_fixed_free(&mw_page.spans, span);
+			return NULL;
+		}
+		if (mw_heap_prepare(region, first, pages, flags & MW_ZERO, &span->dirty))
+			return span;
+	}
+}
+
+void mw_span_publish(struct mw_span *span)
+{
+	write_words(mw_pn(span->base), span->pages, (uintptr_t)span + MW_MAP_SPAN);
+}
+
+void mw_span_free(struct mw_span *span)
+{
+	size_t first = mw_pn(span->base), n = span->pages;
+	unsigned long state;
+
+	MW_DASSERT(atomic_load_explicit(&span->in_use, memory_order_relaxed));
+	write_words(first, n, 0);
+	state = mw_lock(&mw_page.heap);
+	atomic_store_explicit(&span->in_use, false, memory_order_relaxed);
+	mw_page.objects -= n;
+	mw_heap_return(span->region, first, n);
+	mw_unlock(&mw_page.heap, state);
+	mw_fixed_free(&mw_page.spans, span);
+}
+
+struct mw_span *mw_span_next(struct mw_span_cursor *cursor)
+{
+	struct mw_fixed_cursor at = { cursor->chunk, cursor->index };
+	struct mw_span *span;
+
+	if (!mw_page.ready)
+		return NULL;
+	span = mw_fixed_next(&mw_page.spans, &at);
+	cursor->chunk = at.chunk;
+	cursor->index = at.index;
+	return span;
+}
