@@ -131,7 +131,6 @@ struct mw_want {
 };
 
 /* runs.c; heap lock held */
-bool mw_run_check(size_t end_pn, struct mw_run *out);
 struct mw_run mw_run_ending_at(size_t last);
 struct mw_run mw_run_starting_at(size_t first);
 void mw_run_insert(const struct mw_run *run, unsigned int age);
@@ -143,6 +142,8 @@ bool mw_run_find(enum mw_zone_index zone, const struct mw_want *want, struct mw_
 /* The first page in @run where @want fits, or MW_PN_NONE. */
 size_t mw_run_fit(const struct mw_run *run, const struct mw_want *want);
 size_t mw_run_largest(enum mw_zone_index zone);
+bool mw_run_listed(const struct mw_run *run);
+bool mw_run_check_lists(enum mw_zone_index zone);
 
 /* heap.c */
 /* [start, start + n) is the caller's; no word says so yet. NULL: no such run. Heap lock held. */

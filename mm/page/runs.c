@@ -360,3 +360,34 @@ size_t mw_run_largest(enum mw_zone_index z)
 	}
 	return largest;
 }
+
+bool mw_run_listed(const struct mw_run *run)
+{
+	const struct mw_zone *zone = &mw_page.zone[run->region->zone];
+	size_t list = list_of(run), last = run->first + run->n - 1, prev = prev_of(last);
+
+	if (!(zone->lists[list / MW_WORD_BITS] >> (list % MW_WORD_BITS) & 1))
+		return false;
+	return prev == MW_PN_NONE ? zone->head[list] == last : next_of(prev) == last;
+}
+
+/* Every run in a list belongs there; with as many as were counted, none is missing. */
+bool mw_run_check_lists(enum mw_zone_index z)
+{
+	const struct mw_zone *zone = &mw_page.zone[z];
+	size_t listed = 0;
+
+	for (size_t list = list_from(zone, 0); list < MW_LISTS; list = list_from(zone, list + 1)) {
+		for (size_t last = zone->head[list]; last != MW_PN_NONE; last = next_of(last)) {
+			struct mw_run run = mw_run_ending_at(last);
+
+			MW_CHECK(mw_pn_address(last), run.region && run.region->zone == z);
+			MW_CHECK(mw_pn_address(last), list_of(&run) == list);
+			MW_CHECK(zone, ++listed <= zone->runs);
+		}
+	}
+	MW_CHECK(zone, listed + zone->by_order[0] == zone->runs);
+	for (size_t i = 0; i < MW_LIST_WORDS; i++)
+		MW_CHECK(zone, (zone->summary >> i & 1) == (zone->lists[i] != 0));
+	return true;
+}

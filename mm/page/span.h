@@ -91,4 +91,8 @@ struct mw_span_cursor {
 };
 struct mw_span *mw_span_next(struct mw_span_cursor *cursor);
 
+/* Every structure of the page heap. Nobody else may be inside. */
+bool mw_page_check(void);
+void mw_page_reset(void);
+
 #endif

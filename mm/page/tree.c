@@ -110,3 +110,12 @@ bool mw_tree_check(const struct mw_tree *tree)
 	}
 	return true;
 }
+
+size_t mw_tree_count(const struct mw_tree *tree)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < words_for(tree->n); i++)
+		n += (size_t)__builtin_popcountl(tree->level[0][i]);
+	return n;
+}

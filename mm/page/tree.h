@@ -31,6 +31,7 @@ size_t mw_tree_next(const struct mw_tree *tree, size_t i);
 size_t mw_tree_prev(const struct mw_tree *tree, size_t i);
 /* Every summary agrees with what is below it. */
 bool mw_tree_check(const struct mw_tree *tree);
+size_t mw_tree_count(const struct mw_tree *tree);
 
 static inline bool mw_tree_has(const struct mw_tree *tree, size_t i)
 {

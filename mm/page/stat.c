@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+/* What the page heap says of itself. */
+#include <marrow/watch.h>
+#include "page.h"
+
+static void zone_stats(enum mw_zone_index z, struct mw_zone_stats *out)
+{
+	const struct mw_zone *zone = &mw_page.zone[z];
+
+	*out = (struct mw_zone_stats){
+		.pages = zone->pages,
+		.free = zone->free,
+		.low_water = zone->pages - mw_min(zone->pages, zone->most_used),
+		.released = zone->released,
+		.runs = zone->runs,
+		.largest = mw_run_largest(z),
+	};
+	for (size_t i = 0; i < MW_LEN(out->by_order); i++)
+		out->by_order[i] = zone->by_order[i];
+}
+
+void mw_page_stats(struct mw_page_stats *stats)
+{
+	unsigned long state = mw_lock(&mw_page.heap);
+
+	*stats = (struct mw_page_stats){
+		.regions = mw_page.nr_regions,
+		.metadata = mw_page.metadata << MW_PAGE_SHIFT,
+		.raw = mw_page.raw,
+		.objects = mw_page.objects,
+		.reserve = mw_page.reserve,
+		.allocs = mw_page.allocs,
+		.frees = mw_page.frees,
+		.failures = mw_page.failures,
+	};
+	for (unsigned int id = 0; id < MW_NR_IDS; id++) {
+		const struct mw_region *region = mw_region_by_id(id);
+
+		if (!region)
+			continue;
+		stats->bytes += (region->end - region->first) << MW_PAGE_SHIFT;
+		stats->untouched += mw_region_gap(region) << MW_PAGE_SHIFT;
+	}
+	for (unsigned int z = 0; mw_page.ready && z < MW_ZONES; z++) {
+		zone_stats((enum mw_zone_index)z, &stats->zone[z]);
+		stats->free += mw_page.zone[z].free;
+	}
+	stats->free += stats->untouched >> MW_PAGE_SHIFT;
+	mw_unlock(&mw_page.heap, state);
+}
