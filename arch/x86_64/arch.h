@@ -9,7 +9,6 @@
  * Said per function: "irq: any" may be called with interrupts on or off and in handlers, "irq: on"
  * only with interrupts on (asserted). Nothing here allocates from Marrow or calls it.
  *
- * Also defined here: memcpy, memmove, memset, memcmp.
  */
 #ifndef ARCH_X86_64_ARCH_H
 #define ARCH_X86_64_ARCH_H
@@ -27,6 +26,12 @@
 #define ARCH_STACK_SIZE (32ul << 10) /* of the boot stack of each CPU */
 
 _Static_assert(ARCH_MAX_CPUS <= 64, "sets of CPUs are 64-bit masks");
+
+/* string.c; compilers call them on their own. */
+void *memcpy(void *restrict to, const void *restrict from, size_t n);
+void *memmove(void *to, const void *from, size_t n);
+void *memset(void *to, int value, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
 
 /* Set of CPUs: bit n is CPU n. */
 typedef uint64_t arch_cpus_t;
@@ -202,9 +207,15 @@ bool arch_call_pending(const struct arch_call *call);
  */
 void arch_ipi_call(arch_cpus_t cpus, arch_call_fn *fn, void *arg);
 
-/* Make a CPU leave arch_idle(); runs the hook below on it. irq: any. */
+/*
+ * Make a CPU leave arch_idle() and run the hook below. On this CPU, in a handler: when the
+ * outermost handler ends. irq: any.
+ */
 void arch_ipi_reschedule(unsigned int cpu);
-/* Called on the target, as the last thing of the interrupt, after its end was signalled. */
+/*
+ * The place to switch threads: the last thing of the outermost interrupt on its CPU, after the
+ * interrupt's end was signalled, interrupts off, arch_in_interrupt() false.
+ */
 void arch_on_reschedule(void (*fn)(struct arch_regs *regs));
 
 /**
@@ -248,8 +259,8 @@ uint64_t arch_now(void);
 void arch_delay(uint64_t ns);
 
 /*
- * This CPU's timer. The function runs in the interrupt, interrupts off, after its end was signalled
- * (so it may switch to another thread). Setting replaces what was set. irq: any.
+ * This CPU's timer. The function runs in the interrupt, interrupts off; to switch threads it calls
+ * arch_ipi_reschedule() for its own CPU. Setting replaces what was set. irq: any.
  */
 typedef void arch_timer_fn(struct arch_regs *regs, void *arg);
 void arch_timer_oneshot(uint64_t ns, arch_timer_fn *fn, void *arg);

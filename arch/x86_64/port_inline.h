@@ -2,9 +2,9 @@
 /*
  * The four port functions that stand on every fast path, for MW_PORT_INLINE_H.
  *
- * To pin is to keep interrupts out: nothing else runs on this CPU, handlers included. The CPU's
- * number is read through gs as memory, so that the compiler may keep it within a pinned section but
- * reads it again in the next one: the barrier in mw_port_pin() is what it may not be kept across.
+ * To pin is to keep interrupts out: nothing else runs on this CPU, handlers included. The asm that
+ * reads the CPU's number is volatile, so that it stays between pin and unpin, which are volatile too.
+ * (Not __seg_gs: what gcc 12 loads from a constant address there it takes to point at nothing.)
  */
 #ifndef ARCH_X86_64_PORT_INLINE_H
 #define ARCH_X86_64_PORT_INLINE_H
@@ -31,7 +31,10 @@ static inline void mw_port_unpin(unsigned long state)
 
 static inline unsigned int mw_port_cpu(void)
 {
-	return *(const unsigned int __seg_gs *)ARCH_PERCPU_ID;
+	unsigned int cpu;
+
+	__asm__ volatile("movl %%gs:%c1, %0" : "=r"(cpu) : "i"(ARCH_PERCPU_ID));
+	return cpu;
 }
 
 static inline void mw_port_relax(void)

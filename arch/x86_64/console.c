@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Serial line and screen as one. The lock belongs to a CPU, not to a call: who comes again on the same
+ * CPU, from an NMI or an exception, goes ahead; and who waits too long goes ahead too, because the
+ * owner may be dead and what is to be said may be why.
+ */
+#include "internal.h"
+#include "../../mm/base/report.h"
+
+#define PATIENCE 20000000
+#define RING 256
+#define DRAW_CELLS 400
+#define DRAW_EVERY_NS 30000000ul
+
+static _Atomic(unsigned long) owner; /* CPU + 1 */
+static uint64_t drawn; /* when the screen was last drawn */
+
+static struct {
+	struct spin lock;
+	unsigned int head, tail; /* characters are from tail up to head, modulo RING */
+	uint8_t buf[RING];
+} ring;
+
+static void (*input_fn)(void);
+
+static bool try_lock(void)
+{
+	unsigned long none = 0;
+
+	return atomic_compare_exchange_strong_explicit(&owner, &none, arch_cpu_id() + 1ul,
+						       memory_order_acquire, memory_order_relaxed);
+}
+
+/* Return: whether the lock is to be given back. Interrupts are off. */
+static bool lock(void)
+{
+	for (int i = 0; i < PATIENCE; i++) {
+		if (try_lock())
+			return true;
+		if (atomic_load_explicit(&owner, memory_order_relaxed) == arch_cpu_id() + 1ul)
+			return false;
+		arch_relax();
+	}
+	return false;
+}
+
+static void unlock(void)
+{
+	atomic_store_explicit(&owner, 0, memory_order_release);
+}
+
+static void draw_if_due(void)
+{
+	uint64_t now = arch_now();
+
+	if (now - drawn < DRAW_EVERY_NS)
+		return;
+	screen_draw(DRAW_CELLS);
+	drawn = now;
+}
+
+void arch_console_write(const char *text, size_t len)
+{
+	unsigned long state = arch_irq_save();
+	bool locked = lock();
+
+	serial_write(text, len);
+	screen_write(text, len);
+	if (locked) {
+		draw_if_due();
+		unlock();
+	}
+	arch_irq_restore(state);
+}
+
+void arch_print(const char *format, ...)
+{
+	char text[256];
+	va_list args;
+
+	va_start(args, format);
+	mw_vformat(text, sizeof(text), format, args);
+	va_end(args);
+	for (size_t n = 0;; n++) {
+		if (text[n])
+			continue;
+		arch_console_write(text, n);
+		return;
+	}
+}
+
+/* From the first CPU's timer. */
+void console_tick(void)
+{
+	if (!try_lock())
+		return;
+	draw_if_due();
+	unlock();
+}
+
+/* Draw all that is to be seen; the last thing before the end. */
+void console_flush(void)
+{
+	bool locked = lock();
+
+	screen_draw(SIZE_MAX);
+	if (locked)
+		unlock();
+}
+
+/* What does not fit is lost. */
+void console_input(int c)
+{
+	unsigned long state = spin_lock(&ring.lock);
+
+	if (ring.head - ring.tail < RING)
+		ring.buf[ring.head++ % RING] = (uint8_t)c;
+	spin_unlock(&ring.lock, state);
+	if (input_fn)
+		input_fn();
+}
+
+int arch_console_read(void)
+{
+	unsigned long state = spin_lock(&ring.lock);
+	int c = -1;
+
+	if (ring.head != ring.tail)
+		c = ring.buf[ring.tail++ % RING];
+	else
+		c = serial_read();
+	spin_unlock(&ring.lock, state);
+	return c;
+}
+
+void arch_on_input(void (*fn)(void))
+{
+	input_fn = fn;
+}

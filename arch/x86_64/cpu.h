@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* Single instructions: ports, control and model specific registers. */
+#ifndef ARCH_X86_64_CPU_H
+#define ARCH_X86_64_CPU_H
+
+#include <stdint.h>
+
+#define PTE_P 0x001ul
+#define PTE_W 0x002ul
+#define PTE_PWT 0x008ul
+#define PTE_PCD 0x010ul
+#define PTE_A 0x020ul
+#define PTE_D 0x040ul
+#define PTE_LARGE 0x080ul
+#define PTE_G 0x100ul
+#define PTE_NX (1ul << 63)
+#define PTE_ADDR 0x000ffffffffff000ul
+
+#define CR0_WP (1ul << 16)
+#define CR4_PGE (1ul << 7)
+#define MSR_APIC_BASE 0x1b
+#define MSR_EFER 0xc0000080
+#define MSR_GS_BASE 0xc0000101
+#define EFER_NXE (1ul << 11)
+
+static inline void outb(uint16_t port, uint8_t v)
+{
+	__asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port) : "memory");
+}
+
+static inline uint8_t inb(uint16_t port)
+{
+	uint8_t v;
+
+	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port) : "memory");
+	return v;
+}
+
+static inline void wrmsr(uint32_t msr, uint64_t v)
+{
+	__asm__ volatile("wrmsr"
+			 :
+			 : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32))
+			 : "memory");
+}
+
+static inline uint64_t rdmsr(uint32_t msr)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+	return (uint64_t)hi << 32 | lo;
+}
+
+struct cpuid {
+	uint32_t a, b, c, d;
+};
+
+static inline struct cpuid cpuid(uint32_t leaf, uint32_t sub)
+{
+	struct cpuid r;
+
+	__asm__ volatile("cpuid"
+			 : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d)
+			 : "a"(leaf), "c"(sub));
+	return r;
+}
+
+#define CPU_READ_CR(n)                                                                             \
+	static inline uint64_t read_cr##n(void)                                                    \
+	{                                                                                          \
+		uint64_t v;                                                                        \
+		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(v) : : "memory");                     \
+		return v;                                                                          \
+	}
+#define CPU_WRITE_CR(n)                                                                            \
+	static inline void write_cr##n(uint64_t v)                                                 \
+	{                                                                                          \
+		__asm__ volatile("mov %0, %%cr" #n : : "r"(v) : "memory");                         \
+	}
+CPU_READ_CR(0)
+CPU_READ_CR(2)
+CPU_READ_CR(3)
+CPU_READ_CR(4)
+CPU_WRITE_CR(0)
+CPU_WRITE_CR(3)
+CPU_WRITE_CR(4)
+
+static inline void invlpg(const void *addr)
+{
+	__asm__ volatile("invlpg (%0)" : : "r"(addr) : "memory");
+}
+
+static inline uint64_t read_rbp(void)
+{
+	uint64_t v;
+
+	__asm__ volatile("mov %%rbp, %0" : "=r"(v));
+	return v;
+}
+
+#endif

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+/*
+ * CPUs interrupting each other.
+ *
+ * Calls: each CPU has a list, newest first, to which anyone pushes; the handler takes the whole list,
+ * turns it round, and runs it. A call belongs to the poster again once pending is 0, which is the
+ * last that the handler does with it. Captures: by NMI, so that they reach CPUs with interrupts off.
+ */
+#include "internal.h"
+
+#define ANSWER_NS 10000000000ul
+#define CAPTURE_NS 100000000ul
+
+enum capture_state {
+	CAPTURE_NONE,
+	CAPTURE_WANTED,
+	CAPTURE_DONE
+};
+
+static void (*reschedule_fn)(struct arch_regs *regs);
+
+bool arch_call_pending(const struct arch_call *call)
+{
+	return atomic_load_explicit(&((struct arch_call *)call)->pending, memory_order_acquire);
+}
+
+bool arch_call_post(unsigned int number, struct arch_call *call, arch_call_fn *fn, void *arg)
+{
+	struct arch_percpu *to = arch_cpu_by_number[number];
+	struct arch_call *head;
+	unsigned long idle = 0, state;
+
+	if (!atomic_compare_exchange_strong_explicit(&call->pending, &idle, 1, memory_order_acquire,
+						     memory_order_relaxed))
+		return false;
+	call->fn = fn;
+	call->arg = arg;
+	state = arch_irq_save();
+	head = atomic_load_explicit(&to->calls, memory_order_relaxed);
+	do
+		call->next = head;
+	while (!atomic_compare_exchange_weak_explicit(&to->calls, &head, call, memory_order_release,
+						      memory_order_relaxed));
+	/* Whoever pushed onto an empty list interrupts; the handler takes later ones along. */
+	if (!head)
+		apic_send(to->apic_id, APIC_FIXED | VEC_CALL);
+	arch_irq_restore(state);
+	return true;
+}
+
+void ipi_run_calls(struct arch_regs *regs)
+{
+	struct arch_call *call =
+		atomic_exchange_explicit(&this_cpu()->calls, NULL, memory_order_acquire);
+	struct arch_call *oldest = NULL, *next;
+
+	for (; call; call = next) {
+		next = call->next;
+		call->next = oldest;
+		oldest = call;
+	}
+	for (call = oldest; call; call = next) {
+		next = call->next;
+		call->fn(regs, call->arg);
+		atomic_store_explicit(&call->pending, 0, memory_order_release);
+	}
+}
+
+void arch_ipi_call(arch_cpus_t cpus, arch_call_fn *fn, void *arg)
+{
+	struct arch_call calls[ARCH_MAX_CPUS] = { 0 };
+	unsigned long state;
+	uint64_t start = arch_now();
+
+	if (!arch_irq_enabled())
+		arch_panic("arch_ipi_call with interrupts off");
+	state = arch_irq_save();
+	cpus &= arch_cpus_others();
+	for (unsigned int i = 0; i < arch_cpu_count(); i++)
+		if (cpus >> i & 1)
+			arch_call_post(i, &calls[i], fn, arg);
+	arch_irq_restore(state);
+	for (unsigned int i = 0; i < arch_cpu_count(); i++) {
+		while (arch_call_pending(&calls[i])) {
+			arch_relax();
+			if (arch_now() - start > ANSWER_NS)
+				arch_panic("a CPU does not answer a call");
+		}
+	}
+}
+
+void arch_on_reschedule(void (*fn)(struct arch_regs *regs))
+{
+	reschedule_fn = fn;
+}
+
+void ipi_run_reschedule(struct arch_regs *regs)
+{
+	if (reschedule_fn)
+		reschedule_fn(regs);
+}
+
+void arch_ipi_reschedule(unsigned int number)
+{
+	unsigned long state = arch_irq_save();
+	struct arch_percpu *cpu = arch_cpu_by_number[number];
+
+	if (cpu == this_cpu() && cpu->depth)
+		cpu->resched = true;
+	else
+		apic_send(cpu->apic_id, APIC_FIXED | VEC_RESCHEDULE);
+	arch_irq_restore(state);
+}
+
+/* In the NMI handler. Return: false if nobody in here asked for this NMI. */
+bool ipi_answer_capture(struct arch_regs *regs)
+{
+	struct arch_percpu *cpu = this_cpu();
+
+	if (atomic_load_explicit(&cpu->capture, memory_order_relaxed) != CAPTURE_WANTED)
+		return false;
+	cpu->captured = *regs;
+	atomic_store_explicit(&cpu->capture, CAPTURE_DONE, memory_order_release);
+	return true;
+}
+
+/* Two who ask at once share the answers. An answer that comes too late is still a capture. */
+static arch_cpus_t capture_others(void)
+{
+	arch_cpus_t waiting = arch_cpus_others(), answered = 0;
+	uint64_t start = arch_now();
+
+	for (unsigned int i = 0; i < arch_cpu_count(); i++) {
+		if (!(waiting >> i & 1))
+			continue;
+		atomic_store_explicit(&arch_cpu_by_number[i]->capture, CAPTURE_WANTED,
+				      memory_order_release);
+		apic_send(arch_cpu_by_number[i]->apic_id, APIC_NMI);
+	}
+	while (answered != waiting && arch_now() - start < CAPTURE_NS) {
+		for (unsigned int i = 0; i < arch_cpu_count(); i++)
+			if ((waiting >> i & 1) &&
+			    atomic_load_explicit(&arch_cpu_by_number[i]->capture,
+						 memory_order_acquire) == CAPTURE_DONE)
+				answered |= 1ul << i;
+		arch_relax();
+	}
+	return answered;
+}
+
+/* Enough to begin a backtrace at the caller. */
+static __attribute__((noinline)) void capture_here(struct arch_regs *regs)
+{
+	const uint64_t *frame = __builtin_frame_address(0);
+
+	*regs = (struct arch_regs){ .rbp = frame[0], .rip = frame[1], .rsp = (uintptr_t)(frame + 2) };
+	regs->cs = SEL_CODE;
+	regs->ss = SEL_DATA;
+	__asm__ volatile("pushfq\n\tpopq %0" : "=r"(regs->rflags));
+}
+
+arch_cpus_t arch_capture(struct arch_regs regs[ARCH_MAX_CPUS])
+{
+	arch_cpus_t answered = capture_others();
+
+	for (unsigned int i = 0; i < arch_cpu_count(); i++)
+		if (answered >> i & 1)
+			regs[i] = arch_cpu_by_number[i]->captured;
+	capture_here(&regs[arch_cpu_id()]);
+	return answered | 1ul << arch_cpu_id();
+}
+
+void arch_dump_cpus(void)
+{
+	arch_cpus_t answered = capture_others();
+
+	for (unsigned int i = 0; i < arch_cpu_count(); i++) {
+		struct arch_percpu *cpu = arch_cpu_by_number[i];
+
+		if (cpu == this_cpu()) {
+			if (!cpu->in_exception)
+				capture_here(&cpu->captured);
+			arch_print("CPU %u, which asks:\n", i);
+		} else if (answered >> i & 1) {
+			arch_print("CPU %u:\n", i);
+		} else {
+			arch_print("CPU %u did not answer\n", i);
+			continue;
+		}
+		arch_print_regs(&cpu->captured);
+		panic_trace(&cpu->captured);
+	}
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The other CPUs.
+ *
+ * All are woken at once: INIT to each, a pause, STARTUP to each. One that arrives takes its slot by its
+ * APIC's id and waits. Those that have arrived in time get numbers without holes and may go; one
+ * that comes later halts. Then each runs kernel_ap_main().
+ */
+#include "internal.h"
+
+#define INIT_NS 10000000ul
+#define SECOND_STARTUP_NS 20000000ul
+#define ARRIVE_NS 3000000000ul
+#define MAIL_NS 60000000000ul
+
+extern char trampoline[], trampoline_end[];
+
+/* Until a CPU knows its slot; in order of arrival. */
+char ap_stacks[ARCH_MAX_CPUS][2048] __attribute__((aligned(16)));
+char ap_stacks32[ARCH_MAX_CPUS][16] __attribute__((aligned(16)));
+
+_Noreturn void stack_call(uintptr_t top, void (*fn)(void));
+_Noreturn void smp_arrive(void);
+
+static unsigned int nr_slots = 1, nr_cpus = 1;
+
+unsigned int arch_cpu_count(void)
+{
+	return nr_cpus;
+}
+
+arch_cpus_t arch_cpus_all(void)
+{
+	return nr_cpus == 64 ? ~0ul : (1ul << nr_cpus) - 1;
+}
+
+arch_cpus_t arch_cpus_others(void)
+{
+	return arch_cpus_all() & ~(1ul << arch_cpu_id());
+}
+
+static unsigned long state_of(struct arch_percpu *cpu)
+{
+	return atomic_load_explicit(&cpu->state, memory_order_acquire);
+}
+
+static struct arch_percpu *slot_of(unsigned int id)
+{
+	for (unsigned int i = 1; i < nr_slots; i++)
+		if (arch_slots[i].apic_id == id)
+			return &arch_slots[i];
+	return NULL;
+}
+
+/* Before this CPU has its gs: the id as CPUID says it. */
+static unsigned int early_apic_id(void)
+{
+	if (cpuid(0, 0).a >= 0xb && cpuid(0xb, 0).b)
+		return cpuid(0xb, 0).d;
+	return cpuid(1, 0).b >> 24;
+}
+
+static _Noreturn void halt_for_ever(void)
+{
+	for (;;)
+		__asm__ volatile("cli\n\thlt");
+}
+
+static void ap_main(void)
+{
+	apic_init_cpu();
+	kernel_ap_main(arch_cpu_id());
+	arch_cpu_loop();
+}
+
+_Noreturn void smp_arrive(void)
+{
+	struct arch_percpu *cpu;
+	unsigned long absent = CPU_ABSENT;
+
+	paging_cpu_init();
+	cpu = slot_of(early_apic_id());
+	if (!cpu || !atomic_compare_exchange_strong(&cpu->state, &absent, CPU_ARRIVED))
+		halt_for_ever();
+	percpu_load(cpu);
+	while (state_of(cpu) == CPU_ARRIVED)
+		arch_relax();
+	stack_call(cpu->stack_top[STACK_BOOT], ap_main);
+}
+
+/* The slots, in the order of the MADT but for this CPU, which is the first. */
+static void make_slots(void)
+{
+	uint64_t limit = arch_param_number("cpus", ARCH_MAX_CPUS);
+
+	if (!trampoline_phys && acpi_nr_cpus > 1) {
+		arch_print("smp: no free page below 1 MiB, going on with one CPU\n");
+		return;
+	}
+	for (unsigned int i = 0; i < acpi_nr_cpus; i++) {
+		if (acpi_apic_ids[i] == arch_slots[0].apic_id)
+			continue;
+		if (nr_slots >= ARCH_MAX_CPUS || nr_slots >= limit)
+			break;
+		arch_slots[nr_slots].apic_id = acpi_apic_ids[i];
+		percpu_stacks_alloc(&arch_slots[nr_slots]);
+		nr_slots++;
+	}
+}
+
+static void send_all(uint32_t command)
+{
+	for (unsigned int i = 1; i < nr_slots; i++)
+		if (state_of(&arch_slots[i]) == CPU_ABSENT)
+			apic_send(arch_slots[i].apic_id, command);
+}
+
+static bool all_arrived(void)
+{
+	for (unsigned int i = 1; i < nr_slots; i++)
+		if (state_of(&arch_slots[i]) == CPU_ABSENT)
+			return false;
+	return true;
+}
+
+static void wait_arrived(uint64_t ns)
+{
+	uint64_t start = arch_now();
+
+	while (!all_arrived() && arch_now() - start < ns)
+		arch_relax();
+}
+
+/* Close the door, and number those that are in. */
+static void number_cpus(void)
+{
+	unsigned int n = 1;
+
+	for (unsigned int i = 1; i < nr_slots; i++) {
+		struct arch_percpu *cpu = &arch_slots[i];
+		unsigned long absent = CPU_ABSENT;
+
+		if (atomic_compare_exchange_strong(&cpu->state, &absent, CPU_DROPPED)) {
+			arch_print("smp: CPU with APIC id %u did not start\n", cpu->apic_id);
+			continue;
+		}
+		cpu->cpu = n;
+		arch_cpu_by_number[n++] = cpu;
+	}
+	nr_cpus = n;
+}
+
+/* They wait in smp_arrive() until smp_release(). */
+void smp_start(void)
+{
+	make_slots();
+	boot_info.cpus_found = acpi_nr_cpus_all ? acpi_nr_cpus_all : 1;
+	if (nr_slots > 1) {
+		uint32_t startup = APIC_STARTUP | (uint32_t)(trampoline_phys >> 12);
+
+		memcpy(arch_virt(trampoline_phys), trampoline, (size_t)(trampoline_end - trampoline));
+		send_all(APIC_INIT);
+		arch_delay(INIT_NS);
+		send_all(startup);
+		wait_arrived(SECOND_STARTUP_NS);
+		send_all(startup);
+		wait_arrived(ARRIVE_NS);
+	}
+	number_cpus();
+	boot_info.cpus = nr_cpus;
+}
+
+void smp_release(void)
+{
+	for (unsigned int i = 1; i < nr_cpus; i++)
+		atomic_store_explicit(&arch_cpu_by_number[i]->state, CPU_GO, memory_order_release);
+}
+
+/* ---- running functions as ordinary code ---- */
+
+static struct {
+	_Atomic(unsigned long) busy; /* one arch_run_on_cpus() at a time */
+	void (*fn)(unsigned int cpu, void *arg);
+	void *arg;
+} mail;
+
+bool arch_mailbox_waiting(void)
+{
+	return atomic_load_explicit(&this_cpu()->mail, memory_order_acquire);
+}
+
+bool arch_mailbox_run(void)
+{
+	struct arch_percpu *cpu = this_cpu();
+
+	if (!arch_mailbox_waiting())
+		return false;
+	mail.fn(cpu->cpu, mail.arg);
+	atomic_store_explicit(&cpu->mail, 0, memory_order_release);
+	return true;
+}
+
+static void wait_mail(unsigned int number)
+{
+	while (atomic_load_explicit(&arch_cpu_by_number[number]->mail, memory_order_acquire))
+		arch_relax();
+}
+
+void arch_run_on_cpus(arch_cpus_t cpus, void (*fn)(unsigned int cpu, void *arg), void *arg)
+{
+	unsigned long self = 1ul << arch_cpu_id();
+
+	if (!arch_irq_enabled())
+		arch_panic("arch_run_on_cpus with interrupts off");
+	while (atomic_exchange_explicit(&mail.busy, 1, memory_order_acquire))
+		arch_relax();
+	mail.fn = fn;
+	mail.arg = arg;
+	cpus &= arch_cpus_all();
+	for (unsigned int i = 0; i < nr_cpus; i++) {
+		if (!((cpus & ~self) >> i & 1))
+			continue;
+		atomic_store_explicit(&arch_cpu_by_number[i]->mail, 1, memory_order_release);
+		arch_ipi_reschedule(i);
+	}
+	if (cpus & self)
+		fn(arch_cpu_id(), arg);
+	for (unsigned int i = 0; i < nr_cpus; i++)
+		if ((cpus & ~self) >> i & 1)
+			wait_mail(i);
+	atomic_store_explicit(&mail.busy, 0, memory_order_release);
+}
+
+_Noreturn void arch_cpu_loop(void)
+{
+	for (;;) {
+		arch_irq_off();
+		if (!arch_mailbox_waiting()) {
+			arch_idle();
+			continue;
+		}
+		arch_irq_on();
+		arch_mailbox_run();
+	}
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * 256 stubs of 16 bytes, each pushes an error code if the CPU did not and its vector; then all
+ * registers in the order of struct arch_regs. The CPU aligned the stack, and the frame is a
+ * multiple of 16, so C finds it aligned.
+ */
+	.text
+	.globl trap_stubs
+	.balign 16
+trap_stubs:
+	vector = 0
+	.rept 256
+	.balign 16
+	.if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30)
+	push $0
+	.endif
+	push $vector
+	jmp trap_common
+	vector = vector + 1
+	.endr
+
+	.globl trap_common
+	.type trap_common, @function
+trap_common:
+	push %rax
+	push %rbx
+	push %rcx
+	push %rdx
+	push %rsi
+	push %rdi
+	push %rbp
+	push %r8
+	push %r9
+	push %r10
+	push %r11
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	cld
+	mov %rsp, %rdi
+	call trap_dispatch
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %r11
+	pop %r10
+	pop %r9
+	pop %r8
+	pop %rbp
+	pop %rdi
+	pop %rsi
+	pop %rdx
+	pop %rcx
+	pop %rbx
+	pop %rax
+	add $16, %rsp
+	iretq
+	.size trap_common, . - trap_common
+
+	.section .note.GNU-stack, "", @progbits
