@@ -23,5 +23,6 @@ include scripts/mk/host.mk
 include scripts/mk/kernel.mk
 include scripts/mk/bench.mk
 include scripts/mk/run.mk
+include scripts/mk/lift.mk
 
 -include $(deps)

@@ -39,7 +39,9 @@ lift aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 lift riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
 lift qemu-system-riscv64 qemu-system-misc
 lift qemu-system-x86_64 qemu-system-x86
-lift python3 python3
+lift cmake cmake
+lift ninja ninja-build
+lift meson meson
 "
 
 wanted=" $* "
