@@ -24,5 +24,6 @@ include scripts/mk/kernel.mk
 include scripts/mk/bench.mk
 include scripts/mk/run.mk
 include scripts/mk/lift.mk
+include scripts/mk/test.mk
 
 -include $(deps)

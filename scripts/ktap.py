@@ -12,6 +12,7 @@ ktap.py --judge FILE STATUS judges a transcript without a machine.
 
 import argparse
 import bisect
+import concurrent.futures
 import os
 import re
 import signal
@@ -145,7 +146,7 @@ def where_cpus_stand(path, symbols):
             halted.add(number.group(1))
     text = control.monitor("info registers -a").replace("\r", "")
     for number, registers in re.findall(r"CPU#(\d+)\n(.*?)(?=\n\s*CPU#|\Z)", text, re.S):
-        rip = re.search(r"RIP=([0-9a-fA-F]+)", registers)
+        rip = re.search(r"[RE]IP=([0-9a-fA-F]+)", registers)
         place = symbols.name(int(rip.group(1), 16)) if rip else "?"
         if number in halted or "HLT=1" in registers:
             place += ", halted"
@@ -205,6 +206,16 @@ class Run:
             reader.join()
         return status
 
+    def blame(self, verdict):
+        """What the clock has to say."""
+        if self.hung:
+            verdict.faults.append(f"hung: killed after {self.options.limit} s, "
+                                  f"see {self.options.log}")
+        limit = self.options.first
+        if limit and (self.first_result is None or self.first_result > limit):
+            verdict.faults.append(f"the first test line came after {self.first_result} s, "
+                                  f"the limit is {limit} s")
+
     def hang(self, machine, path, log):
         self.hung = True
         report = [f"not done after {self.options.limit} s; the last line was:",
@@ -217,6 +228,34 @@ class Run:
         for line in report:
             print(line)
             log.write("# " + line + "\n")
+
+
+def seeds(options):
+    """One run for each seed, several at a time; each counts as one result."""
+    first, last = map(int, options.seeds.split("-"))
+    good = bad = 0
+
+    def one(seed):
+        mine = argparse.Namespace(**vars(options))
+        mine.append = f"{options.append} seed={seed}"
+        mine.log = f"{options.log}.{seed}"
+        run = Run(mine)
+        status = run.run()
+        verdict = Verdict(run.lines, status)
+        return seed, run, verdict
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=options.jobs) as pool:
+        for seed, run, verdict in pool.map(one, range(first, last + 1)):
+            run.blame(verdict)
+            if verdict.good():
+                good += 1
+                os.unlink(run.options.log)
+                continue
+            bad += 1
+            verdict.print(f"seed {seed}")
+            print(f"  again: make seeds SEED={seed}   console: {run.options.log}")
+    print(f"{good} passed, {bad} failed")
+    return good and not bad
 
 
 def judge(path, status):
@@ -237,15 +276,15 @@ def main():
     parser.add_argument("--symbols", metavar="ELF", help="names for addresses, with --iso")
     parser.add_argument("--verbose", action="store_true", help="show the console")
     parser.add_argument("--first", type=float, help="seconds within which the first test line is due")
+    parser.add_argument("--seeds", metavar="FIRST-LAST", help="one run for each, with seed=N")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time, of seeds")
     options = parser.parse_args()
+    if options.seeds:
+        return seeds(options)
     run = Run(options)
     status = run.run()
     verdict = Verdict(run.lines, status)
-    if run.hung:
-        verdict.faults.append(f"hung: killed after {options.limit} s, see {options.log}")
-    if options.first and (run.first_result or options.first) >= options.first:
-        verdict.faults.append(f"the first test line came after {run.first_result} s, "
-                              f"the limit is {options.first} s")
+    run.blame(verdict)
     if run.first_result is not None:
         print(f"first test line after {run.first_result:.2f} s")
     verdict.print(options.name)

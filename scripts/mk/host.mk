@@ -33,7 +33,3 @@ $(eval $(call host-variant,host-asan,-O1 -fsanitize=address$(comma)undefined -fn
 $(eval $(call host-variant,host-tsan,-O1 -fsanitize=thread))
 # Debian keeps asm/ of both sizes in the 64-bit directory.
 $(eval $(call host-variant,host-m32,-m32 -idirafter /usr/include/x86_64-linux-gnu))
-
-test-host: host ## run the hosted tests, plain build
-	$(Q)prove --timer $(host_runners) --exec ''
-.PHONY: test-host

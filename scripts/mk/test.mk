@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+#
+# The tests, hosted and in the kernel. Each part is timed; build/log/ has all that was said.
+# TESTS=suite,suite.name chooses; SEED=n replays the seeded interleaving n; JOBS=n (all CPUs).
+
+JOBS ?= $(shell nproc)
+TESTS ?= all
+N ?= 20
+SEED ?=
+variants := host host-debug host-asan host-tsan host-m32
+
+test_iso := $(kernel_dir)/test.iso
+tiny := $(kernel_dir)/tiny.elf
+direct = --kernel $(kernel_elf) --append test=$(TESTS)
+# Time is counted in instructions, so the frequency of the clock is known; gap: see the kernel.
+seeded := --icount --cpus 4 --mem 256M
+
+$(test_iso): $(kernel_elf) boot/grub.cfg scripts/iso.sh $(kernel_dir)/test-args
+	$(say) ISO $@
+	$(Q)scripts/iso.sh $< $@ 'test=$(TESTS)'
+$(eval $(call flags-file,$(kernel_dir)/test-args,$$(TESTS)))
+
+$(tiny): scripts/runner/tiny.S $(kernel_dir)/flags
+	$(say) LINK $@
+	$(Q)$(CC) -m32 -nostdlib -static -no-pie -Wl,-Ttext-segment=0x100000,--build-id=none,-estart \
+		-o $@ $<
+
+.PHONY: test test-host test-kernel test-runner test-files seeds
+test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(test_iso) $(tiny)
+
+test: setup-test ## all tests: hosted in five builds, in QEMU in seven ways, and of the scripts
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) test-files
+	$(Q)scripts/test.py --jobs $(JOBS) --host $(variants) \
+		--part runner 'scripts/runner/test_runner.py --tiny $(tiny)' \
+		--machine kernel-1 '$(direct)' \
+		--machine kernel-4-single '$(direct) --cpus 4 --thread single' \
+		--wide kernel-4-multi '$(direct) --cpus 4 --thread multi' \
+		--wide iso-bios '--iso $(test_iso) --symbols $(kernel_elf) --cpus 4' \
+		--wide iso-uefi '--iso $(test_iso) --symbols $(kernel_elf) --cpus 4 --firmware uefi' \
+		--part seeds "$(run_seeds)"
+
+test-host: setup-host $(host_runners) ## the hosted tests, plain build
+	$(Q)scripts/test.py --jobs $(JOBS) --host host
+
+test-kernel: setup-run $(kernel_elf) ## the tests in the kernel: CPUS= MEM= TESTS=suite,suite.name V=1
+	$(Q)scripts/ktap.py $(direct) --cpus $(CPUS) --mem $(MEM) --log build/kernel.console \
+		$(if $(filter 1,$(V)),--verbose)
+
+test-runner: setup-run $(tiny) $(kernel_elf) ## the tests of the script that judges the kernel's
+	$(Q)scripts/runner/test_runner.py --tiny $(tiny)
+
+run_seeds = scripts/ktap.py --kernel $(kernel_elf) $(seeded) --log build/log/seed --jobs $(JOBS) \
+	--append 'test=$(TESTS) tsc_hz=1000000000' --limit 300 \
+	--seeds $(if $(SEED),$(SEED)-$(SEED),1-$(N))
+seeds: setup-run $(kernel_elf) ## the tests under N=20 seeded interleavings of 4 CPUs, or one: SEED=
+	$(Q)mkdir -p build/log
+	$(Q)$(run_seeds)

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Tests of scripts/ktap.py: each way for a run to go wrong makes it fail, and says why.
+
+Most run a real machine with the tiny kernel beside this file; with --kernel the demo kernel shows
+its own panic, fault and hang too. The last line counts results.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+KTAP = os.path.join(HERE, "../ktap.py")
+DONE = "# marrow: tests done;"
+TWO = "KTAP version 1;1..2;ok 1 a.b;ok 2 a.c;"
+
+# name, what the tiny kernel prints (';' is a newline) behind the letter for how it ends, passes,
+# what the report must say
+MACHINES = [
+    ("all is well", "p" + TWO + DONE, True, r"2 passed, 0 failed, 0 skipped"),
+    ("a skip is no pass", "p1..2;ok 1 a # SKIP no memory;ok 2 b;" + DONE, True,
+     r"1 passed, 0 failed, 1 skipped"),
+    ("only skips", "p1..1;ok 1 a # SKIP no memory;" + DONE, False, r"no test ran"),
+    ("a failed test", "f1..2;ok 1 a;not ok 2 b.c;" + DONE, False, r"not ok 2 b\.c"),
+    ("a failed test and the code for success", "p1..1;not ok 1 a;" + DONE, False,
+     r"reported success in spite"),
+    ("a panic", "f1..2;ok 1 a;panic: all is lost;", False, r"wrote 1, not 16"),
+    ("a panic after the last test", "f" + TWO + DONE, False, r"wrote 1, not 16"),
+    ("a triple fault", "t1..2;ok 1 a;", False, r"triple fault"),
+    ("a triple fault after the last test", "t" + TWO + DONE, False, r"triple fault"),
+    ("QEMU's own exit code", "z" + TWO + DONE, False, r"QEMU's own error"),
+    ("a halted machine", "h" + TWO, False, r"(?s)not done after.*CPU 0 at .*halted.*hung"),
+    ("a spinning machine", "s" + TWO + DONE, False, r"(?s)CPU 0 at spin_for_ever.*hung"),
+    ("a missing test", "p1..3;ok 1 a;ok 3 c;" + DONE, False, r"the plan was 3 tests, 2 came"),
+    ("a gap in the numbers", "p1..2;ok 1 a;ok 3 c;" + DONE, False, r"result 3 .* where 2"),
+    ("a wrong plan", "p1..1;ok 1 a;ok 2 b;" + DONE, False, r"the plan was 1 tests, 2 came"),
+    ("two plans", "p" + TWO + TWO + DONE, False, r"two plans"),
+    ("no plan", "pok 1 a;" + DONE, False, r"no plan"),
+    ("no tests", "p1..0;" + DONE, False, r"no test ran"),
+    ("nothing at all", "p", False, r"no plan"),
+    ("a missing marker", "p" + TWO, False, r"marrow: tests done.*missing"),
+    ("a result after the marker", "p1..2;ok 1 a;" + DONE + "ok 2 b;", False, r"after the marker"),
+]
+
+# name, commands for the demo kernel's monitor, what the report must say
+KERNELS = []
+
+
+class Results:
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def take(self, good, name, text):
+        if good:
+            self.passed += 1
+        else:
+            self.failed += 1
+        print(f"{'ok' if good else 'not ok'} {self.passed + self.failed} {name}", flush=True)
+        if not good:
+            print("".join(f"    {line}\n" for line in text.splitlines()), end="", flush=True)
+
+
+def run(folder, arguments):
+    done = subprocess.run([KTAP, "--log", os.path.join(folder, "log")] + arguments, check=False,
+                          text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.returncode, done.stdout
+
+
+def machines(results, folder, tiny):
+    for name, line, passes, says in MACHINES:
+        limit = "2" if line[0] in "hs" else "30"
+        status, text = run(folder, ["--kernel", tiny, "--append", line, "--limit", limit])
+        results.take((status == 0) == passes and re.search(says, text), name, text)
+
+
+def transcripts(results, folder):
+    """What a machine cannot easily be made to do."""
+    path = os.path.join(folder, "transcript")
+    for name, status, says in (("killed from outside", "-9", "killed by signal 9"),
+                               ("an even exit code", "34", "not a code of the kernel")):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write((TWO + DONE).replace(";", "\n"))
+        done = subprocess.run([KTAP, "--judge", path, status], check=False, text=True,
+                              stdout=subprocess.PIPE)
+        results.take(done.returncode == 1 and says in done.stdout, name, done.stdout)
+    status, text = run(folder, ["--kernel", os.path.join(folder, "absent")])
+    results.take(status == 1 and "QEMU's own error" in text, "a kernel that is not there", text)
+
+
+def kernels(results, folder, kernel):
+    for name, commands, says in KERNELS:
+        status, text = run(folder, ["--kernel", kernel, "--cpus", "4", "--append",
+                                    f"run={commands}", "--limit", "8"])
+        with open(os.path.join(folder, "log"), encoding="utf-8") as log:
+            text += log.read()
+        results.take(status == 1 and re.search(says, text), name, text)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tiny", required=True, help="the linked tiny kernel")
+    parser.add_argument("--kernel", help="the demo kernel")
+    options = parser.parse_args()
+    results = Results()
+    with tempfile.TemporaryDirectory(prefix="marrow-") as folder:
+        machines(results, folder, options.tiny)
+        transcripts(results, folder)
+        if options.kernel:
+            kernels(results, folder, options.kernel)
+    print(f"{results.passed} passed, {results.failed} failed")
+    return 1 if results.failed or not results.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,18 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# tap-keep.sh FOLDER RUNNER: what prove(1) runs instead of RUNNER: the same output and exit code, with
+# a time limit, and a copy of the output for scripts/test.py to count.
+
+folder=$1 runner=$2
+log=$folder/$(basename "$runner").tap
+
+# The thread sanitizer of gcc 12 wants its shadow memory where newer kernels put programs at random.
+plain=
+case $runner in *tsan*) setarch -R true 2>/dev/null && plain="setarch -R" ;; esac
+timeout -k 10 "${LIMIT:-300}" $plain "$runner" >"$log" 2>"$log.err"
+status=$?
+cat "$log"
+cat "$log.err" >&2
+[ $status = 124 ] && echo "$runner: not done after ${LIMIT:-300} s, killed" >&2
+exit $status
