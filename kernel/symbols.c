@@ -24,7 +24,7 @@ const char *kernel_symbol(uintptr_t pc, uintptr_t *off)
 		else
 			hi = middle;
 	}
-	if (!lo)
+	if (!lo || pc > (uintptr_t)arch_text_end)
 		return NULL;
 	*off = pc - kernel_symbols[lo - 1].at;
 	return kernel_symbols[lo - 1].name;

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+/* Commands that look at the heap, and use it by hand. */
+#include "kernel.h"
+#include "text.h"
+
+/* ---- looking ---- */
+
+static void run_mem(size_t argc, char **argv)
+{
+	(void)argc, (void)argv;
+	memory_print();
+	if (memory_is_open())
+		mw_print_meminfo();
+}
+
+static void run_map(size_t argc, char **argv)
+{
+	(void)argc, (void)argv;
+	mw_print_map(64, true);
+}
+
+static void run_slab(size_t argc, char **argv)
+{
+	(void)argc, (void)argv;
+	mw_print_slabinfo();
+}
+
+static void run_runs(size_t argc, char **argv)
+{
+	(void)argc, (void)argv;
+	mw_print_buddyinfo();
+}
+
+static void run_check(size_t argc, char **argv)
+{
+	(void)argc, (void)argv;
+	if (mw_heap_check())
+		mw_print("Every structure of the heap is as it should be.\n");
+}
+
+static void run_look(size_t argc, char **argv)
+{
+	static const char *const kinds[] = {
+		[MW_KIND_NONE] = "nothing of the heap's",
+		[MW_KIND_OBJECT] = "in an object",
+		[MW_KIND_FREE] = "where an object could be, but none is",
+		[MW_KIND_PAGES] = "the first page of a run",
+	};
+	struct mw_place place = { 0 };
+	uint64_t address;
+
+	if (argc < 2 || !text_number(argv[1], &address)) {
+		mw_print("look ADDRESS\n");
+		return;
+	}
+	(void)mw_lookup((void *)address, &place);
+	mw_print("%s", kinds[place.kind]);
+	if (place.kind != MW_KIND_NONE)
+		mw_print(": %p, %zu bytes", place.base, place.size);
+	mw_print("\n");
+}
+
+/* ---- using ---- */
+
+static void run_alloc(size_t argc, char **argv)
+{
+	uint64_t size;
+	void *object;
+
+	if (argc < 2 || !text_number(argv[1], &size)) {
+		mw_print("alloc SIZE, for instance alloc 100 or alloc 64K\n");
+		return;
+	}
+	object = mw_alloc(size, MW_ZERO);
+	if (object)
+		mw_print("%p, %zu bytes usable\n", object, mw_usable_size(object));
+	else
+		mw_print("There is not so much memory.\n");
+}
+
+static void run_pages(size_t argc, char **argv)
+{
+	uint64_t count;
+	void *pages;
+
+	if (argc < 2 || !text_number(argv[1], &count)) {
+		mw_print("pages COUNT\n");
+		return;
+	}
+	pages = mw_pages_alloc(count, MW_NORMAL);
+	if (pages)
+		mw_print("%p, physical 0x%llx; give them back with: free %p %llu\n", pages,
+			 (unsigned long long)mw_phys(pages), pages, (unsigned long long)count);
+	else
+		mw_print("There is no such run of pages.\n");
+}
+
+static void run_free(size_t argc, char **argv)
+{
+	uint64_t address, count;
+
+	if (argc < 2 || !text_number(argv[1], &address) ||
+	    (argc > 2 && !text_number(argv[2], &count))) {
+		mw_print("free ADDRESS for objects, free ADDRESS COUNT for pages\n");
+		return;
+	}
+	if (argc > 2)
+		mw_pages_free((void *)address, count);
+	else
+		mw_free((void *)address);
+}
+
+static void run_reclaim(size_t argc, char **argv)
+{
+	(void)argc, (void)argv;
+	mw_print("%llu KiB joined the heap.\n", (unsigned long long)memory_reclaim() >> 10);
+}
+
+static void run_fail(size_t argc, char **argv)
+{
+	struct mw_fail fail = { 0 };
+	uint64_t every;
+
+	if (argc < 2 || !text_number(argv[1], &every)) {
+		mw_print("fail N, and fail 0 to end it\n");
+		return;
+	}
+	fail.every = every;
+	mw_print("%lu requests failed on purpose since the last time.\n",
+		 mw_fail_set(every ? &fail : NULL));
+}
+
+static void run_debug(size_t argc, char **argv)
+{
+	if (argc < 2 || !mw_debug_set(argv[1]))
+		mw_print("debug FZPU, debug P,alloc-*, debug -: from now on\n");
+}
+
+static const struct command commands[] = {
+	{ "mem", "", "the memory map, and what the heap made of it", run_mem },
+	{ "map", "", "a picture of the heap's pages", run_map },
+	{ "runs", "", "free runs of pages by size", run_runs },
+	{ "slab", "", "size classes and caches", run_slab },
+	{ "check", "", "check every structure of the heap", run_check },
+	{ "alloc", "SIZE", "an object: alloc 100, alloc 64K", run_alloc },
+	{ "pages", "COUNT", "a run of pages", run_pages },
+	{ "free", "ADDRESS [COUNT]", "an object, or pages; try it twice", run_free },
+	{ "look", "ADDRESS", "what is there", run_look },
+	{ "poke", "[MISTAKE]", "make a mistake, and read the report", poke },
+	{ "fail", "N", "each N-th allocation fails from now on; fail 0", run_fail },
+	{ "debug", "SPEC", "debug aids, in the manner of slab_debug", run_debug },
+	{ "reclaim", "", "add the memory where ACPI tables lay", run_reclaim },
+};
+
+const struct command_group heap_commands = { "The heap", commands, LEN(commands) };

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+/* Commands that run the tests, which need all of the memory for heaps of their own. */
+#include "kernel.h"
+
+static void run_test(size_t argc, char **argv)
+{
+	bool was_open = memory_is_open();
+
+	if (was_open)
+		mw_print("The heap is given to the tests; what you allocated is forgotten.\n");
+	mw_print("%s\n",
+		 tests_run(argc > 1 ? argv[1] : "all", false) ? "All passed." : "Not all passed.");
+	if (was_open)
+		memory_open();
+}
+
+static void run_tests(size_t argc, char **argv)
+{
+	(void)tests_run(argc > 1 ? argv[1] : "all", true);
+}
+
+static const struct command commands[] = {
+	{ "test", "[SUITE[.NAME]]", "run all tests, a suite, or one", run_test },
+	{ "tests", "[SUITE]", "list them", run_tests },
+};
+
+const struct command_group test_commands = { "Tests", commands, LEN(commands) };

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The demo kernel, file by file. What arch/ gives it is in arch.h; main.c tells the order of a boot.
+ */
+#ifndef KERNEL_KERNEL_H
+#define KERNEL_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <marrow/mm.h>
+#include <marrow/port.h>
+#include <marrow/watch.h>
+#include "../mm/base/report.h"
+#include "arch.h"
+
+#define LEN(array) (sizeof(array) / sizeof((array)[0]))
+
+/* options.c: what the loader's command line asks for */
+struct options {
+	const char *test; /* "all", "suite", "suite.name"; NULL: no tests */
+	const char *run; /* commands of the monitor, separated by ';' */
+	bool exit_given, exit; /* leave QEMU afterwards, instead of going to the monitor */
+	bool long_tests;
+	bool seeded;
+	uint64_t seed;
+	uint64_t gap; /* longest time between two seeded preemptions, in nanoseconds */
+};
+
+extern struct options options;
+void options_read(const char *cmdline);
+void options_complain(void); /* about words that nobody knows */
+void options_help(void);
+
+/* memory.c: from the firmware's map to regions of the heap */
+void memory_init(const struct arch_boot_info *info);
+uint64_t memory_total(void); /* bytes of FREE memory */
+void memory_open(void); /* all of it becomes the heap */
+void memory_close(void); /* the heap is forgotten; all of it is spare again */
+bool memory_is_open(void);
+uint64_t memory_reclaim(void); /* adds what is RECLAIM; the bytes that became usable, once */
+void *memory_spare(size_t *len); /* the longest run of FREE memory, while the heap is closed */
+void memory_print(void);
+
+/* stop.c: the world stands still */
+struct stop_counts {
+	unsigned long stops, failures;
+	uint64_t longest_ns; /* from the request to the last answer */
+};
+
+void stop_counts(struct stop_counts *counts);
+void stop_set_limit(uint64_t ns); /* how long a CPU may take to answer */
+/* Is the world stopped, or about to be: a handler that would allocate does it later. irq: any. */
+bool stop_active(void);
+/* Registers that CPU @cpu was stopped with; only between stop and start. NULL: the stopper's. */
+const struct arch_regs *stop_regs(unsigned int cpu);
+
+/* port.c */
+struct port_counts {
+	size_t released, reclaimed; /* bytes */
+	unsigned long wakes[3]; /* by enum mw_worker */
+};
+
+void port_counts(struct port_counts *counts);
+
+/* report.c: what is said when something is wrong */
+mw_misuse_fn report_and_go_on, report_and_panic; /* handlers for mw_on_misuse() */
+void report_name(uintptr_t pc, char *text, size_t size); /* "function+0x12" */
+
+/* monitor.c */
+struct command {
+	const char *name, *args, *help;
+	void (*run)(size_t argc, char **argv); /* argv[0] is the name */
+};
+
+struct command_group {
+	const char *title;
+	const struct command *commands;
+	size_t n;
+};
+
+/* commands_*.c, poke.c */
+extern const struct command_group machine_commands, heap_commands, test_commands;
+void poke(size_t argc, char **argv);
+
+void monitor_run(const char *commands); /* separated by ';' */
+_Noreturn void monitor_loop(void);
+
+/* test_harness.c */
+bool tests_run(const char *which, bool list); /* Return: at least one ran, and none failed */
+/* A panic or an exception; does not return if the test that runs on this CPU can end by it. */
+void tests_panicked(const char *why);
+
+#endif

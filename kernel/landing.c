@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#include "landing.h"
+
+/* As __builtin_setjmp() fills it: gcc and clang agree on the first three for x86. */
+struct jump {
+	void *frame, *pc, *stack, *spare[2];
+};
+
+struct landing {
+	struct jump jump;
+	struct landing *outer;
+	struct fault *fault; /* NULL: exceptions are not for this one */
+};
+
+static struct landing *innermost[MW_MAX_CPUS];
+static bool (*ask_last)(const struct arch_regs *regs, uintptr_t address);
+
+/* Interrupt handlers leave only to landings of their own, so the stack is this CPU's alone. */
+static struct landing **my_landing(void)
+{
+	return &innermost[arch_cpu_id()];
+}
+
+static __attribute__((noinline)) bool call(struct landing *landing, void (*fn)(void *arg), void *arg)
+{
+	unsigned long state = arch_irq_save();
+	struct landing **mine = my_landing();
+	bool left = __builtin_setjmp((void **)&landing->jump);
+
+	if (!left) {
+		landing->outer = *mine;
+		*mine = landing;
+		arch_irq_restore(state);
+		fn(arg);
+	}
+	arch_irq_off();
+	*my_landing() = landing->outer;
+	arch_irq_restore(state);
+	return !left;
+}
+
+bool landing_call(void (*fn)(void *arg), void *arg)
+{
+	struct landing landing = { .fault = NULL };
+
+	return call(&landing, fn, arg);
+}
+
+struct fault landing_try(void (*fn)(void *arg), void *arg)
+{
+	struct fault fault = { 0 };
+	struct landing landing = { .fault = &fault };
+
+	(void)call(&landing, fn, arg);
+	return fault;
+}
+
+bool landing_any(void)
+{
+	return *my_landing();
+}
+
+_Noreturn void landing_leave(void)
+{
+	if (!*my_landing())
+		arch_panic("nowhere to leave to");
+	__builtin_longjmp((void **)&(*my_landing())->jump, 1);
+}
+
+/* In the exception's handler, on its stack: make its end the jump. */
+static bool on_fault(struct arch_regs *regs, uintptr_t address)
+{
+	struct landing *landing = *my_landing();
+
+	if (!landing)
+		return false;
+	if (landing->fault)
+		*landing->fault = (struct fault){ .came = true,
+						  .vector = regs->vector,
+						  .error = regs->error,
+						  .address = address,
+						  .pc = regs->rip };
+	else if (!ask_last || !ask_last(regs, address))
+		return false;
+	regs->rbp = (uintptr_t)landing->jump.frame;
+	regs->rip = (uintptr_t)landing->jump.pc;
+	regs->rsp = (uintptr_t)landing->jump.stack;
+	return true;
+}
+
+void landing_init(bool (*last)(const struct arch_regs *regs, uintptr_t address))
+{
+	ask_last = last;
+	arch_on_fault(on_fault);
+}

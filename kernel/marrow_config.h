@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Marrow's knobs in the demo kernel. */
+#ifndef KERNEL_MARROW_CONFIG_H
+#define KERNEL_MARROW_CONFIG_H
+
+#define MW_PORT_LEVEL 3
+#ifndef MW_MAX_CPUS
+#define MW_MAX_CPUS 16
+#endif
+
+/* The direct map: 1 TiB of it. */
+#define MW_ADDR_BASE 0xffff800000000000
+#define MW_ADDR_BITS 40
+
+#define MW_PORT_INLINE_H "port_inline.h"
+
+#endif

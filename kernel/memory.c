@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+/*
+ * From the firmware's map to regions of the heap.
+ *
+ * FREE memory is either the heap's (open) or spare (closed), when the tests make heaps of their own
+ * in it. RECLAIM memory, where ACPI tables lay, joins when the monitor is told to.
+ */
+#include "kernel.h"
+
+static const struct arch_boot_info *boot;
+static bool open, reclaimed;
+static size_t nr_regions;
+static uint64_t usable;
+
+static const char *type_name(enum mw_memtype type)
+{
+	switch (type) {
+	case MW_MEM_FREE:
+		return "free";
+	case MW_MEM_RECLAIM:
+		return "reclaim";
+	default:
+		return "reserved";
+	}
+}
+
+static bool next_run(enum mw_memtype type, struct mw_memrange *run)
+{
+	return mw_memmap_next(boot->map, boot->nr_map, type, run->start + run->len, run);
+}
+
+void memory_init(const struct arch_boot_info *info)
+{
+	boot = info;
+}
+
+uint64_t memory_total(void)
+{
+	struct mw_memrange run = { 0 };
+	uint64_t total = 0;
+
+	while (next_run(MW_MEM_FREE, &run))
+		total += run.len;
+	return total;
+}
+
+static uint64_t add_all(enum mw_memtype type)
+{
+	struct mw_memrange run = { 0 };
+	uint64_t sum = 0;
+
+	while (next_run(type, &run)) {
+		size_t bytes = mw_region_add(arch_virt(run.start), run.start, run.len);
+
+		nr_regions += bytes != 0;
+		sum += bytes;
+	}
+	usable += sum;
+	return sum;
+}
+
+void memory_open(void)
+{
+	usable = nr_regions = 0;
+	add_all(MW_MEM_FREE);
+	if (reclaimed)
+		add_all(MW_MEM_RECLAIM);
+	open = true;
+}
+
+void memory_close(void)
+{
+	if (open)
+		mw_reset();
+	open = false;
+}
+
+bool memory_is_open(void)
+{
+	return open;
+}
+
+uint64_t memory_reclaim(void)
+{
+	if (!open || reclaimed)
+		return 0;
+	reclaimed = true;
+	return add_all(MW_MEM_RECLAIM);
+}
+
+void *memory_spare(size_t *len)
+{
+	struct mw_memrange run = { 0 }, longest = { 0 };
+
+	while (!open && next_run(MW_MEM_FREE, &run))
+		if (run.len > longest.len)
+			longest = run;
+	*len = longest.len;
+	return longest.len ? arch_virt(longest.start) : NULL;
+}
+
+static void print_runs(enum mw_memtype type)
+{
+	struct mw_memrange run = { 0 };
+
+	while (next_run(type, &run))
+		mw_print("  %s 0x%012llx %9llu KiB\n", type_name(type),
+			 (unsigned long long)run.start, (unsigned long long)run.len >> 10);
+}
+
+void memory_print(void)
+{
+	mw_print("Memory map: what the firmware said, and what the kernel took\n");
+	for (size_t i = 0; i < boot->nr_map; i++)
+		mw_print("  0x%012llx %9llu KiB  %s\n", (unsigned long long)boot->map[i].start,
+			 (unsigned long long)boot->map[i].len >> 10, type_name(boot->map[i].type));
+	mw_print("Runs of whole pages:\n");
+	print_runs(MW_MEM_FREE);
+	print_runs(MW_MEM_RECLAIM);
+	if (open)
+		mw_print("Heap: %zu regions, %llu KiB usable; reclaimable memory %s\n", nr_regions,
+			 (unsigned long long)usable >> 10, reclaimed ? "added" : "not added");
+	else
+		mw_print("Heap: closed, all memory is the tests'\n");
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+/* The monitor: a prompt on serial line and screen. Commands are in commands_*.c. */
+#include "kernel.h"
+#include "line.h"
+#include "text.h"
+
+#define MAX_WORDS 8
+
+static void help(size_t argc, char **argv);
+
+static const struct command own[] = {
+	{ "help", "[COMMAND]", "this; more about one command; help boot: the boot loader's words",
+	  help },
+};
+
+static const struct command_group own_commands = { "Help", own, LEN(own) };
+static const struct command_group *const groups[] = {
+	&own_commands,
+	&heap_commands,
+	&test_commands,
+	&machine_commands,
+};
+
+static struct line line;
+
+/* ---- commands ---- */
+
+/* The n-th command that begins with @len characters of @text, over all groups. */
+static const struct command *nth_command(const char *text, size_t len, size_t n)
+{
+	for (size_t g = 0; g < LEN(groups); g++)
+		for (size_t i = 0; i < groups[g]->n; i++) {
+			const struct command *command = &groups[g]->commands[i];
+			size_t same = 0;
+
+			while (same < len && command->name[same] == text[same])
+				same++;
+			if (same == len && !n--)
+				return command;
+		}
+	return NULL;
+}
+
+static const struct command *find_command(const char *name)
+{
+	const struct command *command;
+
+	for (size_t n = 0; (command = nth_command(name, 0, n)); n++)
+		if (text_equal(command->name, name))
+			return command;
+	return NULL;
+}
+
+static const char *complete(const char *text, size_t len, size_t n)
+{
+	const struct command *command = nth_command(text, len, n);
+
+	return command ? command->name : NULL;
+}
+
+static void print_command(const struct command *command)
+{
+	char call[32];
+
+	mw_format(call, sizeof(call), "%s %s", command->name, command->args);
+	mw_print("  %-22s %s\n", call, command->help);
+}
+
+static void help(size_t argc, char **argv)
+{
+	const struct command *command;
+
+	if (argc > 1 && text_equal(argv[1], "boot")) {
+		options_help();
+		return;
+	}
+	if (argc > 1) {
+		command = find_command(argv[1]);
+		if (command)
+			print_command(command);
+		else
+			mw_print("There is no command \"%s\".\n", argv[1]);
+		return;
+	}
+	for (size_t g = 0; g < LEN(groups); g++) {
+		mw_print("%s\n", groups[g]->title);
+		for (size_t i = 0; i < groups[g]->n; i++)
+			print_command(&groups[g]->commands[i]);
+	}
+	mw_print("Keys: arrows, home, end, tab completes, control-A E K U W, control-C drops the "
+		 "line.\n");
+}
+
+static void run_words(size_t argc, char **argv)
+{
+	const struct command *command = find_command(argv[0]);
+	const struct command *like = nth_command(argv[0], 1, 0);
+
+	if (command) {
+		command->run(argc, argv);
+		return;
+	}
+	mw_print("There is no command \"%s\".", argv[0]);
+	if (like)
+		mw_print(" \"%s\" is one;", like->name);
+	mw_print(" \"help\" lists all.\n");
+}
+
+static void run_text(char *text)
+{
+	char *words[MAX_WORDS];
+	size_t n = text_split(text, words, MAX_WORDS);
+
+	if (n)
+		run_words(n, words);
+}
+
+/* ---- where commands come from ---- */
+
+/* Each with the prompt before it, as if it had been typed. */
+void monitor_run(const char *commands)
+{
+	char text[LINE_SIZE];
+
+	while (*commands) {
+		size_t n = 0;
+
+		while (*commands && *commands != ';' && n + 1 < sizeof(text))
+			text[n++] = *commands++;
+		text[n] = '\0';
+		if (*commands == ';')
+			commands++;
+		mw_print("marrow> %s\n", text);
+		run_text(text);
+	}
+}
+
+static char wait_for_key(void)
+{
+	int c;
+
+	for (;;) {
+		arch_irq_off();
+		c = arch_console_read();
+		if (c >= 0)
+			break;
+		if (arch_mailbox_waiting()) {
+			arch_irq_on();
+			(void)arch_mailbox_run();
+			continue;
+		}
+		arch_idle();
+	}
+	arch_irq_on();
+	return (char)c;
+}
+
+static void had_input(void)
+{
+}
+
+_Noreturn void monitor_loop(void)
+{
+	enum line_event event;
+
+	line.write = mw_port_write;
+	line.complete = complete;
+	arch_on_input(had_input);
+	for (;;) {
+		mw_print("marrow> ");
+		line_begin(&line);
+		do
+			event = line_key(&line, wait_for_key());
+		while (event == LINE_MORE);
+		if (event == LINE_DONE)
+			run_text(line.text);
+		else if (event == LINE_END)
+			mw_print("\"halt\" ends the machine.\n");
+	}
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+/* Mistakes that people make, each made on purpose, to read what is said about it. */
+#include "kernel.h"
+#include "landing.h"
+#include "text.h"
+
+struct mistake {
+	const char *name, *what;
+	void (*make)(void *arg);
+};
+
+static void double_free(void *arg)
+{
+	void *object = mw_alloc(100, MW_NORMAL);
+
+	(void)arg;
+	mw_free(object);
+	mw_free(object);
+}
+
+static void inner_free(void *arg)
+{
+	char *object = mw_alloc(100, MW_NORMAL);
+
+	(void)arg;
+	mw_free(object + 24);
+	mw_free(object);
+}
+
+static void wrong_size(void *arg)
+{
+	void *object = mw_alloc(100, MW_NORMAL);
+
+	(void)arg;
+	mw_free_sized(object, 300);
+	mw_free(object);
+}
+
+static void wrong_count(void *arg)
+{
+	void *pages = mw_pages_alloc(4, MW_NORMAL);
+
+	(void)arg;
+	mw_pages_free(pages, 3);
+	mw_pages_free(pages, 4);
+}
+
+static void wrong_kind(void *arg)
+{
+	void *pages = mw_pages_alloc(1, MW_NORMAL);
+
+	(void)arg;
+	mw_free(pages);
+	mw_pages_free(pages, 1);
+}
+
+static void foreign_free(void *arg)
+{
+	int variable = 1;
+
+	(void)arg;
+	mw_free(&variable);
+}
+
+static void null_write(void *arg)
+{
+	static volatile int *volatile null;
+
+	(void)arg;
+	*null = 1;
+}
+
+static void text_write(void *arg)
+{
+	(void)arg;
+	*(volatile char *)arch_text_start = 0;
+}
+
+static void data_call(void *arg)
+{
+	static unsigned char code[] = { 0xc3 };
+
+	(void)arg;
+	((void (*)(void))(uintptr_t)code)();
+}
+
+static __attribute__((noinline)) unsigned long deep(volatile unsigned long *levels)
+{
+	volatile char room[256];
+
+	room[0] = 1;
+	return *levels ? deep(levels) + (unsigned long)room[0] : 0;
+}
+
+static void overflow(void *arg)
+{
+	volatile unsigned long levels = 1;
+
+	(void)arg;
+	(void)deep(&levels);
+}
+
+static const struct mistake mistakes[] = {
+	{ "double-free", "free an object twice", double_free },
+	{ "inner-free", "free an address inside an object", inner_free },
+	{ "foreign-free", "free a local variable", foreign_free },
+	{ "wrong-size", "tell mw_free_sized() another size", wrong_size },
+	{ "wrong-count", "free 3 pages of 4", wrong_count },
+	{ "wrong-kind", "free pages as an object", wrong_kind },
+	{ "null", "write through a null pointer", null_write },
+	{ "text", "write to the kernel's code", text_write },
+	{ "data", "call data as a function", data_call },
+	{ "stack", "recurse until the stack's guard page", overflow },
+};
+
+static void make(const struct mistake *mistake)
+{
+	struct fault fault = landing_try(mistake->make, NULL);
+	char name[80];
+
+	if (!fault.came)
+		return;
+	report_name(fault.pc, name, sizeof(name));
+	mw_print("exception %llu, error 0x%llx, address 0x%lx, at %s\n",
+		 (unsigned long long)fault.vector, (unsigned long long)fault.error,
+		 (unsigned long)fault.address, name);
+	mw_print("The monitor caught it; anywhere else it would have been a panic.\n");
+}
+
+void poke(size_t argc, char **argv)
+{
+	for (size_t i = 0; i < LEN(mistakes); i++)
+		if (argc > 1 && text_equal(argv[1], mistakes[i].name)) {
+			make(&mistakes[i]);
+			return;
+		}
+	for (size_t i = 0; i < LEN(mistakes); i++)
+		mw_print("  poke %-14s %s\n", mistakes[i].name, mistakes[i].what);
+}

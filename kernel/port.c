@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the demo kernel provides to Marrow, but for stopping the world (stop.c), its roots (roots.c),
+ * and the four short functions that arch/ gives as a header.
+ */
+#include <stdatomic.h>
+#include <marrow/port.h>
+#include "kernel.h"
+#include "harness.h"
+
+static struct {
+	_Atomic(unsigned long) released, reclaimed; /* bytes */
+	_Atomic(unsigned long) wakes[MW_NR_WORKERS];
+} counts;
+
+/* ---- level 0 ---- */
+
+_Noreturn void mw_port_panic(const char *why)
+{
+	tests_panicked(why);
+	arch_panic(why);
+}
+
+void mw_port_write(const char *text, size_t len)
+{
+	if (!harness_swallow(text, len))
+		arch_console_write(text, len);
+}
+
+/* ---- level 2 ---- */
+
+/* There are no threads yet: it is counted that a worker was wanted, and nothing else. */
+void mw_port_wake(enum mw_worker worker)
+{
+	atomic_fetch_add_explicit(&counts.wakes[worker], 1, memory_order_relaxed);
+}
+
+uint64_t mw_port_now(void)
+{
+	return arch_now();
+}
+
+/* ---- level 3 ---- */
+
+size_t mw_port_backtrace(uintptr_t *pcs, size_t max)
+{
+	return arch_backtrace((uintptr_t)__builtin_frame_address(0), pcs, max);
+}
+
+bool mw_port_protect(void *page, size_t len, bool fault)
+{
+	return arch_page_protect(page, len, fault ? ARCH_PROT_NONE : ARCH_PROT_WRITE);
+}
+
+/* Nobody underneath wants the frames: they stay as they are, and are counted. */
+bool mw_port_release(void *page, size_t len)
+{
+	(void)page;
+	atomic_fetch_add_explicit(&counts.released, len, memory_order_relaxed);
+	return false;
+}
+
+bool mw_port_reclaim(void *page, size_t len)
+{
+	(void)page;
+	atomic_fetch_add_explicit(&counts.reclaimed, len, memory_order_relaxed);
+	return true;
+}
+
+bool mw_port_dirty_start(void *page, size_t len)
+{
+	return arch_dirty_start(page, len);
+}
+
+void *mw_port_dirty_next(void *from, void *end)
+{
+	return arch_dirty_next(from, end);
+}
+
+void port_counts(struct port_counts *out)
+{
+	out->released = atomic_load_explicit(&counts.released, memory_order_relaxed);
+	out->reclaimed = atomic_load_explicit(&counts.reclaimed, memory_order_relaxed);
+	for (int i = 0; i < MW_NR_WORKERS; i++)
+		out->wakes[i] = atomic_load_explicit(&counts.wakes[i], memory_order_relaxed);
+}

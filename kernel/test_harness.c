@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The kernel's backend of the test harness (hosttest/harness.h).
+ *
+ * Tests run on CPU 0 with interrupts on and the heap closed: its memory is theirs. Other CPUs sleep
+ * until test_parallel() wants them. With seed= on the command line every CPU is preempted at moments
+ * that the seed decides, which under -icount replays one interleaving of the CPUs exactly.
+ */
+#include <stdatomic.h>
+#include "kernel.h"
+#include "harness.h"
+#include "landing.h"
+#include "text.h"
+
+#define TEST_CPU 0
+#define INTERRUPT_GAP_NS 20000 /* longest time between two interrupts for a test */
+
+static bool running;
+static unsigned int worker[MW_MAX_CPUS];
+
+/* ---- console, time ---- */
+
+void backend_write(const char *text, size_t len)
+{
+	arch_console_write(text, len);
+}
+
+uint64_t backend_now(void)
+{
+	return arch_now();
+}
+
+/* TSC ticks for a loop of two instructions a turn. */
+static __attribute__((noinline)) uint64_t ticks_of_loop(unsigned long turns)
+{
+	uint64_t start = arch_tsc();
+
+	__asm__ volatile("1:\tdec %0\n\tjnz 1b" : "+r"(turns) : : "cc");
+	return arch_tsc() - start;
+}
+
+/* Under -icount shift=0 the time stamp counter counts instructions, and nothing else does so exactly. */
+static bool tsc_counts_instructions(void)
+{
+	unsigned long state = arch_irq_save();
+	bool exact = true;
+
+	for (unsigned long i = 1; i <= 3; i++)
+		exact &= ticks_of_loop(3000 * i) - ticks_of_loop(1000 * i) == 4000 * i;
+	arch_irq_restore(state);
+	return exact;
+}
+
+uint64_t backend_instructions(void)
+{
+	static int exact = -1;
+
+	if (exact < 0)
+		exact = tsc_counts_instructions();
+	return exact ? arch_tsc() : 0;
+}
+
+/* ---- memory: the longest run of it, from the bottom up ---- */
+
+static size_t memory_used;
+
+void *backend_memory(size_t bytes, uint64_t *phys)
+{
+	size_t len;
+	char *spare = memory_spare(&len);
+	char *memory = spare + memory_used;
+
+	bytes = (bytes + MW_PAGE_SIZE - 1) & ~(MW_PAGE_SIZE - 1);
+	if (bytes > len - memory_used)
+		return NULL;
+	memory_used += bytes;
+	memset(memory, 0, bytes);
+	*phys = arch_phys(memory);
+	return memory;
+}
+
+void backend_memory_reset(void)
+{
+	memory_used = 0;
+}
+
+/* ---- CPUs ---- */
+
+struct parallel {
+	void (*fn)(unsigned int i, void *arg);
+	void *arg;
+	atomic_bool left; /* somebody gave up */
+};
+
+struct part {
+	struct parallel *whole;
+	unsigned int i;
+};
+
+static void run_part(void *arg)
+{
+	struct part *part = arg;
+
+	part->whole->fn(part->i, part->whole->arg);
+}
+
+static void run_on_cpu(unsigned int cpu, void *arg)
+{
+	struct part part = { arg, cpu };
+
+	worker[cpu] = cpu;
+	if (!landing_call(run_part, &part)) {
+		harness_worker_left();
+		atomic_store(&part.whole->left, true);
+	}
+	worker[cpu] = 0;
+}
+
+unsigned int backend_cpus(void)
+{
+	return arch_cpu_count();
+}
+
+void backend_parallel(unsigned int n, void (*fn)(unsigned int i, void *arg), void *arg)
+{
+	struct parallel whole = { .fn = fn, .arg = arg };
+
+	arch_run_on_cpus(arch_cpus_all() & (~(arch_cpus_t)0 >> (64 - n)), run_on_cpu, &whole);
+	if (atomic_load(&whole.left))
+		backend_leave();
+}
+
+unsigned int backend_worker(void)
+{
+	return worker[arch_cpu_id()];
+}
+
+bool backend_workers(bool on)
+{
+	return !on;
+}
+
+/* ---- interrupts ---- */
+
+static struct interrupts {
+	void (*fn)(void *arg);
+	void *arg;
+	unsigned long count;
+	uint64_t random;
+} interrupts[MW_MAX_CPUS];
+
+static void call_interrupt(void *arg)
+{
+	struct interrupts *mine = arg;
+
+	mine->fn(mine->arg);
+}
+
+static void arm(struct interrupts *mine, arch_timer_fn *fn)
+{
+	mine->random = mine->random * 6364136223846793005u + 1442695040888963407u;
+	arch_timer_oneshot(1 + (mine->random >> 33) % INTERRUPT_GAP_NS, fn, mine);
+}
+
+/* A test that gives up in its handler ends the handler only: the failure has been noted. */
+static void on_timer(struct arch_regs *regs, void *arg)
+{
+	struct interrupts *mine = arg;
+
+	(void)regs;
+	if (!stop_active()) {
+		mine->count++;
+		(void)landing_call(call_interrupt, mine);
+	}
+	if (mine->fn)
+		arm(mine, on_timer);
+}
+
+bool backend_interrupts_on(void (*fn)(void *arg), void *arg)
+{
+	unsigned long state = arch_irq_save();
+	struct interrupts *mine = &interrupts[arch_cpu_id()];
+
+	*mine = (struct interrupts){ .fn = fn, .arg = arg, .random = test_seed };
+	arm(mine, on_timer);
+	arch_irq_restore(state);
+	return true;
+}
+
+unsigned long backend_interrupts_off(void)
+{
+	unsigned long state = arch_irq_save();
+	struct interrupts *mine = &interrupts[arch_cpu_id()];
+	unsigned long count = mine->count;
+
+	mine->fn = NULL;
+	mine->count = 0;
+	arch_timer_stop();
+	arch_irq_restore(state);
+	return count;
+}
+
+/* ---- leaving ---- */
+
+bool backend_try(void (*fn)(void *arg), void *arg)
+{
+	return landing_call(fn, arg);
+}
+
+_Noreturn void backend_leave(void)
+{
+	landing_leave();
+}
+
+void tests_panicked(const char *why)
+{
+	if (running && arch_cpu_id() == TEST_CPU && landing_any() && !arch_in_interrupt())
+		harness_panicked(why);
+}
+
+static void panicked(void *arg)
+{
+	harness_panicked(arg);
+}
+
+/* An exception in a test ends the test, in an interrupt or on another CPU the machine. */
+static bool on_exception(const struct arch_regs *regs, uintptr_t address)
+{
+	char why[160], name[80];
+
+	if (!running || arch_cpu_id() != TEST_CPU)
+		return false;
+	report_name(regs->rip, name, sizeof(name));
+	mw_format(why, sizeof(why), "exception %llu, error 0x%llx, address 0x%lx, at %s",
+		  (unsigned long long)regs->vector, (unsigned long long)regs->error,
+		  (unsigned long)address, name);
+	arch_print_regs(regs);
+	arch_print_backtrace(regs->rbp);
+	return !landing_call(panicked, why);
+}
+
+/* ---- the run ---- */
+
+static void preempt_this_cpu(unsigned int cpu, void *arg)
+{
+	(void)cpu;
+	if (arg)
+		arch_preempt_start(options.seed, options.gap);
+	else
+		(void)arch_preempt_stop();
+}
+
+void backend_test_begin(const char *name)
+{
+	(void)name;
+	if (options.seeded)
+		arch_run_on_cpus(arch_cpus_all(), preempt_this_cpu, &options);
+}
+
+void backend_test_end(void)
+{
+	if (options.seeded)
+		arch_run_on_cpus(arch_cpus_all(), preempt_this_cpu, NULL);
+}
+
+bool tests_run(const char *which, bool list)
+{
+	struct harness_want want = { .names = text_equal(which, "all") ? NULL : which,
+				     .flags = options.long_tests ? TEST_LONG : 0,
+				     .seed = options.seed,
+				     .list = list };
+	mw_misuse_fn *handler = mw_on_misuse(NULL);
+	unsigned int failed;
+
+	memory_close();
+	landing_init(on_exception);
+	running = true;
+	failed = harness_run(&want);
+	running = false;
+	mw_on_misuse(handler);
+	if (!list)
+		mw_print("# marrow: tests done\n");
+	return !failed;
+}
