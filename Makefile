@@ -18,12 +18,7 @@ clean: ## remove build/
 MAKEFLAGS += --no-builtin-rules
 export PYTHONDONTWRITEBYTECODE := 1
 
-include scripts/mk/toolchain.mk
-include scripts/mk/host.mk
-include scripts/mk/kernel.mk
-include scripts/mk/bench.mk
-include scripts/mk/run.mk
-include scripts/mk/lift.mk
-include scripts/mk/test.mk
+first := $(addprefix scripts/mk/,toolchain.mk host.mk kernel.mk)
+include $(first) $(filter-out $(first),$(sort $(wildcard scripts/mk/*.mk)))
 
 -include $(deps)
