@@ -116,6 +116,6 @@ size_t mw_tree_count(const struct mw_tree *tree)
 	size_t n = 0;
 
 	for (size_t i = 0; i < words_for(tree->n); i++)
-		n += (size_t)__builtin_popcountl(tree->level[0][i]);
+		n += mw_count_bits(tree->level[0][i]);
 	return n;
 }
