@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+/* Locks: one at a time, from interrupts too; and, in debug builds, the order of ranks. */
+#include "test.h"
+#include "../mm/base/lock.h"
+
+#define TURNS 20000ul
+
+static struct {
+	struct mw_lock lock;
+	unsigned long a, b; /* equal whenever the lock is free */
+	unsigned long tries_lost;
+} shared;
+
+static void step(void)
+{
+	shared.a++;
+	/* Make the window wide enough to be fallen into. */
+	atomic_signal_fence(memory_order_seq_cst);
+	if (shared.a != shared.b + 1)
+		CHECK_EQ(shared.a, shared.b + 1);
+	shared.b++;
+}
+
+static void lock_worker(unsigned int i, void *arg)
+{
+	(void)arg;
+	test_barrier();
+	for (unsigned long turn = 0; turn < TURNS; turn++) {
+		unsigned long state;
+
+		if ((turn + i) % 3) {
+			state = mw_lock(&shared.lock);
+		} else {
+			state = mw_port_pin();
+			while (!mw_trylock_pinned(&shared.lock))
+				mw_port_relax();
+		}
+		step();
+		mw_unlock(&shared.lock, state);
+	}
+}
+
+static void reset_shared(void)
+{
+	mw_lock_init(&shared.lock, MW_RANK_CENTRAL);
+	shared.a = shared.b = 0;
+}
+
+TEST(one_at_a_time)
+{
+	unsigned int n = test_cpus() < 4 ? test_cpus() : 4;
+
+	reset_shared();
+	test_parallel(n, lock_worker, NULL);
+	CHECK_EQ(shared.a, n * TURNS);
+	CHECK_EQ(shared.b, n * TURNS);
+	CHECK(!mw_lock_held(&shared.lock));
+}
+
+static void locked_step(void *arg)
+{
+	unsigned long state = mw_lock(&shared.lock);
+
+	(void)arg;
+	step();
+	mw_unlock(&shared.lock, state);
+}
+
+/* The interrupt takes the same lock: a pin that lets it in would wait for itself for ever. */
+TEST(interrupts_wait_for_unpin)
+{
+	uint64_t until = test_now() + 50000000;
+	unsigned long own = 0, taken;
+
+	reset_shared();
+	if (!test_interrupts_on(locked_step, NULL))
+		test_skip("no interrupts here");
+	while (test_now() < until) {
+		locked_step(NULL);
+		own++;
+	}
+	taken = test_interrupts_off();
+	CHECK_EQ(shared.a, own + taken);
+	CHECK(taken > 0);
+	test_note("%lu interrupts in %lu turns", taken, own);
+}
+
+TEST(trylock_says_no)
+{
+	struct mw_lock lock = MW_LOCK_INIT(MW_RANK_LEAF);
+	unsigned long state = mw_port_pin();
+
+	CHECK(mw_trylock_pinned(&lock));
+	CHECK(mw_lock_held(&lock));
+	CHECK(!mw_trylock_pinned(&lock));
+	mw_unlock_pinned(&lock);
+	CHECK(!mw_lock_held(&lock));
+	mw_port_unpin(state);
+}
+
+/* ---- ranks ---- */
+
+static struct mw_lock first = MW_LOCK_INIT(MW_RANK_CENTRAL);
+static struct mw_lock second = MW_LOCK_INIT(MW_RANK_HEAP);
+static struct mw_lock third = MW_LOCK_INIT(MW_RANK_HEAP);
+
+static void in_order(void *arg)
+{
+	unsigned long state = mw_lock(&first);
+
+	(void)arg;
+	mw_lock_pinned(&second);
+	mw_unlock_pinned(&second);
+	mw_lock_pinned(&third);
+	/* Giving back in any order is fine. */
+	mw_unlock_pinned(&first);
+	mw_unlock_pinned(&third);
+	mw_port_unpin(state);
+}
+
+static void against_the_order(void *arg)
+{
+	(void)arg;
+	(void)mw_lock(&second);
+	mw_lock_pinned(&first);
+}
+
+static void same_rank_twice(void *arg)
+{
+	(void)arg;
+	(void)mw_lock(&second);
+	mw_lock_pinned(&third);
+}
+
+static void unlock_not_held(void *arg)
+{
+	(void)arg;
+	mw_unlock_pinned(&first);
+}
+
+static void unlock_of_anothers(void *arg)
+{
+	(void)arg;
+	atomic_store(&first.word, 1);
+	mw_unlock_pinned(&first);
+}
+
+static void expect_death(void (*fn)(void *arg), bool dies)
+{
+	const char *why = test_panics(fn, NULL);
+
+	CHECK_EQ(why != NULL, dies);
+	mw_lock_init(&first, MW_RANK_CENTRAL);
+	mw_lock_init(&second, MW_RANK_HEAP);
+	mw_lock_init(&third, MW_RANK_HEAP);
+	mw_reset(); /* forgets what this CPU holds */
+}
+
+TEST(order_of_ranks_is_executed)
+{
+	expect_death(in_order, false);
+	if (MW_DEBUG < 1)
+		test_skip("needs MW_DEBUG");
+	expect_death(against_the_order, true);
+	expect_death(same_rank_twice, true);
+	expect_death(unlock_not_held, true);
+	expect_death(unlock_of_anothers, true);
+}
