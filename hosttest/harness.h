@@ -81,4 +81,7 @@ _Noreturn void backend_leave(void);
  */
 int backend_child(const char *name, char *out, size_t size);
 
+/* There too: a sanitizer's own report ends the process where a fault would end a test. */
+bool backend_sanitized(void);
+
 #endif

@@ -423,6 +423,11 @@ int backend_child(const char *name, char *out, size_t size)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+bool backend_sanitized(void)
+{
+	return SANITIZED;
+}
+
 /* ---- main ---- */
 
 static char names[4096];
