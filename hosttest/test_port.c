@@ -3,6 +3,7 @@
  * The port's contract, as far as a test can see it; the same for every port. A porter runs this
  * first: what fails here would fail as a corrupted heap later.
  */
+#include <stdatomic.h>
 #include "harness.h"
 #include "../mm/base/level.h"
 
