@@ -11,17 +11,17 @@
 header:
 	.long MB2_MAGIC, 0, header_end - header, -(MB2_MAGIC + 0 + (header_end - header))
 
-	/* Framebuffer: optional, any size, 32 bits a pixel. Without it there is EGA text, or nothing. */
+	/* A framebuffer like this, optional; another one is fine, and EGA text, and nothing. */
 	.balign 8
 	.short 5, 1
-	.long 20, 0, 0, 32
+	.long 20, 1024, 768, 32
 
-	/* Console flags: EGA text is fine too. */
+	/* EGA text is supported. */
 	.balign 8
 	.short 4, 1
 	.long 12, 2
 
-	/* Wanted if there is one: the memory map, the command line, modules on page boundaries. */
+	/* Modules on page boundaries. */
 	.balign 8
 	.short 6, 1
 	.long 8

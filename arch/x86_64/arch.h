@@ -395,7 +395,10 @@ void arch_on_input(void (*fn)(void));
 
 /* ---- the command line ---- */
 
-/* Value of "name=value" or of a bare "name" (""). irq: any. Return: false if it is not there. */
+/*
+ * Value of "name=value" or of a bare "name" (""), up to the next space or quote; the last one on the
+ * line counts. irq: any. Return: false if it is not there.
+ */
 bool arch_param(const char *name, char *value, size_t size);
 /* The same as a number: decimal or 0x…, with K, M, G, T. @otherwise: not there, or not a number. */
 uint64_t arch_param_number(const char *name, uint64_t otherwise);

@@ -21,6 +21,7 @@ static struct {
 	uint8_t buf[RING];
 } ring;
 
+static bool serial_off;
 static void (*input_fn)(void);
 
 static bool try_lock(void)
@@ -29,6 +30,17 @@ static bool try_lock(void)
 
 	return atomic_compare_exchange_strong_explicit(&owner, &none, arch_cpu_id() + 1ul,
 						       memory_order_acquire, memory_order_relaxed);
+}
+
+/* "console=serial" or "console=screen" leaves the other one alone, if there is a screen. */
+void console_init(void)
+{
+	char value[8] = "";
+
+	(void)arch_param("console", value, sizeof(value));
+	if (memcmp(value, "serial", 7))
+		screen_init();
+	serial_off = boot_info.fb.phys && !memcmp(value, "screen", 7);
 }
 
 /* Return: whether the lock is to be given back. Interrupts are off. */
@@ -64,7 +76,8 @@ void arch_console_write(const char *text, size_t len)
 	unsigned long state = arch_irq_save();
 	bool locked = lock();
 
-	serial_write(text, len);
+	if (!serial_off)
+		serial_write(text, len);
 	screen_write(text, len);
 	if (locked) {
 		draw_if_due();

@@ -205,6 +205,7 @@ void serial_write(const char *text, size_t len);
 int serial_read(void);
 void serial_interrupt(void);
 void serial_use_interrupt(void);
+void console_init(void);
 void screen_init(void);
 void screen_write(const char *text, size_t len);
 void screen_draw(size_t cells);

@@ -13,7 +13,7 @@ static void main_on_own_stack(void)
 	acpi_read();
 	apic_init();
 	timer_calibrate();
-	screen_init();
+	console_init();
 	smp_start();
 	frames_seal();
 	serial_use_interrupt();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The command line: words "name" or "name=value" between spaces. */
+/* The command line: words "name" or "name=value" between spaces; quotes keep spaces in a word. */
 #include "internal.h"
 
 static const char *cmdline = "";
@@ -7,6 +7,17 @@ static const char *cmdline = "";
 void param_set(const char *text)
 {
 	cmdline = text;
+}
+
+static const char *next_word(const char *p)
+{
+	bool quoted = false;
+
+	for (; *p && (quoted || *p != ' '); p++)
+		quoted ^= *p == '"';
+	while (*p == ' ')
+		p++;
+	return p;
 }
 
 /* The text after "name", at '=' or at the word's end; the last one wins. NULL: not there. */
@@ -21,10 +32,7 @@ static const char *find(const char *name)
 			n++;
 		if (!name[n] && (!p[n] || p[n] == ' ' || p[n] == '='))
 			found = p + n;
-		while (*p && *p != ' ')
-			p++;
-		while (*p == ' ')
-			p++;
+		p = next_word(p);
 	}
 	return found;
 }
@@ -38,7 +46,7 @@ bool arch_param(const char *name, char *value, size_t size)
 		return false;
 	if (*from == '=')
 		from++;
-	for (; size && n + 1 < size && *from && *from != ' '; n++)
+	for (; size && n + 1 < size && *from && *from != ' ' && *from != '"'; n++)
 		value[n] = *from++;
 	if (size)
 		value[n] = 0;

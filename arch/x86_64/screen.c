@@ -24,18 +24,29 @@ static void draw_ega(unsigned int at, char c)
 	((volatile uint16_t *)memory)[at] = (uint16_t)(EGA_COLOUR | (uint8_t)c);
 }
 
+static void draw_pixel(volatile char *pixel, size_t width, uint32_t colour)
+{
+	if (width == 4) {
+		*(volatile uint32_t *)pixel = colour;
+		return;
+	}
+	for (size_t i = 0; i < width; i++)
+		pixel[i] = (char)(colour >> 8 * i);
+}
+
 static void draw_pixels(unsigned int at, char c)
 {
 	const uint8_t *glyph = font_glyphs[c >= ' ' && c <= '~' ? c - ' ' : '?' - ' '];
+	size_t width = boot_info.fb.bpp / 8; /* of a pixel: 3 or 4 */
 	volatile char *line = memory + (size_t)(at / columns) * CELL_HEIGHT * boot_info.fb.pitch +
-			      (size_t)(at % columns) * CELL_WIDTH * 4;
+			      (size_t)(at % columns) * CELL_WIDTH * width;
 
 	for (unsigned int row = 0; row < CELL_HEIGHT; row++) {
-		volatile uint32_t *pixel = (volatile uint32_t *)line;
+		volatile char *pixel = line;
 		unsigned int bits = (unsigned int)glyph[row / 2] << 2;
 
-		for (unsigned int i = 0; i < CELL_WIDTH; i++)
-			pixel[i] = bits >> (CELL_WIDTH - 1 - i) & 1 ? LIGHT : DARK;
+		for (unsigned int i = CELL_WIDTH; i-- > 0; pixel += width)
+			draw_pixel(pixel, width, bits >> i & 1 ? LIGHT : DARK);
 		line += boot_info.fb.pitch;
 	}
 }
@@ -106,15 +117,17 @@ void screen_write(const char *text, size_t len)
 	behind = true;
 }
 
-/* "screen=off" leaves it alone. Other depths than 32 bits are left alone too. */
+static bool can_draw(const struct arch_framebuffer *fb)
+{
+	return fb->phys && (fb->text || fb->bpp == 32 || fb->bpp == 24);
+}
+
+/* Fewer than eight bits a colour are left alone. */
 void screen_init(void)
 {
 	struct arch_framebuffer *fb = &boot_info.fb;
-	char value[8];
 
-	if (!fb->phys || (arch_param("screen", value, sizeof(value)) && !memcmp(value, "off", 4)))
-		return;
-	if (!fb->text && fb->bpp != 32)
+	if (!can_draw(fb))
 		return;
 	columns = fb->text ? fb->width : fb->width / CELL_WIDTH;
 	rows = fb->text ? fb->height : fb->height / CELL_HEIGHT;

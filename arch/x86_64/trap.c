@@ -31,7 +31,7 @@ static const char *const names[32] = {
 	"segment not present",
 	"stack segment fault",
 	"general protection fault",
-	"page fault",
+	NULL,
 	"reserved",
 	"FPU error",
 	"alignment check",
@@ -84,6 +84,32 @@ void arch_on_fault(bool (*fn)(struct arch_regs *regs, uintptr_t address))
 	fault_fn = fn;
 }
 
+/* What a page fault was about, in words. */
+static const char *page_fault_kind(const struct arch_regs *regs, uintptr_t address)
+{
+	unsigned int level;
+
+	if (regs->error & 8)
+		return "page fault: reserved bit in the page tables";
+	if (regs->error & 16)
+		return "page fault: execution of what is not code";
+	if (regs->error & 1)
+		return "page fault: write to read-only memory";
+	if (!(*paging_walk(address, &level) & PTE_KEPT))
+		return regs->error & 2 ? "page fault: write to nowhere"
+				       : "page fault: read from nowhere";
+	if (address - regs->rsp + 2 * ARCH_PAGE_SIZE < 3 * ARCH_PAGE_SIZE)
+		return "page fault: stack overflow into the guard page";
+	return "page fault: access to a page that was made to fault";
+}
+
+static const char *exception_name(const struct arch_regs *regs, uintptr_t address)
+{
+	if (regs->vector == VEC_PAGE_FAULT)
+		return page_fault_kind(regs, address);
+	return names[regs->vector] ? names[regs->vector] : "exception";
+}
+
 static void exception(struct arch_regs *regs)
 {
 	struct arch_percpu *cpu = this_cpu();
@@ -95,7 +121,7 @@ static void exception(struct arch_regs *regs)
 		cpu->in_exception--;
 		return;
 	}
-	panic_regs(names[regs->vector] ? names[regs->vector] : "exception", regs);
+	panic_regs(exception_name(regs, address), regs);
 }
 
 /* Asked for by another CPU, or from outside: someone wants to know why nothing happens. */
