@@ -8,6 +8,7 @@
 # builds it by the snippets of docs/PORTING.md.
 #
 # usage: scripts/lift.sh [symbols|boot|snippets]...    (all three without an argument)
+#        scripts/lift.sh lines    the table of systems at the end of docs/PORTING.md
 # JOBS=n limits how many compilers run at once.
 set -eu
 
