@@ -3,6 +3,7 @@
 #include <marrow/watch.h>
 #include "test.h"
 #include "../mm/page/span.h"
+#include "../mm/page/up.h"
 
 #define PAGE MW_PAGE_SIZE
 #define MIB ((size_t)1 << 20)
@@ -12,7 +13,7 @@ static size_t free_pages(void)
 	struct mw_page_stats stats;
 
 	mw_page_stats(&stats);
-	return stats.free;
+	return stats.free + stats.stocked;
 }
 
 static size_t free_runs(void)
@@ -20,6 +21,7 @@ static size_t free_runs(void)
 	struct mw_page_stats stats;
 	size_t runs = 0;
 
+	mw_page_cpu_stop();
 	mw_page_stats(&stats);
 	for (unsigned int z = 0; z < MW_NR_ZONES; z++)
 		runs += stats.zone[z].runs;

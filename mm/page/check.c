@@ -159,6 +159,6 @@ bool mw_page_check(void)
 			return false;
 	}
 	MW_CHECK(&mw_page, found.raw == mw_page.raw);
-	MW_CHECK(&mw_page, found.objects + found.unknown == mw_page.objects);
+	MW_CHECK(&mw_page, found.objects + found.unknown == mw_page.objects + mw_page.lent);
 	return !mw_page.ready || (mw_fixed_check(&mw_page.spans) && mw_fixed_check(&mw_page.regions));
 }

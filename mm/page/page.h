@@ -118,6 +118,12 @@ struct mw_page {
 	size_t raw, objects; /* pages; heap lock */
 	unsigned long allocs, frees, failures;
 	mw_atomic_t metadata; /* pages */
+	struct mw_shrinker *shrinkers; /* @add guards the list */
+	mw_atomic_t asking, shrinking; /* somebody asks; the one that is asked */
+	struct mw_lock pool_lock; /* MW_RANK_LEAF: pages for metadata once the gaps are used up */
+	size_t pool_at, pool_n;
+	mw_atomic_t pool_wanted; /* pages that could not be had; 0: none */
+	size_t lent; /* pages of the heap that became metadata; heap lock */
 };
 
 extern struct mw_page mw_page;
@@ -163,6 +169,7 @@ void mw_page_init(void);
 bool mw_region_grow(struct mw_region *region, size_t pages);
 struct mw_region *mw_region_of(size_t pn);
 size_t mw_page_gap(void);
+void *mw_pool_take(size_t n);
 void mw_tables_insert(struct mw_region *region);
 void mw_tables_remove(struct mw_region *region);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Raw pages: the calls, and what is wrong with a free. */
-#include "page.h"
+#include "../base/fail.h"
+#include "stock.h"
+#include "up.h"
 
 /* Largest alignment that can be asked for: 1 GiB. */
 #define ALIGN_MOST ((size_t)1 << 30)
@@ -34,8 +36,6 @@ static void *take_raw(const struct mw_want *want, const void *at)
 			mw_map_write(start, mw_map_word_of(MW_TAG_RAW, region->id, want->n));
 			mw_page.raw += want->n;
 			mw_page.allocs++;
-		} else {
-			mw_page.failures++;
 		}
 		mw_unlock(&mw_page.heap, state);
 		if (!region)
@@ -45,26 +45,72 @@ static void *take_raw(const struct mw_want *want, const void *at)
 	}
 }
 
-void *mw_pages_alloc_as(const struct mw_pages *request)
+static MW_NOINLINE void *take_hard(const struct mw_want *want, const void *at)
+{
+	unsigned int step = 0;
+	unsigned long state;
+	void *pages = NULL;
+
+	while (!pages && mw_page_reclaim(want->n, want->flags, &step))
+		pages = take_raw(want, at);
+	if (pages)
+		return pages;
+	state = mw_lock(&mw_page.heap);
+	mw_page.failures++;
+	mw_unlock(&mw_page.heap, state);
+	return NULL;
+}
+
+static void *alloc_as(const struct mw_pages *request, uintptr_t site)
 {
 	struct mw_want want;
 	struct mw_report report = { .what = MW_BAD_REQUEST, .given = request->count };
+	void *pages;
 
-	if (!request->count || request->count > MW_PN_MASK >> 1 || !mw_page.ready)
+	if (!request->count || request->count > MW_PN_MASK >> 1 || !mw_page.ready ||
+	    mw_should_fail(request->count << MW_PAGE_SHIFT, true, site))
 		return NULL;
 	if (!understand(request, &want)) {
 		report.text = "pages: alignment, boundary or place is not possible";
 		mw_misuse(&report);
 		return NULL;
 	}
-	return take_raw(&want, request->at);
+	pages = take_raw(&want, request->at);
+	return mw_likely(pages) ? pages : take_hard(&want, request->at);
 }
+
+void *mw_pages_alloc_as(const struct mw_pages *request)
+{
+	return alloc_as(request, (uintptr_t)__builtin_return_address(0));
+}
+
+static MW_NOINLINE void *alloc_single_hard(mw_flags_t flags)
+{
+	const struct mw_want want = { 1, 1, 0, flags };
+	void *page = mw_page.ready ? mw_stock_refill(0, flags) : NULL;
+
+	return page || !mw_page.ready ? page : take_hard(&want, NULL);
+}
+
+/* Flags that do not ask for a page of a kind that stocks have not. */
+#define STOCK_FLAGS (MW_ATOMIC | MW_RESERVE | MW_ZERO)
 
 void *mw_pages_alloc(size_t count, mw_flags_t flags)
 {
+	uintptr_t site = (uintptr_t)__builtin_return_address(0);
 	struct mw_pages want = { .count = count, .flags = flags };
+	void *page;
 
-	return mw_pages_alloc_as(&want);
+	if (count != 1 || flags & ~STOCK_FLAGS)
+		return alloc_as(&want, site);
+	if (mw_should_fail(MW_PAGE_SIZE, true, site))
+		return NULL;
+	page = mw_stock_take(0);
+	if (mw_unlikely(!page))
+		page = alloc_single_hard(flags);
+	if (flags & MW_ZERO && page)
+		__builtin_memset(page, 0, MW_PAGE_SIZE);
+	return page;
 }
 
 /* The raw run in use that begins at or before @pn and reaches it. Return: its length, or 0. */
@@ -118,19 +164,13 @@ static MW_NOINLINE void report_free(const void *pages, size_t count)
 	mw_misuse(&report);
 }
 
-void mw_pages_free(void *pages, size_t count)
+static MW_NOINLINE void free_run(void *pages, size_t count)
 {
-	unsigned long state;
-	uintptr_t word;
-	bool ours;
+	unsigned long state = mw_lock(&mw_page.heap);
+	uintptr_t word = mw_map_get((uintptr_t)pages);
+	bool ours = !((uintptr_t)pages & (MW_PAGE_SIZE - 1)) && count && count <= MW_PN_MASK &&
+		    (word & ~(MW_ID_MASK << MW_ID_SHIFT)) == mw_map_word_of(MW_TAG_RAW, 0, count);
 
-	if (!pages)
-		return;
-	state = mw_lock(&mw_page.heap);
-	word = mw_map_get((uintptr_t)pages);
-	ours = !((uintptr_t)pages & (MW_PAGE_SIZE - 1)) &&
-	       (word & ~(MW_ID_MASK << MW_ID_SHIFT)) == mw_map_word_of(MW_TAG_RAW, 0, count) &&
-	       count;
 	if (mw_likely(ours)) {
 		mw_map_write(mw_pn(pages), 0);
 		mw_page.raw -= count;
@@ -142,19 +182,51 @@ void mw_pages_free(void *pages, size_t count)
 		report_free(pages, count);
 }
 
+/* The stock did not take it: it is full, or the page is a special one, or none of ours. */
+static MW_NOINLINE void free_hard(void *pages, unsigned int order)
+{
+	if (mw_stock_fits(mw_map_get((uintptr_t)pages), order)) {
+		mw_stock_spill(order);
+		if (mw_stock_put(pages, order))
+			return;
+	}
+	free_run(pages, (size_t)1 << order);
+}
+
+void mw_pages_free(void *pages, size_t count)
+{
+	if (mw_unlikely(!pages))
+		return;
+	if (count != 1)
+		free_run(pages, count);
+	else if (mw_unlikely(!mw_stock_put(pages, 0)))
+		free_hard(pages, 0);
+}
+
 void *mw_stack_alloc(unsigned int order, mw_flags_t flags)
 {
+	uintptr_t site = (uintptr_t)__builtin_return_address(0);
 	struct mw_pages want = { .flags = flags };
+	void *stack = NULL;
 
 	if (order > 30 - MW_PAGE_SHIFT)
 		return NULL;
 	want.count = (size_t)1 << order;
 	want.align = MW_PAGE_SIZE << order;
-	return mw_pages_alloc_as(&want);
+	if (mw_stock_room(order) && order < MW_STOCK_ORDERS && !(flags & ~STOCK_FLAGS) &&
+	    !mw_should_fail(want.align, true, site))
+		stack = mw_stock_take(order);
+	if (!stack)
+		return alloc_as(&want, site);
+	if (flags & MW_ZERO)
+		__builtin_memset(stack, 0, want.align);
+	return stack;
 }
 
 void mw_stack_free(void *stack, unsigned int order)
 {
-	if (order <= 30 - MW_PAGE_SHIFT)
-		mw_pages_free(stack, (size_t)1 << order);
+	if (!stack || order > 30 - MW_PAGE_SHIFT)
+		return;
+	if (order >= MW_STOCK_ORDERS || !mw_stock_put(stack, order))
+		free_run(stack, (size_t)1 << order);
 }

@@ -76,7 +76,7 @@ void *mw_up_meta_pages(size_t bytes)
 				return pages;
 		}
 	}
-	return NULL;
+	return mw_pool_take(n);
 }
 
 /* Words of a flat bitmap are made zero when they are reached, as in a tree. */

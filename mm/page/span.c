@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Spans: runs with a descriptor, found from every one of their pages. */
 #include "page.h"
+#include "up.h"
 
 /* Words of the page map written in one go, pinned. */
 #define WORDS_AT_ONCE 1024
@@ -30,7 +31,9 @@ struct mw_span *mw_span_alloc(size_t pages, size_t align, mw_flags_t flags)
 	want.align = mw_max(align >> MW_PAGE_SHIFT, 1);
 	if (!pages || !mw_page.ready)
 		return NULL;
-	span = mw_fixed_alloc(&mw_page.spans);
+	do
+		span = mw_fixed_alloc(&mw_page.spans);
+	while (!span && mw_meta_refill());
 	if (!span)
 		return NULL;
 	for (;;) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* What the page heap says of itself. */
 #include <marrow/watch.h>
-#include "page.h"
+#include "stock.h"
 
 static void zone_stats(enum mw_zone_index z, struct mw_zone_stats *out)
 {
@@ -27,6 +27,7 @@ void mw_page_stats(struct mw_page_stats *stats)
 		.regions = mw_page.nr_regions,
 		.metadata = mw_page.metadata << MW_PAGE_SHIFT,
 		.raw = mw_page.raw,
+		.stocked = mw_stock_pages(),
 		.objects = mw_page.objects,
 		.reserve = mw_page.reserve,
 		.allocs = mw_page.allocs,
@@ -46,5 +47,11 @@ void mw_page_stats(struct mw_page_stats *stats)
 		stats->free += mw_page.zone[z].free;
 	}
 	stats->free += stats->untouched >> MW_PAGE_SHIFT;
+	/* A page that is on its way into a stock may be counted as there too early. */
+	stats->raw -= mw_min(stats->raw, stats->stocked);
+	for (unsigned int cpu = 0; cpu < MW_MAX_CPUS; cpu++) {
+		stats->allocs += atomic_load_explicit(&mw_stocks[cpu].allocs, memory_order_relaxed);
+		stats->frees += atomic_load_explicit(&mw_stocks[cpu].frees, memory_order_relaxed);
+	}
 	mw_unlock(&mw_page.heap, state);
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* The room's state, its beginning and its end; and flat bitmaps. */
-#include "page.h"
+#include "stock.h"
 
 struct mw_page mw_page = {
 	.add = MW_LOCK_INIT(MW_RANK_REGISTRY),
 	.heap = MW_LOCK_INIT(MW_RANK_HEAP),
+	.pool_lock = MW_LOCK_INIT(MW_RANK_LEAF),
 };
 
 /* With the first region, on one CPU. */
@@ -32,6 +33,9 @@ void mw_page_reset(void)
 	__builtin_memset((void *)&mw_page, 0, sizeof(mw_page));
 	mw_lock_init(&mw_page.add, MW_RANK_REGISTRY);
 	mw_lock_init(&mw_page.heap, MW_RANK_HEAP);
+	mw_lock_init(&mw_page.pool_lock, MW_RANK_LEAF);
+	for (unsigned int cpu = 0; cpu < MW_MAX_CPUS; cpu++)
+		mw_stock_reset(&mw_stocks[cpu]);
 }
 
 static unsigned long bits_word(const mw_atomic_t *bits, size_t i)

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+/*
+ * When no run can be found: what is tried, cheapest first, before the answer is NULL.
+ *
+ *	1 the stocks of all CPUs            always
+ *	2 what rooms above keep or can sweep, step by step, see up.h
+ *	3 the kernel's shrinkers            only if the caller may wait
+ *
+ * After each step that gave something back the request is tried again. No lock is held in between.
+ */
+#include "stock.h"
+#include "up.h"
+
+/* A build without the room above has nothing to give. */
+__attribute__((weak)) bool mw_up_reclaim(size_t pages, mw_flags_t flags, unsigned int step)
+{
+	(void)pages, (void)flags, (void)step;
+	return false;
+}
+
+static struct mw_shrinker *shrinker_after(struct mw_shrinker *last)
+{
+	unsigned long state = mw_lock(&mw_page.add);
+	struct mw_shrinker *next = last ? last->next : mw_page.shrinkers;
+
+	atomic_store_explicit(&mw_page.shrinking, (uintptr_t)next, memory_order_relaxed);
+	mw_unlock(&mw_page.add, state);
+	return next;
+}
+
+/* One CPU at a time asks; another one that needs memory meanwhile tries again when it is done. */
+static size_t ask_shrinkers(size_t pages)
+{
+	struct mw_shrinker *shrinker = NULL;
+	size_t freed = 0;
+
+	while (atomic_exchange_explicit(&mw_page.asking, 1, memory_order_acquire))
+		mw_port_relax();
+	while (freed < pages && (shrinker = shrinker_after(shrinker)))
+		freed += shrinker->shrink(shrinker, pages - freed);
+	atomic_store_explicit(&mw_page.shrinking, 0, memory_order_release);
+	atomic_store_explicit(&mw_page.asking, 0, memory_order_release);
+	return freed;
+}
+
+void mw_shrinker_add(struct mw_shrinker *shrinker)
+{
+	unsigned long state = mw_lock(&mw_page.add);
+
+	shrinker->next = mw_page.shrinkers;
+	mw_page.shrinkers = shrinker;
+	mw_unlock(&mw_page.add, state);
+}
+
+/* Returns when it is not being asked and will not be again. */
+void mw_shrinker_remove(struct mw_shrinker *shrinker)
+{
+	for (;;) {
+		unsigned long state = mw_lock(&mw_page.add);
+		bool busy = atomic_load_explicit(&mw_page.shrinking, memory_order_acquire) ==
+			    (uintptr_t)shrinker;
+		struct mw_shrinker **at = &mw_page.shrinkers;
+
+		while (!busy && *at && *at != shrinker)
+			at = &(*at)->next;
+		if (!busy && *at)
+			*at = shrinker->next;
+		mw_unlock(&mw_page.add, state);
+		if (!busy)
+			return;
+		mw_port_relax();
+	}
+}
+
+bool mw_page_reclaim(size_t pages, mw_flags_t flags, unsigned int *step)
+{
+	for (;;) {
+		unsigned int now = (*step)++;
+
+		if (!now) {
+			if (mw_stock_drain_all())
+				return true;
+		} else if (now < MW_RECLAIM_SHRINK) {
+			if (!mw_up_reclaim(pages, flags, now - 1))
+				*step = MW_RECLAIM_SHRINK;
+			else
+				return true;
+		} else {
+			return now == MW_RECLAIM_SHRINK && !(flags & MW_ATOMIC) &&
+			       ask_shrinkers(pages);
+		}
+	}
+}
+
+bool mw_reserve(size_t bytes)
+{
+	size_t pages = mw_round_up(bytes, MW_PAGE_SIZE) >> MW_PAGE_SHIFT, left = 0;
+	unsigned int step = 0;
+	bool ok;
+
+	do {
+		unsigned long state = mw_lock(&mw_page.heap);
+
+		left = mw_page.ready ? mw_page_gap() : 0;
+		for (unsigned int z = 0; z < MW_ZONES; z++)
+			left += mw_page.zone[z].free;
+		ok = left >= pages && bytes <= SIZE_MAX - MW_PAGE_SIZE;
+		if (ok)
+			mw_page.reserve = pages;
+		mw_unlock(&mw_page.heap, state);
+	} while (!ok && mw_page_reclaim(pages, MW_NORMAL, &step));
+	return ok;
+}
+
+/* ---- metadata when the gaps are used up ---- */
+
+/* A few pages at a time: descriptors are small, and these never come back. */
+#define POOL_PAGES mw_max(((size_t)16 << 10) >> MW_PAGE_SHIFT, 1)
+
+void *mw_pool_take(size_t n)
+{
+	unsigned long state = mw_lock(&mw_page.pool_lock);
+	void *pages = NULL;
+
+	if (mw_page.pool_n >= n) {
+		pages = mw_pn_address(mw_page.pool_at);
+		mw_page.pool_at += n;
+		mw_page.pool_n -= n;
+	} else {
+		atomic_store_explicit(&mw_page.pool_wanted, n, memory_order_relaxed);
+	}
+	mw_unlock(&mw_page.pool_lock, state);
+	return pages;
+}
+
+/* What is left of an older run is lost, at most a request's worth, if the new one is elsewhere. */
+static void pool_put(size_t start, size_t n)
+{
+	unsigned long state = mw_lock(&mw_page.pool_lock);
+
+	if (mw_page.pool_at + mw_page.pool_n != start) {
+		mw_page.pool_at = start;
+		mw_page.pool_n = 0;
+	}
+	mw_page.pool_n += n;
+	mw_unlock(&mw_page.pool_lock, state);
+}
+
+bool mw_meta_refill(void)
+{
+	size_t wanted = atomic_exchange_explicit(&mw_page.pool_wanted, 0, memory_order_relaxed);
+	struct mw_want want = { .align = 1, .flags = MW_RESERVE };
+	struct mw_region *region;
+	unsigned long state;
+	size_t start;
+
+	if (!wanted)
+		return false;
+	want.n = mw_max(wanted, POOL_PAGES);
+	state = mw_lock(&mw_page.heap);
+	region = mw_heap_take(&want, &start);
+	if (!region && want.n > wanted) {
+		want.n = wanted;
+		region = mw_heap_take(&want, &start);
+	}
+	if (region)
+		mw_page.lent += want.n;
+	mw_unlock(&mw_page.heap, state);
+	if (!region)
+		return false;
+	if (mw_heap_prepare(region, start, want.n, true, NULL)) {
+		atomic_fetch_add_explicit(&mw_page.metadata, want.n, memory_order_relaxed);
+		pool_put(start, want.n);
+	}
+	return true;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* What the page heap asks of the rooms above, when memory is out. */
+#ifndef MW_PAGE_UP_H
+#define MW_PAGE_UP_H
+
+#include <marrow/mm.h>
+
+/* Steps 0, 1, ... of mw_up_reclaim() are fewer than this. */
+#define MW_RECLAIM_SHRINK 16
+
+/*
+ * Defined by mm/object: give pages back, the cheapest way first: empty spans that caches keep, what
+ * can be swept, a collection. @step counts from 0 for a request; with MW_ATOMIC in @flags nothing
+ * may wait. No lock is held; mw_span_free() and mw_pages_free() may be called, nothing that
+ * allocates pages. Return: true if the request should be tried again, then the next step is
+ * asked; false if there are no further steps.
+ */
+bool mw_up_reclaim(size_t pages, mw_flags_t flags, unsigned int step);
+
+/*
+ * The whole way of oom.c, for whoever got NULL: start with *step == 0, try again after true. Locks:
+ * none, unless MW_ATOMIC: then none at or behind MW_RANK_STOCK.
+ */
+bool mw_page_reclaim(size_t pages, mw_flags_t flags, unsigned int *step);
+
+/* mw_persist() or mw_fixed_alloc() had no memory: move free pages to them. Return: try again. */
+bool mw_meta_refill(void);
+
+/* This CPU's stock goes back: part of mw_cpu_stop(). */
+void mw_page_cpu_stop(void);
+
+#endif
