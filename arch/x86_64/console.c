@@ -61,14 +61,18 @@ static void unlock(void)
 	atomic_store_explicit(&owner, 0, memory_order_release);
 }
 
+/* Now if it is time, else by the timer; a part at a time. */
 static void draw_if_due(void)
 {
 	uint64_t now = arch_now();
+	bool more = screen_draw(0);
 
-	if (now - drawn < DRAW_EVERY_NS)
-		return;
-	screen_draw(DRAW_CELLS);
-	drawn = now;
+	if (more && now - drawn >= DRAW_EVERY_NS) {
+		more = screen_draw(DRAW_CELLS);
+		drawn = now;
+	}
+	if (more)
+		timer_draw_later(DRAW_EVERY_NS);
 }
 
 void arch_console_write(const char *text, size_t len)
@@ -102,8 +106,8 @@ void arch_print(const char *format, ...)
 	}
 }
 
-/* From the first CPU's timer. */
-void console_tick(void)
+/* From the timer. Whoever has the lock just now will draw, or ask for the timer again. */
+void console_draw(void)
 {
 	if (!try_lock())
 		return;
@@ -116,7 +120,7 @@ void console_flush(void)
 {
 	bool locked = lock();
 
-	screen_draw(SIZE_MAX);
+	(void)screen_draw(SIZE_MAX);
 	if (locked)
 		unlock();
 }

@@ -49,6 +49,7 @@ struct timer {
 	arch_timer_fn *fn; /* NULL: nothing set */
 	void *arg;
 	uint64_t due, period; /* period 0: once */
+	uint64_t draw_due; /* the screen is to be brought up to date; 0: it is not */
 	uint64_t random; /* state of the preemption's sequence; 0: off */
 	uint64_t max_gap; /* nanoseconds */
 	uint64_t preemptions;
@@ -190,6 +191,7 @@ void ioapic_route(unsigned int irq, unsigned int vector);
 /* timer.c */
 void timer_calibrate(void);
 void timer_interrupt(struct arch_regs *regs);
+void timer_draw_later(uint64_t ns); /* call console_draw() in so long, on this CPU */
 
 /* ipi.c, smp.c */
 void ipi_run_calls(struct arch_regs *regs);
@@ -208,11 +210,11 @@ void serial_use_interrupt(void);
 void console_init(void);
 void screen_init(void);
 void screen_write(const char *text, size_t len);
-void screen_draw(size_t cells);
+bool screen_draw(size_t cells); /* Return: whether there is more to draw */
 void keyboard_interrupt(void);
 void keyboard_init(void);
 void console_input(int c);
-void console_tick(void);
+void console_draw(void);
 void console_flush(void);
 
 /* panic.c */

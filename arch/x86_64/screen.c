@@ -52,18 +52,20 @@ static void draw_pixels(unsigned int at, char c)
 }
 
 /* Bring up to @cells characters of the screen up to date. */
-void screen_draw(size_t cells)
+bool screen_draw(size_t cells)
 {
 	unsigned int n = columns * rows;
 
 	if (!memory || !behind)
-		return;
+		return false;
+	if (!cells)
+		return true;
 	for (unsigned int looked = 0; looked < n; looked++) {
 		unsigned int at = scan;
 
 		if (wanted[at] != shown[at]) {
 			if (!cells--)
-				return;
+				return true;
 			shown[at] = wanted[at];
 			if (boot_info.fb.text)
 				draw_ega(at, wanted[at]);
@@ -73,6 +75,7 @@ void screen_draw(size_t cells)
 		scan = scan + 1 == n ? 0 : scan + 1;
 	}
 	behind = false;
+	return false;
 }
 
 static void new_line(void)
@@ -117,6 +120,18 @@ void screen_write(const char *text, size_t len)
 	behind = true;
 }
 
+/* Faster than drawing spaces. */
+static void clear_pixels(void)
+{
+	const struct arch_framebuffer *fb = &boot_info.fb;
+
+	for (uint32_t row = 0; row < fb->height; row++)
+		for (uint32_t i = 0; i < fb->width; i++)
+			draw_pixel(memory + (size_t)row * fb->pitch + i * (fb->bpp / 8u),
+				   fb->bpp / 8u, DARK);
+	memset(shown, ' ', sizeof(shown));
+}
+
 static bool can_draw(const struct arch_framebuffer *fb)
 {
 	return fb->phys && (fb->text || fb->bpp == 32 || fb->bpp == 24);
@@ -139,5 +154,7 @@ void screen_init(void)
 		rows = MAX_CELLS / columns;
 	memset(wanted, ' ', sizeof(wanted));
 	memory = arch_map_phys(fb->phys, (size_t)fb->pitch * fb->height, true);
+	if (memory && !fb->text)
+		clear_pixels();
 	behind = true;
 }

@@ -4,7 +4,7 @@
  *
  * How fast both run is measured against the PIT's counter, which is read, not waited for: a host that
  * takes the machine away for a while does not make the answer wrong. "tsc_hz=" saves that. The
- * timer is always one-shot; what is next is the earlier of the kernel's time and of the
+ * timer is always one-shot; what is next is the earliest of the kernel's time, the screen's, and the
  * preemption's.
  */
 #include "internal.h"
@@ -157,13 +157,11 @@ static uint64_t next_gap(struct timer *t)
 /* Arm for what comes first. A long wait is cut; the interrupt finds nothing due and comes back. */
 static void arm(struct timer *t)
 {
-	uint64_t wait = UINT64_MAX, apic;
+	uint64_t due = t->fn ? t->due : UINT64_MAX, now = arch_tsc(), wait, apic;
 
-	if (t->fn) {
-		uint64_t now = arch_tsc();
-
-		wait = t->due > now ? t->due - now : 1;
-	}
+	if (t->draw_due && t->draw_due < due)
+		due = t->draw_due;
+	wait = due == UINT64_MAX ? due : due > now ? due - now : 1;
 	if (t->random) {
 		uint64_t gap = next_gap(t);
 
@@ -230,9 +228,21 @@ void timer_interrupt(struct arch_regs *regs)
 		t->preemptions++;
 		arch_relax();
 	}
-	if (this_cpu() == &arch_slots[0])
-		console_tick();
+	if (t->draw_due && t->draw_due <= arch_tsc()) {
+		t->draw_due = 0;
+		console_draw();
+	}
 	run_due(t, regs);
+	arm(t);
+}
+
+void timer_draw_later(uint64_t ns)
+{
+	struct timer *t = &this_cpu()->timer;
+
+	if (!apic_hz || t->draw_due)
+		return;
+	t->draw_due = arch_tsc() + ns_to_ticks(ns);
 	arm(t);
 }
 
