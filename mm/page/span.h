@@ -26,16 +26,43 @@ struct mw_cache;
 struct mw_record;
 
 struct mw_span {
-	struct mw_region *region; /* mm/page's */
+	struct mw_region *region; /* mm/page's; its place is used for another link when free */
 	/* What every free reads. Written before the span is in the page map. */
-	char *base; /* first byte */
-	size_t size; /* of an object */
+	char *base; /* first byte; mm/object may move it up to the first object */
+	unsigned long magic; /* mm/object: 2^WORD_BITS / stride, rounded up; 1 for a single object */
+	mw_atomic_t *free; /* mm/object: a bit for each object, 1: free or not there */
+	_Atomic(unsigned int) owner; /* mm/object: a CPU's number, with flags; see mm/object/object.h */
+	unsigned int count; /* mm/object: objects */
+	struct mw_cache *cache; /* mm/object: NULL for a large object */
+	size_t size; /* of an object; what may be used of it */
 	size_t pages;
-	struct mw_list link; /* in a list of its owner's; guarded as that list is */
 	bool dirty; /* not known to be zero; set by mm/page */
 	_Atomic(bool) in_use; /* between mw_span_alloc() and mw_span_free(); written under MW_RANK_HEAP */
-	/* The rest is mm/object's and mm/gc's. */
-	struct mw_cache *cache;
+	unsigned char where; /* mm/object: which list @link is in */
+	unsigned char flags; /* mm/object: MW_SPAN_* */
+	/* mm/object: in a CPU's list of spans freed from elsewhere. Outlives the span: mm/page must
+	 * not clear it, nor pending_next, when it reuses a descriptor. */
+	_Atomic(unsigned char) pending;
+	_Atomic(unsigned char) queued; /* mm/gc: in a marker's queue */
+	_Atomic(unsigned int) generation; /* mm/gc: of the sweep */
+
+	struct mw_list link; /* in a list of its owner's; guarded as that list is */
+	/* The rest is mm/object's, see there, and mm/gc's. */
+	struct mw_list owned; /* all spans of a CPU */
+	mw_atomic_t *remote; /* 1: freed by another CPU, not gathered yet */
+	mw_atomic_t *mark; /* mm/gc: collected spans only, else NULL */
+	mw_atomic_t *scanned; /* mm/gc: those with pointers only, else NULL */
+	struct mw_span *pending_next;
+	struct mw_debug_span *debug; /* NULL unless a debug aid is on */
+	size_t stride; /* from one object to the next */
+	unsigned int words; /* of each bitmap */
+	unsigned int align; /* log2 of what a large object was asked with */
+	mw_atomic_t bits[4]; /* the bitmaps of a span of few objects */
+	/* mm/gc and mm/special */
+	struct mw_span *gc_next;
+	mw_atomic_t gc_scanned; /* how far a large object has been handed out to scanners, bytes */
+	struct mw_record *records;
+	struct mw_lock records_lock;
 };
 
 typedef _Atomic(uintptr_t) mw_map_word;

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+/* The ways in: mw_alloc() and its kin. See object.h for the way down. */
+#include "../base/fail.h"
+#include "inside.h"
+
+/* A new span for @cache into the hands of this CPU, and an object of it. Not pinned. */
+static void *mw_cache_grow(struct mw_cache *cache, mw_flags_t flags, size_t have)
+{
+	unsigned int length = (unsigned int)mw_min(have / 2, MW_SPAN_LENGTHS - 1);
+	struct mw_span *span;
+	struct mw_cpu *cpu;
+	struct mw_slot *slot;
+	unsigned long state;
+	void *object = NULL;
+
+	while (!(span = mw_span_make(cache, cache->lengths[length], flags))) {
+		if (!length--)
+			return NULL;
+	}
+	state = mw_port_pin();
+	cpu = mw_cpu_here();
+	slot = cpu ? mw_slot_of(cpu, cache) : NULL;
+	if (slot) {
+		mw_slot_adopt(cpu, slot, span);
+		mw_span_publish(span);
+		object = mw_slot_refill(cpu, slot);
+	} else {
+		mw_span_publish(span);
+		mw_central_give(span);
+	}
+	mw_port_unpin(state);
+	return object;
+}
+
+/* Say what a gather found, now that nothing is held. */
+static MW_NOINLINE void mw_say_late_double(void)
+{
+	uintptr_t at = atomic_exchange_explicit(&mw_object.late_double, 0, memory_order_relaxed);
+	struct mw_report report = {
+		.what = MW_DOUBLE_FREE,
+		.text = "two CPUs freed the object at the same moment",
+		.address = (void *)at,
+		.object = (void *)at,
+	};
+
+	if (at)
+		mw_misuse(&report);
+}
+
+static void *mw_cache_alloc_owned(struct mw_cache *cache, size_t *have)
+{
+	unsigned long state = mw_port_pin();
+	struct mw_cpu *cpu = mw_cpu_here();
+	struct mw_slot *slot = cpu ? mw_slot_of(cpu, cache) : NULL;
+	void *object = NULL;
+
+	if (slot) {
+		object = mw_slot_take(slot);
+		if (!object)
+			object = mw_slot_refill(cpu, slot);
+		*have = slot->spans;
+	}
+	mw_port_unpin(state);
+	return object;
+}
+
+static MW_NOINLINE void *mw_cache_alloc_slow(struct mw_cache *cache, mw_flags_t flags)
+{
+	for (unsigned int tries = 0;; tries++) {
+		size_t have = 0;
+		void *object = mw_cache_alloc_owned(cache, &have);
+
+		if (!object)
+			object = mw_cache_grow(cache, flags, have);
+		if (mw_unlikely(atomic_load_explicit(&mw_object.late_double, memory_order_relaxed)))
+			mw_say_late_double();
+		if (object || !mw_make_room(cache->lengths[0], flags, tries))
+			return object;
+	}
+}
+
+/* Zeroing with the size known to be a multiple of a word; calls cost more than small sizes do. */
+static inline void mw_zero(void *object, size_t size)
+{
+	unsigned long *word = object;
+
+	if (size > 128) {
+		__builtin_memset(object, 0, size);
+		return;
+	}
+	for (; size; size -= sizeof(*word))
+		*word++ = 0;
+}
+
+static inline void *mw_cache_alloc_fast(struct mw_cache *cache)
+{
+	unsigned long state = mw_port_pin();
+	struct mw_cpu *cpu = atomic_load_explicit(&mw_cpus[mw_port_cpu()], memory_order_relaxed);
+	void *object = mw_slot_take(cpu->slot[cache->id]);
+
+	mw_port_unpin(state);
+	return object;
+}
+
+void *mw_cache_alloc_from(struct mw_cache *cache, mw_flags_t flags, uintptr_t site)
+{
+	void *object = mw_cache_alloc_fast(cache);
+
+	if (mw_unlikely(!object)) {
+		if (mw_should_fail(cache->asked, false, site))
+			return NULL;
+		object = mw_cache_alloc_slow(cache, flags);
+		if (!object)
+			return NULL;
+	}
+	if ((flags & MW_ZERO) || cache->policy == MW_POLICY_COLLECTED)
+		mw_zero(object, cache->size);
+	return object;
+}
+
+/* The least class whose size is a multiple of @align; a power of two is one. 0: none is small. */
+size_t mw_aligned_size(size_t size, size_t align)
+{
+	size = mw_max(mw_round_up(size, align), align);
+	while (size <= MW_SMALL_MAX) {
+		size_t got = mw_object.classes.sizes[mw_class_of(&mw_object.classes, size)];
+
+		if (!(got & (align - 1)))
+			return got;
+		size = mw_round_up(got, align);
+	}
+	return 0;
+}
+
+static inline bool mw_is_large(size_t size, size_t align, mw_flags_t flags)
+{
+	return size > MW_SMALL_MAX || align > MW_PAGE_SIZE || (flags & MW_ZONE_FLAGS);
+}
+
+MW_NOINLINE static void *mw_alloc_large(size_t size, size_t align, mw_flags_t flags, uintptr_t site)
+{
+	if (mw_should_fail(size, false, site))
+		return NULL;
+	return mw_large_alloc(size, align, flags);
+}
+
+void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site)
+{
+	mw_object_ready();
+	if (mw_unlikely(!size && align <= sizeof(mw_zero_object)))
+		return mw_should_fail(0, false, site) ? NULL : mw_zero_object;
+	if (mw_unlikely(align > 16) && !mw_is_large(size, align, flags)) {
+		size_t fit = mw_aligned_size(size, align);
+
+		if (!fit)
+			return mw_alloc_large(size, align, flags, site);
+		size = fit;
+	}
+	if (mw_unlikely(mw_is_large(size, align, flags)))
+		return mw_alloc_large(size, align, flags, site);
+	return mw_cache_alloc_from(mw_class_cache(mw_policy_of(flags), mw_max(size, align)), flags,
+				   site);
+}
+
+/* Flags that need more than memory. */
+#define MW_SPECIAL_FLAGS (MW_ZERO | MW_POLICY_FLAGS | MW_ZONE_FLAGS)
+
+void *mw_alloc(size_t size, mw_flags_t flags)
+{
+	unsigned long state;
+	struct mw_cpu *cpu;
+	void *object;
+
+	if (mw_unlikely(size > MW_FINE_MAX || (flags & MW_SPECIAL_FLAGS)))
+		return mw_alloc_at(size, 0, flags, MW_SITE);
+	state = mw_port_pin();
+	cpu = atomic_load_explicit(&mw_cpus[mw_port_cpu()], memory_order_relaxed);
+	object = mw_slot_take(cpu->fine[(size + 7) / 8]);
+	mw_port_unpin(state);
+	if (mw_likely(object))
+		return object;
+	return mw_alloc_at(size, 0, flags, MW_SITE);
+}
+
+void *mw_alloc_aligned(size_t size, size_t align, mw_flags_t flags)
+{
+	if (!mw_is_pow2(align) || align > (size_t)1 << 30)
+		return NULL;
+	return mw_alloc_at(size, align, flags, MW_SITE);
+}
+
+void *mw_alloc_array(size_t count, size_t size, mw_flags_t flags)
+{
+	size_t bytes;
+
+	if (mw_mul_overflows(count, size, &bytes))
+		return NULL;
+	return mw_alloc_at(bytes, 0, flags, MW_SITE);
+}
+
+size_t mw_size_roundup(size_t size)
+{
+	if (!size)
+		return 0;
+	if (size > SIZE_MAX - MW_PAGE_SIZE)
+		return size;
+	if (size > MW_SMALL_MAX)
+		return mw_round_up(size, MW_PAGE_SIZE);
+	mw_object_ready();
+	return mw_object.classes.sizes[mw_class_of(&mw_object.classes, size)];
+}

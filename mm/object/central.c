@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Spans that no CPU owns. The cache's lock guards their lists and their free words: a span whose
+ * owner reads MW_OWNER_NONE under the lock stays so until the lock is given back.
+ */
+#include "inside.h"
+
+void mw_cache_count_span(struct mw_cache *cache, const struct mw_span *span, bool more)
+{
+	unsigned long state = mw_lock(&cache->lock);
+
+	cache->spans += more ? 1 : (size_t)-1;
+	cache->pages += more ? span->pages : (size_t)0 - span->pages;
+	mw_unlock(&cache->lock, state);
+}
+
+static void mw_central_unlink(struct mw_span *span)
+{
+	mw_list_remove(&span->link);
+	span->where = MW_WHERE_NOWHERE;
+}
+
+/*
+ * Put a span where its free words say. Return: true if it is empty: then it is in no list, and the
+ * caller returns it to the page heap without the lock.
+ */
+static bool mw_central_settle_locked(struct mw_cache *cache, struct mw_span *span)
+{
+	if (span->where != MW_WHERE_NOWHERE)
+		mw_central_unlink(span);
+	if (mw_span_all_free(span)) {
+		mw_set_owner(span, MW_OWNER_GONE);
+		return true;
+	}
+	if (mw_span_some_free(span)) {
+		span->where = MW_WHERE_CENTRAL_SOME;
+		mw_list_push_front(&cache->some, &span->link);
+	} else {
+		span->where = MW_WHERE_CENTRAL_FULL;
+		if (mw_up_span_unswept(span))
+			mw_list_push_front(&cache->full, &span->link);
+		else
+			mw_list_push_back(&cache->full, &span->link);
+	}
+	return false;
+}
+
+void mw_central_give(struct mw_span *span)
+{
+	struct mw_cache *cache = span->cache;
+	bool empty;
+
+	mw_lock_pinned(&cache->lock);
+	mw_span_gather(span);
+	mw_set_owner(span, span->flags & MW_SPAN_DEBUG ? MW_OWNER_DEBUG : MW_OWNER_NONE);
+	empty = mw_central_settle_locked(cache, span);
+	mw_unlock_pinned(&cache->lock);
+	if (empty)
+		mw_span_unmake(span);
+}
+
+bool mw_central_gather(struct mw_span *span)
+{
+	struct mw_cache *cache = span->cache;
+	bool ours, empty = false;
+
+	mw_lock_pinned(&cache->lock);
+	ours = span->cache == cache && mw_owner(span) == MW_OWNER_NONE &&
+	       span->where != MW_WHERE_NOWHERE;
+	if (ours) {
+		atomic_store_explicit(&span->pending, 0, memory_order_seq_cst);
+		mw_span_gather(span);
+		empty = mw_central_settle_locked(cache, span);
+	}
+	mw_unlock_pinned(&cache->lock);
+	if (empty)
+		mw_span_unmake(span);
+	return ours;
+}
+
+enum mw_central_answer mw_central_free(struct mw_cache *cache, struct mw_span *span, size_t index)
+{
+	mw_atomic_t *word = &span->free[index / MW_WORD_BITS];
+	enum mw_central_answer answer = MW_CENTRAL_NOT_OURS;
+	bool empty = false;
+
+	mw_lock_pinned(&cache->lock);
+	if (span->cache == cache && mw_owner(span) == MW_OWNER_NONE) {
+		answer = mw_span_live(span, index) ? MW_CENTRAL_DONE : MW_CENTRAL_DOUBLE;
+		if (answer == MW_CENTRAL_DONE) {
+			bool was_full = span->where == MW_WHERE_CENTRAL_FULL;
+
+			mw_set_word(word, mw_word(word) | mw_bit(index));
+			cache->frees++;
+			if (was_full || mw_word(word) == ~0ul)
+				empty = mw_central_settle_locked(cache, span);
+		}
+	}
+	mw_unlock_pinned(&cache->lock);
+	if (empty)
+		mw_span_unmake(span);
+	return answer;
+}
+
+/* The first of a list, if it has or gets free objects; owned by @cpu from then on. */
+static struct mw_span *mw_central_first(struct mw_cache *cache, struct mw_list *list, unsigned int cpu)
+{
+	struct mw_span *span = NULL;
+
+	mw_lock_pinned(&cache->lock);
+	if (!mw_list_empty(list)) {
+		span = mw_container(list->next, struct mw_span, link);
+		if (list == &cache->full && !mw_up_span_unswept(span)) {
+			span = NULL;
+		} else {
+			mw_central_unlink(span);
+			mw_set_owner(span, cpu);
+		}
+	}
+	mw_unlock_pinned(&cache->lock);
+	return span;
+}
+
+/* Full spans of a collected cache that are swept in vain before another way is tried. */
+#define MW_CENTRAL_SWEEPS 8
+
+struct mw_span *mw_central_take(struct mw_cache *cache, unsigned int cpu)
+{
+	struct mw_span *span;
+
+	for (unsigned int tries = 0; tries < MW_CENTRAL_SWEEPS; tries++) {
+		span = mw_central_first(cache, &cache->some, cpu);
+		if (!span)
+			span = mw_central_first(cache, &cache->full, cpu);
+		if (!span)
+			return NULL;
+		mw_up_span_sweep(span);
+		mw_span_gather(span);
+		if (mw_span_some_free(span))
+			return span;
+		mw_central_give(span);
+	}
+	return NULL;
+}
+
+/* One list's spans that are empty; a settled list has none, but sweeps make them so. */
+size_t mw_central_shrink(struct mw_cache *cache)
+{
+	size_t pages = 0;
+
+	for (;;) {
+		unsigned long state = mw_lock(&cache->lock);
+		struct mw_span *empty = NULL;
+		struct mw_list *it;
+		unsigned int looks = 0;
+
+		mw_list_for_each (it, &cache->some) {
+			struct mw_span *span = mw_container(it, struct mw_span, link);
+
+			if (mw_span_all_free(span)) {
+				empty = span;
+				break;
+			}
+			if (++looks == 64)
+				break;
+		}
+		if (empty) {
+			mw_central_unlink(empty);
+			mw_set_owner(empty, MW_OWNER_GONE);
+			pages += empty->pages;
+		}
+		mw_unlock(&cache->lock, state);
+		if (!empty)
+			return pages;
+		mw_span_unmake(empty);
+	}
+}
+
+void mw_object_swept(struct mw_span *span)
+{
+	struct mw_cache *cache = span->cache;
+	unsigned long state = mw_lock(&cache->lock);
+	bool empty = false;
+
+	if (mw_owner(span) == MW_OWNER_NONE && span->where != MW_WHERE_NOWHERE)
+		empty = mw_central_settle_locked(cache, span);
+	mw_unlock(&cache->lock, state);
+	if (empty)
+		mw_span_unmake(span);
+}

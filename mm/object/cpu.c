@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+/* All state of the room; how it, and each CPU's part of it, comes to be and goes. */
+#include "inside.h"
+
+struct mw_object mw_object = { .lock = MW_LOCK_INIT(MW_RANK_REGISTRY) };
+
+static mw_atomic_t mw_no_word;
+
+struct mw_slot mw_slot_none = { .word = &mw_no_word };
+struct mw_cpu mw_cpu_none = {
+	.fine = { [0 ... MW_FINE_STEPS - 1] = &mw_slot_none },
+	.slot = { [0 ... MW_MAX_CACHES - 1] = &mw_slot_none },
+};
+struct mw_cpu *_Atomic mw_cpus[MW_MAX_CPUS] = { [0 ... MW_MAX_CPUS - 1] = &mw_cpu_none };
+char mw_zero_object[16];
+
+void mw_cache_init(struct mw_cache *cache, unsigned int id, size_t size)
+{
+	mw_lock_init(&cache->lock, MW_RANK_CENTRAL);
+	mw_list_init(&cache->some);
+	mw_list_init(&cache->full);
+	cache->id = id;
+	cache->size = cache->stride = cache->asked = size;
+	cache->live = true;
+	mw_class_lengths(size, cache->lengths);
+	atomic_store_explicit(&mw_object.cache[id], cache, memory_order_release);
+}
+
+static void mw_builtin_init(enum mw_policy policy, unsigned int class)
+{
+	static const char *const prefix[] = { "alloc", "pointers", "collected", "noscan" };
+	static const unsigned char flags[] = { 0, MW_SPAN_POINTERS,
+					       MW_SPAN_COLLECTED | MW_SPAN_POINTERS,
+					       MW_SPAN_COLLECTED };
+	unsigned int id = policy * MW_MAX_CLASSES + class;
+	struct mw_cache *cache = &mw_object.builtin[id];
+
+	mw_cache_init(cache, id, mw_object.classes.sizes[class]);
+	cache->builtin = true;
+	cache->policy = (unsigned char)policy;
+	cache->span_flags = flags[policy];
+	mw_format(cache->own_name, sizeof(cache->own_name), "%s-%zu", prefix[policy], cache->size);
+	cache->name = cache->own_name;
+}
+
+static void mw_object_start_locked(void)
+{
+	mw_class_fill(&mw_object.classes);
+	mw_fixed_init(&mw_object.slots, mw_round_up(sizeof(struct mw_slot), MW_CACHE_LINE),
+		      MW_USE_CACHES, NULL);
+	mw_fixed_init(&mw_object.caches, mw_round_up(sizeof(struct mw_cache), MW_CACHE_LINE),
+		      MW_USE_CACHES, NULL);
+	for (unsigned int i = 0; i < MW_LEN(mw_object.bitmaps); i++)
+		mw_fixed_init(&mw_object.bitmaps[i], sizeof(unsigned long) * 8 << i, MW_USE_SPANS,
+			      NULL);
+	for (unsigned int p = 0; p < MW_NR_POLICIES; p++) {
+		for (unsigned int c = 1; c < mw_object.classes.count; c++)
+			mw_builtin_init(p, c);
+	}
+}
+
+MW_NOINLINE void mw_object_start(void)
+{
+	unsigned long state = mw_lock(&mw_object.lock);
+
+	if (!atomic_load_explicit(&mw_object.ready, memory_order_relaxed)) {
+		mw_object_start_locked();
+		atomic_store_explicit(&mw_object.ready, true, memory_order_release);
+	}
+	mw_unlock(&mw_object.lock, state);
+}
+
+static void mw_cpu_init(struct mw_cpu *cpu, unsigned int number)
+{
+	for (size_t i = 0; i < MW_LEN(cpu->fine); i++)
+		cpu->fine[i] = &mw_slot_none;
+	for (size_t i = 0; i < MW_LEN(cpu->slot); i++)
+		cpu->slot[i] = &mw_slot_none;
+	for (size_t i = 0; i < MW_LEN(cpu->stock.bin); i++)
+		mw_list_init(&cpu->stock.bin[i]);
+	mw_list_init(&cpu->owned);
+	cpu->number = number;
+}
+
+/* Let the fast paths see the CPU, or nobody. */
+static void mw_cpu_show(struct mw_cpu *cpu)
+{
+	bool hide = atomic_load_explicit(&mw_object.failing, memory_order_relaxed);
+
+	atomic_store_explicit(&mw_cpus[cpu->number], hide ? &mw_cpu_none : cpu, memory_order_release);
+}
+
+static MW_NOINLINE struct mw_cpu *mw_cpu_begin(unsigned int number)
+{
+	struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[number], memory_order_acquire);
+
+	mw_object_ready();
+	if (!cpu) {
+		cpu = mw_persist(sizeof(*cpu), MW_CACHE_LINE, MW_USE_CACHES);
+		if (!cpu)
+			return NULL;
+		mw_cpu_init(cpu, number);
+		atomic_store_explicit(&mw_object.cpu[number], cpu, memory_order_release);
+	}
+	cpu->running = true;
+	atomic_store_explicit(&cpu->pending, NULL, memory_order_release);
+	mw_cpu_show(cpu);
+	return cpu;
+}
+
+struct mw_cpu *mw_cpu_here(void)
+{
+	unsigned int number = mw_port_cpu();
+	struct mw_cpu *cpu;
+
+	MW_ASSERT(number < MW_MAX_CPUS);
+	cpu = atomic_load_explicit(&mw_object.cpu[number], memory_order_relaxed);
+	if (mw_likely(cpu && cpu->running))
+		return cpu;
+	return mw_cpu_begin(number);
+}
+
+/* Sizes that lead to the class of by-hand objects with number @class. */
+static void mw_cpu_set_fine(struct mw_cpu *cpu, unsigned int class, struct mw_slot *slot)
+{
+	const struct mw_class_tables *tables = &mw_object.classes;
+	size_t i = tables->sizes[class - 1] / 8 + 1;
+
+	for (; i < MW_FINE_STEPS && tables->fine[i] == class; i++)
+		cpu->fine[i] = slot;
+}
+
+struct mw_slot *mw_slot_make(struct mw_cpu *cpu, struct mw_cache *cache)
+{
+	struct mw_slot *slot = mw_fixed_alloc(&mw_object.slots);
+
+	if (!slot)
+		return NULL;
+	*slot = (struct mw_slot){ .stride = cache->stride, .cache = cache };
+	mw_slot_forget_current(slot);
+	mw_list_init(&slot->avail);
+	mw_list_init(&slot->full);
+	cpu->slot[cache->id] = slot;
+	if (cache->builtin && cache->policy == MW_POLICY_HAND && cache->size <= MW_FINE_MAX)
+		mw_cpu_set_fine(cpu, cache->id, slot);
+	return slot;
+}
+
+bool mw_cpu_start(void)
+{
+	unsigned long state = mw_port_pin();
+	bool ok = mw_cpu_here() != NULL;
+
+	mw_port_unpin(state);
+	return ok;
+}
+
+/* Called by mm/base when failing on purpose begins and ends. */
+void mw_up_fail_set(bool on)
+{
+	unsigned long state = mw_lock(&mw_object.lock);
+
+	atomic_store_explicit(&mw_object.failing, on, memory_order_relaxed);
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
+		struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[i], memory_order_acquire);
+
+		if (cpu && cpu->running)
+			mw_cpu_show(cpu);
+	}
+	mw_unlock(&mw_object.lock, state);
+}
+
+void mw_object_reset(void)
+{
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++)
+		atomic_store_explicit(&mw_cpus[i], &mw_cpu_none, memory_order_relaxed);
+	__builtin_memset(&mw_object, 0, sizeof(mw_object));
+	mw_lock_init(&mw_object.lock, MW_RANK_REGISTRY);
+}

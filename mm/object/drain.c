@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Taking back what CPUs and central lists hold: when memory is out, when a CPU stops, when a
+ * collection begins.
+ *
+ * What a CPU holds is its own; others touch it only while the world is stopped.
+ */
+#include "inside.h"
+
+/* Spans looked at, and pages given back, with the CPU pinned in one go. */
+#define MW_DRAIN_STEP 32
+
+static bool mw_drain_step(struct mw_cpu *cpu, size_t *left, size_t *pages)
+{
+	size_t step = mw_min(*left, MW_DRAIN_STEP);
+
+	(void)mw_cpu_gather(cpu, MW_DRAIN_STEP);
+	*pages += mw_cpu_reap(cpu, step, true);
+	*pages += mw_stock_drop(cpu, MW_DRAIN_STEP);
+	*left -= step;
+	return *left || cpu->stock.pages || cpu->gather;
+}
+
+/* What this CPU does not need. Not pinned; stays on the CPU that it began on as long as it can. */
+static size_t mw_drain_here(void)
+{
+	size_t left = SIZE_MAX, pages = 0;
+	bool more = true;
+
+	while (more) {
+		unsigned long state = mw_port_pin();
+		struct mw_cpu *cpu = mw_cpu_here();
+
+		if (cpu && left == SIZE_MAX)
+			left = cpu->owned_count;
+		more = cpu && mw_drain_step(cpu, &left, &pages);
+		mw_port_unpin(state);
+	}
+	return pages;
+}
+
+static size_t mw_drain_central(void)
+{
+	size_t pages = 0;
+
+	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
+		struct mw_cache *cache =
+			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
+
+		if (cache && !mw_list_empty(&cache->some))
+			pages += mw_central_shrink(cache);
+	}
+	return pages;
+}
+
+/* Every CPU's; the world is stopped, or this is the only one. */
+static size_t mw_drain_stopped(void)
+{
+	size_t pages = 0;
+
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
+		struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[i], memory_order_acquire);
+		size_t left;
+
+		if (!cpu || !cpu->running)
+			continue;
+		left = cpu->owned_count;
+		while (mw_drain_step(cpu, &left, &pages))
+			;
+	}
+	return pages;
+}
+
+static size_t mw_drain_others(void)
+{
+	size_t pages = 0;
+
+	if (MW_PORT_LEVEL < 2 || mw_port_stop_world() >= 0)
+		return 0;
+	pages = mw_drain_stopped();
+	mw_port_start_world();
+	return pages;
+}
+
+bool mw_make_room(size_t pages, mw_flags_t flags, unsigned int tries)
+{
+	switch (tries) {
+	case 0:
+		return mw_drain_here() + mw_drain_central() > 0 || !(flags & MW_ATOMIC);
+	case 1:
+		return !(flags & MW_ATOMIC) && (mw_drain_others(), true);
+	case 2:
+		return !(flags & MW_ATOMIC) && (mw_up_collect(pages), true);
+	default:
+		return false;
+	}
+}
+
+/* All spans of one slot to the cache, @most at a time. Return: whether there are more. */
+static bool mw_slot_flush(struct mw_cpu *cpu, struct mw_slot *slot, unsigned int most)
+{
+	while (most--) {
+		struct mw_span *span = slot->span;
+
+		if (!span && !mw_list_empty(&slot->avail))
+			span = mw_container(slot->avail.next, struct mw_span, link);
+		if (!span && !mw_list_empty(&slot->full))
+			span = mw_container(slot->full.next, struct mw_span, link);
+		if (!span)
+			return false;
+		mw_slot_disown(cpu, slot, span);
+	}
+	return true;
+}
+
+static void mw_cpu_flush_stopped(struct mw_cpu *cpu)
+{
+	while (mw_cpu_gather(cpu, MW_DRAIN_STEP))
+		;
+	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
+		if (cpu->slot[id] != &mw_slot_none) {
+			while (mw_slot_flush(cpu, cpu->slot[id], MW_DRAIN_STEP))
+				;
+		}
+	}
+	cpu->tiny.block = NULL;
+}
+
+void mw_object_flush(void)
+{
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
+		struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[i], memory_order_acquire);
+
+		if (cpu && cpu->running)
+			mw_cpu_flush_stopped(cpu);
+	}
+}
+
+/* One slot's spans, a few at a time, so that the CPU is not pinned for long. */
+static void mw_slot_stop(struct mw_cpu *cpu, unsigned int id)
+{
+	bool more = true;
+
+	while (more) {
+		unsigned long state = mw_port_pin();
+
+		more = cpu->slot[id] != &mw_slot_none &&
+		       mw_slot_flush(cpu, cpu->slot[id], MW_DRAIN_STEP);
+		mw_port_unpin(state);
+	}
+}
+
+/* What was pushed before the list was closed is the caches' by now: send it there. */
+static void mw_cpu_close(struct mw_cpu *cpu)
+{
+	while (mw_cpu_gather(cpu, MW_DRAIN_STEP))
+		;
+	cpu->gather =
+		atomic_exchange_explicit(&cpu->pending, MW_PENDING_CLOSED, memory_order_acq_rel);
+	while (mw_cpu_gather(cpu, MW_DRAIN_STEP))
+		;
+}
+
+void mw_cpu_stop(void)
+{
+	unsigned long state = mw_port_pin();
+	unsigned int number = mw_port_cpu();
+	struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[number], memory_order_relaxed);
+
+	mw_port_unpin(state);
+	if (!cpu || !cpu->running)
+		return;
+	for (unsigned int id = 0; id < MW_MAX_CACHES; id++)
+		mw_slot_stop(cpu, id);
+	state = mw_port_pin();
+	while (mw_stock_drop(cpu, MW_DRAIN_STEP))
+		;
+	mw_cpu_close(cpu);
+	cpu->tiny.block = NULL;
+	atomic_store_explicit(&mw_cpus[number], &mw_cpu_none, memory_order_relaxed);
+	cpu->running = false;
+	mw_port_unpin(state);
+}

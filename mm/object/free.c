@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+/*
+ * mw_free() and its kin. The fast path is one test after the other, each of which may end in
+ * mw_free_slow(), which begins again from the address and finds out what it was.
+ */
+#include "inside.h"
+
+/*
+ * The address is the beginning of an object of a span of this CPU, and its bit was clear: set it.
+ * Return: false: something else is the case, and nothing was done. Pinned.
+ */
+static inline bool mw_free_fast(struct mw_span *span, const void *object)
+{
+	mw_wide_t product;
+	mw_atomic_t *word;
+	unsigned long bits;
+	size_t index;
+
+	if (mw_unlikely(mw_owner(span) != mw_port_cpu()))
+		return false;
+	product = mw_span_product(span, object);
+	if (mw_unlikely((unsigned long)product >= span->magic))
+		return false;
+	index = (size_t)(product >> MW_WORD_BITS);
+	word = &span->free[index / MW_WORD_BITS];
+	bits = mw_word(word);
+	if (mw_unlikely(bits >> index % MW_WORD_BITS & 1))
+		return false;
+	mw_set_word(word, bits | mw_bit(index));
+	return true;
+}
+
+void mw_free(void *object)
+{
+	struct mw_span *span = mw_span_of(object);
+	unsigned long state;
+	bool done;
+
+	if (mw_unlikely(!span)) {
+		mw_free_slow(object, NULL, SIZE_MAX);
+		return;
+	}
+	state = mw_port_pin();
+	done = mw_free_fast(span, object);
+	mw_port_unpin(state);
+	if (mw_unlikely(!done))
+		mw_free_slow(object, NULL, SIZE_MAX);
+}
+
+void mw_free_sized(void *object, size_t size)
+{
+	mw_free_slow(object, NULL, size);
+}
+
+void mw_cache_free(struct mw_cache *cache, void *object)
+{
+	struct mw_span *span = mw_span_of(object);
+	unsigned long state;
+	bool done;
+
+	if (mw_unlikely(!span || span->cache != cache)) {
+		mw_free_slow(object, cache, SIZE_MAX);
+		return;
+	}
+	state = mw_port_pin();
+	done = mw_free_fast(span, object);
+	mw_port_unpin(state);
+	if (mw_unlikely(!done))
+		mw_free_slow(object, cache, SIZE_MAX);
+}
+
+/* Does an object of the span that was asked for with @size bytes have the span's size? */
+static bool mw_size_fits(const struct mw_span *span, size_t size)
+{
+	size_t align;
+
+	if (size > span->size)
+		return false;
+	if (!span->cache)
+		return mw_round_up(mw_max(size, 1), MW_PAGE_SIZE) +
+				       (span->pages << MW_PAGE_SHIFT) / 8 >=
+			       span->size ||
+		       span->align > MW_PAGE_SHIFT;
+	if (!span->cache->builtin)
+		return size == span->cache->asked || size == span->cache->size;
+	if (mw_size_roundup(size) == span->size)
+		return true;
+	for (align = 16; align <= MW_PAGE_SIZE; align *= 2) {
+		if (mw_aligned_size(mw_max(size, 1), align) == span->size)
+			return true;
+	}
+	return false;
+}
+
+/* What is wrong with freeing @object, as far as the address alone tells. */
+static enum mw_misuse mw_free_judge(const struct mw_span *span, const void *object,
+				    const struct mw_cache *cache, size_t size)
+{
+	mw_wide_t product = mw_span_product(span, object);
+
+	if ((size_t)(product >> MW_WORD_BITS) >= span->count)
+		return MW_FOREIGN_FREE;
+	if ((unsigned long)product >= span->magic)
+		return MW_INNER_FREE;
+	if (cache && span->cache != cache)
+		return MW_WRONG_CACHE;
+	if (size != SIZE_MAX && !mw_size_fits(span, size))
+		return MW_WRONG_SIZE;
+	return MW_MISUSE_NONE;
+}
+
+static const char *mw_span_cache_name(const struct mw_span *span)
+{
+	return span->cache ? span->cache->name : "large";
+}
+
+static MW_NOINLINE void mw_free_report(enum mw_misuse what, const struct mw_span *span,
+				       const void *object, const struct mw_cache *cache, size_t size)
+{
+	struct mw_report report = {
+		.what = what,
+		.address = object,
+		.given = size == SIZE_MAX ? 0 : size,
+		.given_cache = cache ? cache->name : NULL,
+	};
+
+	if (span) {
+		size_t index = mw_span_index(span, object);
+
+		report.object = index < span->count ? mw_span_object(span, index) : NULL;
+		report.size = span->size;
+		report.span = (const void *)mw_round_down((uintptr_t)span->base, MW_PAGE_SIZE);
+		report.span_pages = span->pages;
+		report.cache = mw_span_cache_name(span);
+	}
+	mw_misuse(&report);
+}
+
+/* An address in no span. */
+static void mw_free_strange(const void *object, const struct mw_cache *cache, size_t size)
+{
+	mw_free_report(mw_stray_kind(object), NULL, object, cache, size);
+}
+
+/* Set the bit by the way of whoever owns the span. Pinned. Return: MW_MISUSE_NONE: it is done. */
+static enum mw_misuse mw_free_in(struct mw_span *span, void *object)
+{
+	size_t index = mw_span_index(span, object);
+
+	for (;;) {
+		unsigned int owner = mw_owner(span), here = mw_port_cpu();
+		enum mw_central_answer answer;
+
+		if ((owner & ~MW_OWNER_FULL) == here) {
+			if (owner & MW_OWNER_FULL)
+				mw_slot_unfull(mw_cpu_here(), span);
+			if (!mw_span_live(span, index))
+				return MW_DOUBLE_FREE;
+			return mw_free_fast(span, object) ? MW_MISUSE_NONE : MW_DOUBLE_FREE;
+		}
+		if ((owner & ~MW_OWNER_FULL) < MW_MAX_CPUS) {
+			if (!mw_remote_free(span, index))
+				return MW_DOUBLE_FREE;
+			atomic_fetch_add_explicit(&span->cache->remote_frees, 1,
+						  memory_order_relaxed);
+			return MW_MISUSE_NONE;
+		}
+		if (owner == MW_OWNER_GONE)
+			return MW_FREED_SPAN;
+		answer = mw_central_free(span->cache, span, index);
+		if (answer != MW_CENTRAL_NOT_OURS)
+			return answer == MW_CENTRAL_DONE ? MW_MISUSE_NONE : MW_DOUBLE_FREE;
+	}
+}
+
+static enum mw_misuse mw_free_object(struct mw_span *span, void *object)
+{
+	enum mw_misuse wrong;
+	unsigned long state;
+
+	if (mw_owner(span) == MW_OWNER_LARGE)
+		return mw_large_free(span) ? MW_MISUSE_NONE : MW_DOUBLE_FREE;
+	state = mw_port_pin();
+	if (span->flags & MW_SPAN_COLLECTED)
+		mw_up_span_sweep(span);
+	wrong = mw_free_in(span, object);
+	mw_port_unpin(state);
+	return wrong;
+}
+
+MW_NOINLINE void mw_free_slow(void *object, struct mw_cache *cache, size_t size)
+{
+	struct mw_span *span;
+	enum mw_misuse wrong;
+
+	if (!object || object == mw_zero_object)
+		return;
+	span = mw_span_of(object);
+	if (!span) {
+		mw_free_strange(object, cache, size);
+		return;
+	}
+	wrong = mw_free_judge(span, object, cache, size);
+	if (wrong == MW_MISUSE_NONE)
+		wrong = mw_free_object(span, object);
+	if (mw_unlikely(wrong != MW_MISUSE_NONE))
+		mw_free_report(wrong, span, object, cache, size);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of this room share. The structures are in object.h. */
+#ifndef MW_OBJECT_INSIDE_H
+#define MW_OBJECT_INSIDE_H
+
+#include "object.h"
+#include "up.h"
+
+/* ---- span.c: spans of a cache, from pages and back ---- */
+
+/* Owned by nobody, in no list, not in the page map, all objects free. NULL: out of memory. */
+struct mw_span *mw_span_make(struct mw_cache *cache, size_t pages, mw_flags_t flags);
+/* @bitmaps: how many; all bits of the free one set. Return: false, out of memory. */
+bool mw_span_bitmaps(struct mw_span *span, unsigned int bitmaps);
+void mw_span_drop_bitmaps(struct mw_span *span);
+/* The span is in no list, its objects are free; it goes back to the page heap. */
+void mw_span_unmake(struct mw_span *span);
+void mw_span_set_magic(struct mw_span *span);
+
+static inline unsigned int mw_span_bitmap_count(unsigned int span_flags)
+{
+	if (!(span_flags & MW_SPAN_COLLECTED))
+		return 2;
+	return span_flags & MW_SPAN_POINTERS ? 4 : 3;
+}
+
+/* For who owns it, or holds its cache's lock. */
+bool mw_span_all_free(const struct mw_span *span);
+bool mw_span_some_free(const struct mw_span *span);
+
+/* ---- cpu.c ---- */
+
+/* This CPU's slot of @cache, made if need be. NULL: out of memory. Pinned. */
+struct mw_slot *mw_slot_make(struct mw_cpu *cpu, struct mw_cache *cache);
+
+static inline struct mw_slot *mw_slot_of(struct mw_cpu *cpu, struct mw_cache *cache)
+{
+	struct mw_slot *slot = cpu->slot[cache->id];
+
+	return mw_likely(slot != &mw_slot_none) ? slot : mw_slot_make(cpu, cache);
+}
+
+void mw_slot_forget_current(struct mw_slot *slot);
+void mw_cache_init(struct mw_cache *cache, unsigned int id, size_t size);
+
+/* ---- slot.c: what a CPU owns ---- */
+
+static inline void mw_set_owner(struct mw_span *span, unsigned int owner)
+{
+	atomic_store_explicit(&span->owner, owner, memory_order_relaxed);
+}
+
+/*
+ * The fast path: NULL if the word has no object. Pinned. The bits of objects that do not exist are
+ * masked here, so that a free finds them set.
+ */
+static inline void *mw_slot_take(struct mw_slot *slot)
+{
+	unsigned long word = mw_word(slot->word), some = word & slot->mask;
+	unsigned int i;
+
+	if (mw_unlikely(!some))
+		return NULL;
+	i = mw_lowest_bit(some);
+	mw_set_word(slot->word, word & ~(1ul << i));
+	slot->allocs++;
+	return slot->base + i * slot->stride;
+}
+
+/* The CPU's own spans, what others freed, the central list. NULL: none of them. Pinned. */
+void *mw_slot_refill(struct mw_cpu *cpu, struct mw_slot *slot);
+/* Take a span that nobody has into the slot's avail list. Pinned. */
+void mw_slot_adopt(struct mw_cpu *cpu, struct mw_slot *slot, struct mw_span *span);
+/* Make a span that is in a list of the slot, or current, nobody's. Pinned. */
+void mw_slot_disown(struct mw_cpu *cpu, struct mw_slot *slot, struct mw_span *span);
+/* The first free into a span that the slot had found full. Pinned. */
+void mw_slot_unfull(struct mw_cpu *cpu, struct mw_span *span);
+/* Give back empty spans among the next @looks of the CPU's. Pinned. Return: pages. */
+size_t mw_cpu_reap(struct mw_cpu *cpu, size_t looks, bool current_too);
+
+/* ---- central.c: spans that no CPU owns ---- */
+
+/* A span with free objects, now owned by @cpu, in no list; or NULL. Pinned. */
+struct mw_span *mw_central_take(struct mw_cache *cache, unsigned int cpu);
+/* A span in no list becomes the cache's. Pinned. */
+void mw_central_give(struct mw_span *span);
+/* Clear the flag and gather what was freed from afar. Return: false: not the cache's. Pinned. */
+bool mw_central_gather(struct mw_span *span);
+/* Free an object of a span that may be the cache's. Pinned. */
+enum mw_central_answer {
+	MW_CENTRAL_DONE,
+	MW_CENTRAL_NOT_OURS, /* the span has an owner again: look once more */
+	MW_CENTRAL_DOUBLE,
+} mw_central_free(struct mw_cache *cache, struct mw_span *span, size_t index);
+/* Give empty spans back. Not pinned. Return: pages. */
+size_t mw_central_shrink(struct mw_cache *cache);
+void mw_cache_count_span(struct mw_cache *cache, const struct mw_span *span, bool more);
+
+/* ---- remote.c: spans that other CPUs own ---- */
+
+#define MW_PENDING_CLOSED ((struct mw_span *)1)
+
+/* Return: false: a double free. Pinned. */
+bool mw_remote_free(struct mw_span *span, size_t index);
+/* For the owner, or with the cache's lock. */
+void mw_span_gather(struct mw_span *span);
+/* Look at up to @most spans that others freed into. Pinned. Return: whether there were any. */
+bool mw_cpu_gather(struct mw_cpu *cpu, unsigned int most);
+/* See to it that somebody gathers. Pinned, no lock held. */
+void mw_remote_notify(struct mw_span *span);
+
+/* ---- stat.c, check.c ---- */
+
+bool mw_span_readable(const struct mw_span *span);
+bool mw_span_check(const struct mw_span *span);
+
+/* ---- large.c ---- */
+
+void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags);
+/* Return: false: a double free. */
+bool mw_large_free(struct mw_span *span);
+size_t mw_stock_drop(struct mw_cpu *cpu, size_t most);
+
+/* ---- drain.c ---- */
+
+/*
+ * There was no memory for @pages: find some. @tries counts from 0; each is more expensive than the
+ * one before. Not pinned, no lock held. Return: whether to try again.
+ */
+bool mw_make_room(size_t pages, mw_flags_t flags, unsigned int tries);
+
+/* ---- alloc.c ---- */
+
+void *mw_cache_alloc_from(struct mw_cache *cache, mw_flags_t flags, uintptr_t site);
+void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site);
+/* The class that @size bytes on a multiple of @align, up to a page, come from; 0: none. */
+size_t mw_aligned_size(size_t size, size_t align);
+
+/* ---- free.c ---- */
+
+/* @cache, @size: what the caller says it belongs to or measures; NULL, SIZE_MAX: says nothing. */
+MW_NOINLINE void mw_free_slow(void *object, struct mw_cache *cache, size_t size);
+
+/* What an address is that is in no span, if it is freed as an object. */
+enum mw_misuse mw_stray_kind(const void *address);
+
+#define MW_SITE ((uintptr_t)__builtin_return_address(0))
+
+#endif

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+/* What an address is: lookups, sizes, and what is wrong with a stray one. */
+#include "../page/page.h"
+#include "inside.h"
+
+static bool mw_lookup_span(const struct mw_span *span, const void *address, struct mw_place *place)
+{
+	size_t index = mw_span_index(span, address);
+
+	if (index >= span->count)
+		return false;
+	place->kind = mw_span_live(span, index) ? MW_KIND_OBJECT : MW_KIND_FREE;
+	place->base = mw_span_object(span, index);
+	place->size = span->size;
+	place->cache = span->cache;
+	return true;
+}
+
+/* A run of raw pages is known by its first page. */
+static bool mw_lookup_pages(const void *address, struct mw_place *place)
+{
+	uintptr_t word = mw_map_get((uintptr_t)address);
+
+	if (mw_map_tag(word) != MW_TAG_RAW || (word & MW_RAW_STOCKED))
+		return false;
+	place->kind = MW_KIND_PAGES;
+	place->base = (void *)mw_round_down((uintptr_t)address, MW_PAGE_SIZE);
+	place->size = (size_t)mw_map_payload(word) << MW_PAGE_SHIFT;
+	return true;
+}
+
+enum mw_misuse mw_stray_kind(const void *address)
+{
+	struct mw_place pages;
+
+	if (mw_phys(address) == UINT64_MAX)
+		return MW_FOREIGN_FREE;
+	return mw_lookup_pages(address, &pages) ? MW_WRONG_KIND : MW_FREED_SPAN;
+}
+
+static void mw_count_lookup(void)
+{
+	unsigned long state = mw_port_pin();
+	struct mw_cpu *cpu = atomic_load_explicit(&mw_cpus[mw_port_cpu()], memory_order_relaxed);
+
+	if (cpu != &mw_cpu_none)
+		cpu->lookups++;
+	mw_port_unpin(state);
+}
+
+bool mw_lookup(const void *address, struct mw_place *place)
+{
+	struct mw_span *span = mw_span_of(address);
+
+	*place = (struct mw_place){ .kind = MW_KIND_NONE };
+	mw_count_lookup();
+	if (span)
+		return mw_lookup_span(span, address, place);
+	return mw_lookup_pages(address, place);
+}
+
+size_t mw_usable_size(const void *object)
+{
+	struct mw_span *span = mw_span_of(object);
+	size_t index;
+
+	if (!span)
+		return 0;
+	index = mw_span_index(span, object);
+	if (index >= span->count || mw_span_object(span, index) != object ||
+	    !mw_span_live(span, index))
+		return 0;
+	return span->size;
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Objects: what the rooms above may know of caches, their spans, and what CPUs hold.
+ *
+ * The way of an allocation. mw_alloc() finds the cache of the size; the CPU, pinned, has a slot for
+ * each cache with the free word that it allocates from: lowest set bit, cleared, is the object. A
+ * word that is empty is replaced (cache.c) by the next one of the span; a span that is, by another
+ * one that the CPU owns, by what other CPUs freed in its spans, by one of the cache's central
+ * list, by one from the page heap; and if there is none, by what drain.c can find.
+ *
+ * The way of a free. The page map leads from the address to the span, a multiplication by the span's
+ * magic to the object's index and to whether it is exact, the free bit says whether it is live. If
+ * this CPU owns the span, setting the bit is all. If another one does, the bit in the span's remote
+ * word is set instead (remote.c), and the owner gathers. If none does, the cache's lock is taken.
+ *
+ * State of an object, exactly one of:
+ *
+ *	free bit 0, remote bit 0	live
+ *	free bit 0, remote bit 1	freed by another CPU
+ *	free bit 1, remote bit 0	free
+ *
+ * (for a moment both are 1, while an owner gathers: free is set first). Bits of objects that do not
+ * exist are 1 in the free word, so that a free of them is caught; who allocates masks them.
+ *
+ * A span is owned by a CPU, which then alone writes its free words, or by its cache, whose lock
+ * guards them then. Nobody waits for another CPU on any of these ways.
+ */
+#ifndef MW_OBJECT_OBJECT_H
+#define MW_OBJECT_OBJECT_H
+
+#include "../base/meta.h"
+#include "../base/report.h"
+#include "../page/span.h"
+#include "class.h"
+
+/* What the size classes exist once for; the last three only with a collector. */
+enum mw_policy {
+	MW_POLICY_HAND,
+	MW_POLICY_HAND_POINTERS,
+	MW_POLICY_COLLECTED,
+	MW_POLICY_NOSCAN,
+	MW_NR_POLICIES = MW_GC ? 4 : 1,
+};
+
+#define MW_POLICY_FLAGS (MW_POINTERS | MW_COLLECTED | MW_NOSCAN)
+#define MW_ZONE_FLAGS (MW_BELOW_4G | MW_BELOW_16M)
+
+#define MW_NR_BUILTIN (MW_NR_POLICIES * MW_MAX_CLASSES)
+#define MW_MAX_CACHES (MW_NR_BUILTIN + 448)
+
+/* ---- spans ---- */
+
+/* span->owner: the number of a CPU, or one of these */
+#define MW_OWNER_FULL 0x10000u /* added: nothing was free when the CPU looked last */
+#define MW_OWNER_NONE 0x20000u /* the cache, under its lock */
+#define MW_OWNER_LARGE 0x20001u /* a large object: its free word is changed atomically */
+#define MW_OWNER_DEBUG 0x20002u /* the cache, with debug aids */
+#define MW_OWNER_GONE 0x20003u /* on its way to the page heap, or there */
+
+/* span->where */
+enum mw_where {
+	MW_WHERE_NOWHERE, /* in nobody's list: in the hands of the code that moves it */
+	MW_WHERE_CURRENT, /* a slot allocates from it */
+	MW_WHERE_AVAIL, /* slot->avail */
+	MW_WHERE_FULL, /* slot->full */
+	MW_WHERE_CENTRAL_SOME, /* cache->some */
+	MW_WHERE_CENTRAL_FULL, /* cache->full */
+	MW_WHERE_STOCK, /* a free large span in a CPU's stock */
+};
+
+/* span->flags: what the collector asks without looking at the cache */
+#define MW_SPAN_COLLECTED 0x01 /* owned by the collector */
+#define MW_SPAN_POINTERS 0x02 /* may hold pointers: scanned if collected, else a root */
+#define MW_SPAN_DEBUG 0x04
+
+#if __SIZEOF_POINTER__ == 8
+typedef unsigned __int128 mw_wide_t;
+#else
+typedef uint64_t mw_wide_t;
+#endif
+
+/* magic * offset: the upper word is the index, the lower one tells how far inside. */
+static inline mw_wide_t mw_span_product(const struct mw_span *span, const void *address)
+{
+	return (mw_wide_t)((uintptr_t)address - (uintptr_t)span->base) * span->magic;
+}
+
+/*
+ * The index of the object that @address, anywhere in the span, lies in; span->count or more: in
+ * none. Addresses below span->base (a red zone) give a large number too.
+ */
+static inline size_t mw_span_index(const struct mw_span *span, const void *address)
+{
+	return (size_t)(mw_span_product(span, address) >> MW_WORD_BITS);
+}
+
+static inline char *mw_span_object(const struct mw_span *span, size_t index)
+{
+	return span->base + index * span->stride;
+}
+
+static inline unsigned long mw_bit(size_t index)
+{
+	return 1ul << index % MW_WORD_BITS;
+}
+
+/* The bits of bitmap word @w that stand for objects. */
+static inline unsigned long mw_span_mask(const struct mw_span *span, size_t w)
+{
+	size_t first = w * MW_WORD_BITS;
+
+	if (span->count >= first + MW_WORD_BITS)
+		return ~0ul;
+	return span->count > first ? mw_bit(span->count) - 1 : 0;
+}
+
+static inline unsigned long mw_word(const mw_atomic_t *word)
+{
+	return atomic_load_explicit((mw_atomic_t *)word, memory_order_relaxed);
+}
+
+static inline void mw_set_word(mw_atomic_t *word, unsigned long value)
+{
+	atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+/* Objects of word @w that are live at this moment. */
+static inline unsigned long mw_span_live_word(const struct mw_span *span, size_t w)
+{
+	return ~(mw_word(&span->free[w]) | mw_word(&span->remote[w]));
+}
+
+static inline bool mw_span_live(const struct mw_span *span, size_t index)
+{
+	return mw_span_live_word(span, index / MW_WORD_BITS) & mw_bit(index);
+}
+
+size_t mw_span_live_count(const struct mw_span *span);
+
+static inline unsigned int mw_owner(const struct mw_span *span)
+{
+	return atomic_load_explicit(&((struct mw_span *)span)->owner, memory_order_relaxed);
+}
+
+/* ---- caches ---- */
+
+struct mw_cache {
+	struct mw_lock lock; /* MW_RANK_CENTRAL; guards what follows up to the blank line */
+	struct mw_list some; /* spans of no CPU with a free object */
+	struct mw_list full; /* and without; of a collected cache, unswept ones first */
+	size_t spans, pages; /* in all, with those of CPUs */
+	unsigned long allocs, frees; /* by way of the lock */
+
+	/* Set when the cache is made. */
+	unsigned int id; /* index of its slots */
+	unsigned char policy, span_flags;
+	bool builtin, live;
+	mw_flags_t flags; /* MW_BELOW_* for its spans */
+	size_t size, stride, asked;
+	unsigned short lengths[MW_SPAN_LENGTHS]; /* pages of a span */
+	const char *name;
+	char own_name[24];
+	const struct mw_type *type;
+	void (*construct)(void *object);
+
+	mw_atomic_t debug; /* MW_DEBUG_* for spans taken from now on */
+	mw_atomic_t remote_frees;
+};
+
+/* One cache on one CPU. That CPU alone uses it, pinned; or anyone, while the world is stopped. */
+struct mw_slot {
+	mw_atomic_t *word; /* the free word that is allocated from now */
+	unsigned long mask; /* its bits that are objects */
+	char *base; /* of its first object */
+	size_t stride;
+	unsigned long allocs; /* ever */
+	struct mw_span *span; /* that it belongs to; NULL: none */
+	struct mw_cache *cache;
+	size_t spans; /* owned: the current one and those in the lists */
+	struct mw_list avail; /* spans that may have free objects */
+	struct mw_list full; /* spans that had none */
+};
+
+/* Free spans of large objects that a CPU keeps. */
+#define MW_STOCK_BINS 56 /* mw_stock_bin() of 256 pages, and one more */
+
+struct mw_stock {
+	struct mw_list bin[MW_STOCK_BINS];
+	size_t pages;
+};
+
+struct mw_cpu {
+	struct mw_slot *fine[MW_FINE_STEPS]; /* policy 0, by size */
+	struct mw_slot *slot[MW_MAX_CACHES]; /* by id */
+	struct mw_list owned; /* all its spans, of all caches, longest not looked at first */
+	size_t owned_count;
+	struct mw_span *gather; /* taken off @pending, not looked at yet */
+	struct mw_span *_Atomic pending; /* spans with remote frees; anyone pushes */
+	unsigned int number;
+	bool running; /* between mw_cpu_start(), said or not, and mw_cpu_stop() */
+	struct mw_stock stock;
+	struct mw_tiny {
+		char *block; /* 16 bytes of the NOSCAN policy, or NULL */
+		unsigned int used;
+		unsigned long packed; /* ever */
+	} tiny;
+	unsigned long large_allocs, large_frees, remote_frees, lookups;
+};
+
+/* What fast paths use: the CPU, or mw_cpu_none, whose slots are all empty. */
+extern struct mw_cpu *_Atomic mw_cpus[MW_MAX_CPUS];
+extern struct mw_cpu mw_cpu_none;
+extern struct mw_slot mw_slot_none;
+extern char mw_zero_object[16]; /* the address of all objects without bytes */
+
+struct mw_object {
+	struct mw_lock lock; /* MW_RANK_REGISTRY; guards setting up, and the list of caches */
+	_Atomic(bool) ready;
+	_Atomic(bool) failing; /* mw_cpus[] are mw_cpu_none, so that each request is seen */
+	struct mw_class_tables classes;
+	struct mw_cpu *_Atomic cpu[MW_MAX_CPUS]; /* NULL: not started yet */
+	struct mw_cache *_Atomic cache[MW_MAX_CACHES]; /* by id */
+	struct mw_cache builtin[MW_NR_BUILTIN];
+	struct mw_fixed slots, caches;
+	struct mw_fixed bitmaps[8]; /* of 8 << i words */
+	mw_atomic_t large_live, large_bytes;
+	mw_atomic_t late_doubles; /* double frees found when it was too late to say by whom */
+	_Atomic(uintptr_t) late_double; /* an object of these; 0: said */
+};
+
+extern struct mw_object mw_object;
+
+/* Set up what the first use needs. Not with a lock of MW_RANK_REGISTRY or after held. */
+MW_NOINLINE void mw_object_start(void);
+
+static inline void mw_object_ready(void)
+{
+	if (mw_unlikely(!atomic_load_explicit(&mw_object.ready, memory_order_acquire)))
+		mw_object_start();
+}
+
+/* This CPU's; pinned. NULL: it has none, and cannot get one. */
+struct mw_cpu *mw_cpu_here(void);
+
+/* The size class's cache. @size from 1 to MW_SMALL_MAX; the room is set up. */
+static inline struct mw_cache *mw_class_cache(enum mw_policy policy, size_t size)
+{
+	return &mw_object.builtin[policy * MW_MAX_CLASSES + mw_class_of(&mw_object.classes, size)];
+}
+
+static inline enum mw_policy mw_policy_of(mw_flags_t flags)
+{
+	if (!MW_GC || mw_likely(!(flags & MW_POLICY_FLAGS)))
+		return MW_POLICY_HAND;
+	if (flags & MW_NOSCAN)
+		return MW_POLICY_NOSCAN;
+	return flags & MW_COLLECTED ? MW_POLICY_COLLECTED : MW_POLICY_HAND_POINTERS;
+}
+
+/* ---- for the collector, the checker, statistics ---- */
+
+/*
+ * With the world stopped: take from every CPU all that it holds, so that no span of a cache is
+ * owned; remote frees are gathered, empty spans of hand-managed caches may go to the page heap.
+ */
+void mw_object_flush(void);
+
+/*
+ * After a sweep cleared objects of a span that no CPU owns: put it where it belongs now, or give it
+ * back if it is empty. The span must not be touched afterwards. Pinned or not, no lock held.
+ */
+void mw_object_swept(struct mw_span *span);
+
+/* A large span whose object the sweep found dead: gone after this. */
+void mw_object_free_large(struct mw_span *span);
+
+bool mw_object_check(void);
+void mw_object_reset(void);
+
+struct mw_object_totals {
+	size_t live_bytes, live_objects, cached_bytes;
+	unsigned long allocs, frees, remote_frees, lookups, packed;
+};
+void mw_object_totals(struct mw_object_totals *totals);
+size_t mw_object_live_bytes(void);
+
+#endif

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Objects with another size. One stays where it is exactly if its place has the size that a new
+ * one would get, so that mw_free_sized() with the new size is right.
+ */
+#include "inside.h"
+
+/*
+ * The alignment that the object may have been asked with: what every object of its size has.
+ * Not what its address happens to have, which would make objects grow for nothing.
+ */
+static size_t mw_span_align(const struct mw_span *span)
+{
+	size_t lowest = span->stride & (0 - span->stride);
+
+	if (!span->cache)
+		return span->align ? (size_t)1 << span->align : MW_PAGE_SIZE;
+	return mw_min(lowest, MW_PAGE_SIZE);
+}
+
+/* The size that mw_alloc_at() would give for @size and @align; 0: more than a class. */
+static size_t mw_size_given(size_t size, size_t align)
+{
+	if (size > MW_SMALL_MAX || align > MW_PAGE_SIZE)
+		return 0;
+	if (align > 16)
+		return mw_aligned_size(size, align);
+	return mw_size_roundup(size);
+}
+
+static mw_flags_t mw_span_policy_flags(const struct mw_span *span)
+{
+	if (span->flags & MW_SPAN_COLLECTED)
+		return span->flags & MW_SPAN_POINTERS ? MW_COLLECTED : MW_NOSCAN;
+	return span->flags & MW_SPAN_POINTERS ? MW_POINTERS : 0;
+}
+
+static bool mw_realloc_stays(const struct mw_span *span, size_t size, size_t align)
+{
+	if (!span->cache)
+		return mw_round_up(size, MW_PAGE_SIZE) == span->size && size > MW_SMALL_MAX;
+	if (!span->cache->builtin)
+		return size <= span->size;
+	return mw_size_given(size, align) == span->size;
+}
+
+static void *mw_realloc_at(void *object, size_t size, mw_flags_t flags, uintptr_t site)
+{
+	struct mw_span *span = mw_span_of(object);
+	size_t had = mw_usable_size(object), align;
+	void *moved;
+
+	if (!had) {
+		mw_free_slow(object, NULL, SIZE_MAX);
+		return NULL;
+	}
+	align = mw_span_align(span);
+	if (mw_realloc_stays(span, size, align))
+		return object;
+	if (align > 16 && size > MW_SMALL_MAX && align <= MW_PAGE_SIZE)
+		align = 0;
+	moved = mw_alloc_at(size, align > 16 ? align : 0,
+			    (flags & ~MW_ZERO) | mw_span_policy_flags(span), site);
+	if (!moved)
+		return NULL;
+	__builtin_memcpy(moved, object, mw_min(size, had));
+	if ((flags & MW_ZERO) && size > had)
+		__builtin_memset((char *)moved + had, 0, mw_usable_size(moved) - had);
+	mw_free(object);
+	return moved;
+}
+
+void *mw_realloc(void *object, size_t size, mw_flags_t flags)
+{
+	if (!object || object == mw_zero_object)
+		return mw_alloc_at(size, 0, flags, MW_SITE);
+	if (!size) {
+		mw_free(object);
+		return mw_zero_object;
+	}
+	return mw_realloc_at(object, size, flags, MW_SITE);
+}
+
+void *mw_realloc_array(void *object, size_t count, size_t size, mw_flags_t flags)
+{
+	size_t bytes;
+
+	if (mw_mul_overflows(count, size, &bytes))
+		return NULL;
+	if (!object || object == mw_zero_object)
+		return mw_alloc_at(bytes, 0, flags, MW_SITE);
+	if (!bytes) {
+		mw_free(object);
+		return mw_zero_object;
+	}
+	return mw_realloc_at(object, bytes, flags, MW_SITE);
+}

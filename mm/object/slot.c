@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a CPU owns: for each cache a current span, spans that may have free objects, and spans that
+ * had none when they were looked at. Everything here runs pinned, on the CPU that owns.
+ *
+ * A local free sets a bit and tells nobody. Spans that became empty are found when this CPU is about
+ * to take more pages: each time it first looks at a few of all its spans, in turn. So memory does
+ * not grow past empty spans, and neither frees nor allocations pay for counting.
+ */
+#include "inside.h"
+
+/* Spans with remote frees that one refill looks at. */
+#define MW_GATHER_STEP 8
+/* Owned spans that are looked at before a new one is taken. */
+#define MW_REAP_STEP 8
+
+static struct mw_span *mw_span_from_link(struct mw_list *link)
+{
+	return mw_container(link, struct mw_span, link);
+}
+
+static void mw_slot_unlink(struct mw_span *span)
+{
+	if (span->where == MW_WHERE_AVAIL || span->where == MW_WHERE_FULL)
+		mw_list_remove(&span->link);
+	span->where = MW_WHERE_NOWHERE;
+}
+
+static void mw_slot_set_word(struct mw_slot *slot, struct mw_span *span, size_t w)
+{
+	slot->word = &span->free[w];
+	slot->mask = mw_span_mask(span, w);
+	slot->base = mw_span_object(span, w * MW_WORD_BITS);
+	if (span->flags & MW_SPAN_COLLECTED) {
+		unsigned long some = mw_word(slot->word) & slot->mask;
+
+		mw_up_allocated(mw_count_bits(some) * span->stride);
+	}
+}
+
+/* The next word with a free object, from the one after the current word around to that. */
+static bool mw_slot_next_word(struct mw_slot *slot)
+{
+	struct mw_span *span = slot->span;
+	size_t w = (size_t)(slot->word - span->free);
+
+	for (size_t left = span->words; left; left--) {
+		if (++w >= span->words)
+			w = 0;
+		if (mw_word(&span->free[w]) & mw_span_mask(span, w)) {
+			mw_slot_set_word(slot, span, w);
+			return true;
+		}
+	}
+	return false;
+}
+
+void mw_slot_forget_current(struct mw_slot *slot)
+{
+	slot->span = NULL;
+	slot->word = mw_slot_none.word;
+	slot->mask = 0;
+}
+
+static void mw_slot_set_current(struct mw_slot *slot, struct mw_span *span)
+{
+	mw_slot_unlink(span);
+	span->where = MW_WHERE_CURRENT;
+	slot->span = span;
+	slot->word = &span->free[span->words - 1];
+}
+
+static void mw_slot_retire_current(struct mw_cpu *cpu, struct mw_slot *slot)
+{
+	struct mw_span *span = slot->span;
+
+	mw_set_owner(span, cpu->number | MW_OWNER_FULL);
+	span->where = MW_WHERE_FULL;
+	mw_list_push_front(&slot->full, &span->link);
+	mw_slot_forget_current(slot);
+}
+
+void mw_slot_unfull(struct mw_cpu *cpu, struct mw_span *span)
+{
+	struct mw_slot *slot = cpu->slot[span->cache->id];
+
+	mw_set_owner(span, cpu->number);
+	mw_slot_unlink(span);
+	span->where = MW_WHERE_AVAIL;
+	mw_list_push_back(&slot->avail, &span->link);
+}
+
+void mw_slot_adopt(struct mw_cpu *cpu, struct mw_slot *slot, struct mw_span *span)
+{
+	mw_set_owner(span, cpu->number);
+	span->where = MW_WHERE_AVAIL;
+	mw_list_push_front(&slot->avail, &span->link);
+	mw_list_push_back(&cpu->owned, &span->owned);
+	cpu->owned_count++;
+	slot->spans++;
+}
+
+static void mw_slot_let_go(struct mw_cpu *cpu, struct mw_slot *slot, struct mw_span *span)
+{
+	if (slot->span == span)
+		mw_slot_forget_current(slot);
+	mw_slot_unlink(span);
+	mw_list_remove(&span->owned);
+	cpu->owned_count--;
+	slot->spans--;
+}
+
+void mw_slot_disown(struct mw_cpu *cpu, struct mw_slot *slot, struct mw_span *span)
+{
+	mw_slot_let_go(cpu, slot, span);
+	mw_central_give(span);
+}
+
+/* An owned span with free objects, to be the current one; NULL: take a new one. */
+static struct mw_span *mw_slot_find(struct mw_cpu *cpu, struct mw_slot *slot)
+{
+	struct mw_span *span;
+
+	for (;;) {
+		if (!mw_list_empty(&slot->avail))
+			return mw_span_from_link(slot->avail.next);
+		if (!mw_cpu_gather(cpu, MW_GATHER_STEP))
+			break;
+	}
+	span = mw_central_take(slot->cache, cpu->number);
+	if (span)
+		mw_slot_adopt(cpu, slot, span);
+	return span;
+}
+
+void *mw_slot_refill(struct mw_cpu *cpu, struct mw_slot *slot)
+{
+	for (;;) {
+		struct mw_span *span = slot->span;
+
+		if (span) {
+			if (mw_slot_next_word(slot))
+				return mw_slot_take(slot);
+			if (atomic_load_explicit(&span->pending, memory_order_relaxed)) {
+				mw_span_gather(span);
+				if (mw_slot_next_word(slot))
+					return mw_slot_take(slot);
+			}
+			mw_slot_retire_current(cpu, slot);
+		}
+		span = mw_slot_find(cpu, slot);
+		if (!span) {
+			mw_cpu_reap(cpu, MW_REAP_STEP, false);
+			return NULL;
+		}
+		mw_slot_set_current(slot, span);
+	}
+}
+
+/* Nothing of the span is in use, not even by a free that has not been gathered. */
+static bool mw_span_reapable(struct mw_span *span, bool current_too)
+{
+	return (span->where == MW_WHERE_AVAIL || (current_too && span->where == MW_WHERE_CURRENT)) &&
+	       mw_span_all_free(span) && !span->records;
+}
+
+size_t mw_cpu_reap(struct mw_cpu *cpu, size_t looks, bool current_too)
+{
+	size_t pages = 0;
+
+	for (looks = mw_min(looks, cpu->owned_count); looks; looks--) {
+		struct mw_span *span = mw_container(cpu->owned.next, struct mw_span, owned);
+
+		mw_list_remove(&span->owned);
+		mw_list_push_back(&cpu->owned, &span->owned);
+		if (!mw_span_reapable(span, current_too))
+			continue;
+		mw_slot_let_go(cpu, cpu->slot[span->cache->id], span);
+		pages += span->pages;
+		mw_span_unmake(span);
+	}
+	return pages;
+}

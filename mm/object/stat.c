@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Counting what is there, from the bitmaps of the spans, so that allocating and freeing count next
+ * to nothing. Exact when nobody allocates meanwhile.
+ */
+#include <marrow/watch.h>
+#include "inside.h"
+
+/* Is the descriptor a span of objects that may be read: not on its way in or out? */
+bool mw_span_readable(const struct mw_span *span)
+{
+	return atomic_load_explicit(&((struct mw_span *)span)->in_use, memory_order_acquire) &&
+	       mw_owner(span) != MW_OWNER_GONE && mw_span_of(span->base) == span;
+}
+
+static void mw_totals_of_spans(struct mw_object_totals *totals)
+{
+	struct mw_span_cursor cursor = { 0 };
+	struct mw_span *span;
+
+	while ((span = mw_span_next(&cursor))) {
+		size_t live;
+
+		if (!mw_span_readable(span))
+			continue;
+		live = mw_span_live_count(span);
+		totals->live_objects += live;
+		totals->live_bytes += live * span->size;
+		totals->cached_bytes += (span->count - live) * span->stride;
+	}
+}
+
+size_t mw_object_live_bytes(void)
+{
+	struct mw_object_totals totals = { 0 };
+
+	mw_totals_of_spans(&totals);
+	return totals.live_bytes;
+}
+
+static void mw_totals_of_cpu(const struct mw_cpu *cpu, struct mw_object_totals *totals)
+{
+	totals->allocs += cpu->large_allocs;
+	totals->lookups += cpu->lookups;
+	totals->packed += cpu->tiny.packed;
+}
+
+/* Allocations ever of one cache: by each CPU, and by way of the lock. */
+static unsigned long mw_cache_allocs(const struct mw_cache *cache)
+{
+	unsigned long allocs = cache->allocs;
+
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
+		struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[i], memory_order_acquire);
+
+		if (cpu)
+			allocs += cpu->slot[cache->id]->allocs;
+	}
+	return allocs;
+}
+
+void mw_object_totals(struct mw_object_totals *totals)
+{
+	*totals = (struct mw_object_totals){ 0 };
+	mw_totals_of_spans(totals);
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
+		struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[i], memory_order_acquire);
+
+		if (cpu)
+			mw_totals_of_cpu(cpu, totals);
+	}
+	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
+		struct mw_cache *cache =
+			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
+
+		if (cache) {
+			totals->allocs += mw_cache_allocs(cache);
+			totals->remote_frees += mw_word(&cache->remote_frees);
+		}
+	}
+	totals->frees = totals->allocs - totals->live_objects;
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+/* What the rooms above answer when they are not there. */
+#include "up.h"
+
+#if MW_GC
+#define MW_IF_ALONE __attribute__((weak))
+
+MW_IF_ALONE void mw_up_span_born(struct mw_span *span)
+{
+	(void)span;
+}
+
+MW_IF_ALONE void mw_up_span_sweep(struct mw_span *span)
+{
+	(void)span;
+}
+
+MW_IF_ALONE bool mw_up_span_unswept(const struct mw_span *span)
+{
+	(void)span;
+	return false;
+}
+
+MW_IF_ALONE void mw_up_allocated(size_t bytes)
+{
+	(void)bytes;
+}
+
+MW_IF_ALONE bool mw_up_collect(size_t pages)
+{
+	(void)pages;
+	return false;
+}
+#endif

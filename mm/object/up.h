@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls up, to the collector and to special records. Without a collector they are nothing; with one
+ * that is not linked in, the weak ones of up.c, which are nothing too.
+ */
+#ifndef MW_OBJECT_UP_H
+#define MW_OBJECT_UP_H
+
+#include "object.h"
+
+#if MW_GC
+/* A span of a collected cache, or a large collected object, is about to be seen by everybody. */
+void mw_up_span_born(struct mw_span *span);
+/*
+ * A span that is about to be allocated from, or freed into: have it swept. Pinned; no lock of
+ * objects held. The free bits may change, the lists that the span is in do not.
+ */
+void mw_up_span_sweep(struct mw_span *span);
+/* Is there still something that a sweep would do to it? Any lock may be held. */
+bool mw_up_span_unswept(const struct mw_span *span);
+/* So many bytes of collected caches were set aside for allocation on this CPU. Pinned. */
+void mw_up_allocated(size_t bytes);
+/* Get @pages back by a collection. Not pinned, may wait. Return: whether it is worth another try. */
+bool mw_up_collect(size_t pages);
+#else
+static inline void mw_up_span_born(struct mw_span *span)
+{
+	(void)span;
+}
+
+static inline void mw_up_span_sweep(struct mw_span *span)
+{
+	(void)span;
+}
+
+static inline bool mw_up_span_unswept(const struct mw_span *span)
+{
+	(void)span;
+	return false;
+}
+
+static inline void mw_up_allocated(size_t bytes)
+{
+	(void)bytes;
+}
+
+static inline bool mw_up_collect(size_t pages)
+{
+	(void)pages;
+	return false;
+}
+#endif
+
+#endif
