@@ -271,7 +271,7 @@ TEST(exhaustion)
 			chain = next;
 			n++;
 		}
-		CHECK(n * sizes[s] >= (size_t)3 << 20);
+		CHECK(n * sizes[s] >= (size_t)5 << 19);
 		for (; chain; chain = next) {
 			next = *chain;
 			mw_free(chain);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The ways in: mw_alloc() and its kin. See object.h for the way down. */
 #include "../base/fail.h"
+#include "../page/up.h"
 #include "inside.h"
 
 /* A new span for @cache into the hands of this CPU, and an object of it. Not pinned. */
@@ -66,7 +67,9 @@ static void *mw_cache_alloc_owned(struct mw_cache *cache, size_t *have)
 
 static MW_NOINLINE void *mw_cache_alloc_slow(struct mw_cache *cache, mw_flags_t flags)
 {
-	for (unsigned int tries = 0;; tries++) {
+	unsigned int step = 0;
+
+	for (;;) {
 		size_t have = 0;
 		void *object = mw_cache_alloc_owned(cache, &have);
 
@@ -74,7 +77,8 @@ static MW_NOINLINE void *mw_cache_alloc_slow(struct mw_cache *cache, mw_flags_t 
 			object = mw_cache_grow(cache, flags, have);
 		if (mw_unlikely(atomic_load_explicit(&mw_object.late_double, memory_order_relaxed)))
 			mw_say_late_double();
-		if (object || !mw_make_room(cache->lengths[0], flags, tries))
+		if (object ||
+		    (!mw_meta_refill() && !mw_page_reclaim(cache->lengths[0], flags, &step)))
 			return object;
 	}
 }

@@ -12,7 +12,7 @@ struct mw_cpu mw_cpu_none = {
 	.slot = { [0 ... MW_MAX_CACHES - 1] = &mw_slot_none },
 };
 struct mw_cpu *_Atomic mw_cpus[MW_MAX_CPUS] = { [0 ... MW_MAX_CPUS - 1] = &mw_cpu_none };
-char mw_zero_object[16];
+_Alignas(16) char mw_zero_object[16];
 
 void mw_cache_init(struct mw_cache *cache, unsigned int id, size_t size)
 {

@@ -5,6 +5,7 @@
  *
  * What a CPU holds is its own; others touch it only while the world is stopped.
  */
+#include "../page/up.h"
 #include "inside.h"
 
 /* Spans looked at, and pages given back, with the CPU pinned in one go. */
@@ -82,15 +83,17 @@ static size_t mw_drain_others(void)
 	return pages;
 }
 
-bool mw_make_room(size_t pages, mw_flags_t flags, unsigned int tries)
+bool mw_up_reclaim(size_t pages, mw_flags_t flags, unsigned int step)
 {
-	switch (tries) {
+	bool waits = !(flags & MW_ATOMIC);
+
+	switch (step) {
 	case 0:
-		return mw_drain_here() + mw_drain_central() > 0 || !(flags & MW_ATOMIC);
+		return mw_drain_here() + mw_drain_central() > 0 || waits;
 	case 1:
-		return !(flags & MW_ATOMIC) && (mw_drain_others(), true);
+		return waits && (mw_drain_others(), true);
 	case 2:
-		return !(flags & MW_ATOMIC) && (mw_up_collect(pages), true);
+		return waits && mw_up_collect(pages);
 	default:
 		return false;
 	}
@@ -180,4 +183,5 @@ void mw_cpu_stop(void)
 	atomic_store_explicit(&mw_cpus[number], &mw_cpu_none, memory_order_relaxed);
 	cpu->running = false;
 	mw_port_unpin(state);
+	mw_page_cpu_stop();
 }

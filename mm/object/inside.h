@@ -121,14 +121,6 @@ void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags);
 bool mw_large_free(struct mw_span *span);
 size_t mw_stock_drop(struct mw_cpu *cpu, size_t most);
 
-/* ---- drain.c ---- */
-
-/*
- * There was no memory for @pages: find some. @tries counts from 0; each is more expensive than the
- * one before. Not pinned, no lock held. Return: whether to try again.
- */
-bool mw_make_room(size_t pages, mw_flags_t flags, unsigned int tries);
-
 /* ---- alloc.c ---- */
 
 void *mw_cache_alloc_from(struct mw_cache *cache, mw_flags_t flags, uintptr_t site);

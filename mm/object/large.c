@@ -6,6 +6,7 @@
  * Nobody owns the span of a live large object, any CPU may free it: its one free bit is changed by
  * an atomic exchange, which also settles who was first of two.
  */
+#include "../page/up.h"
 #include "inside.h"
 
 /* Longer ones are not kept; nor more than this by one CPU, in all. */
@@ -116,14 +117,12 @@ static void *mw_large_new(size_t pages, size_t align, mw_flags_t flags)
 {
 	mw_flags_t for_pages = flags & (MW_ZERO | MW_RESERVE | MW_ZONE_FLAGS);
 	struct mw_span *span;
+	unsigned int step = 0;
 
 	if (mw_policy_of(flags) == MW_POLICY_COLLECTED)
 		for_pages |= MW_ZERO;
-	for (unsigned int tries = 0;; tries++) {
-		span = mw_span_alloc(pages, align, for_pages);
-		if (span)
-			break;
-		if (!mw_make_room(pages, flags, tries))
+	while (!(span = mw_span_alloc(pages, align, for_pages))) {
+		if (!mw_meta_refill() && !mw_page_reclaim(pages, flags, &step))
 			return NULL;
 	}
 	mw_large_fill(span, mw_policy_of(flags), align);
