@@ -236,7 +236,7 @@ _Noreturn void arch_cpu_loop(void);
  * arch_capture - registers of all CPUs as they are now, by NMI
  * @regs: one for each CPU; this CPU's are those of the call
  *
- * Works on CPUs with interrupts off. irq: any. Return: the CPUs that answered within 100 ms.
+ * Works on CPUs with interrupts off. irq: any. Return: the CPUs that answered within a second.
  */
 arch_cpus_t arch_capture(struct arch_regs regs[ARCH_MAX_CPUS]);
 /* Print registers and backtrace of every CPU. irq: any. An NMI from outside does this too. */

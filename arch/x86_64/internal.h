@@ -151,7 +151,7 @@ extern uint64_t trampoline_phys; /* a page below 1 MiB; 0: none */
 
 /* paging.c, protect.c */
 extern uint64_t kernel_pml4[512];
-extern bool paging_has_1g;
+extern bool paging_has_1g, paging_has_nx;
 void paging_init(void);
 bool paging_map(uint64_t virt, uint64_t phys, uint64_t len, uint64_t flags);
 uint64_t *paging_walk(uint64_t virt, unsigned int *level);

@@ -9,7 +9,7 @@
 #include "internal.h"
 
 #define ANSWER_NS 10000000000ul
-#define CAPTURE_NS 100000000ul
+#define CAPTURE_NS 1000000000ul
 
 enum capture_state {
 	CAPTURE_NONE,

@@ -12,7 +12,7 @@
 #define TABLE_FLAGS (PTE_P | PTE_W)
 
 uint64_t kernel_pml4[512] __attribute__((aligned(4096)));
-bool paging_has_1g;
+bool paging_has_1g, paging_has_nx;
 struct spin paging_lock;
 static uint64_t nx; /* PTE_NX if the CPU has it */
 
@@ -157,7 +157,8 @@ void paging_init(void)
 	uint64_t fixed = (uint64_t)(arch_rodata_end - arch_image_start);
 
 	paging_has_1g = features.d >> 26 & 1;
-	nx = features.d >> 20 & 1 ? PTE_NX : 0;
+	paging_has_nx = features.d >> 20 & 1;
+	nx = paging_has_nx ? PTE_NX : 0;
 	map_image_part(arch_text_start, arch_text_end, PTE_P);
 	map_image_part(arch_text_end, arch_rodata_end, PTE_P | PTE_NX);
 	map_image_part(arch_data_start, arch_image_end, PTE_P | PTE_W | PTE_NX);

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MIT
+/* Calls between CPUs, timer, registers, threads, string functions, the command line. */
+#include "internal.h"
+#include "landing.h"
+#include "test.h"
+
+static _Atomic(unsigned long) hits, wrong;
+
+static bool in_text(uintptr_t pc)
+{
+	return pc >= (uintptr_t)arch_text_start && pc < (uintptr_t)arch_text_end;
+}
+
+/* ---- calls ---- */
+
+static void hit(struct arch_regs *regs, void *arg)
+{
+	if (!in_text(regs->rip) || !arch_in_interrupt() || arch_irq_enabled() || arg != &hits)
+		wrong++;
+	hits++;
+}
+
+TEST(calls_run_on_each_other_cpu)
+{
+	hits = wrong = 0;
+	arch_ipi_call(arch_cpus_all(), hit, &hits);
+	CHECK_EQ(hits, arch_cpu_count() - 1);
+	CHECK_EQ(wrong, 0);
+	CHECK(!arch_in_interrupt());
+}
+
+static void call_all(unsigned int i, void *arg)
+{
+	(void)i, (void)arg;
+	for (int k = 0; k < 20; k++)
+		arch_ipi_call(arch_cpus_all(), hit, &hits);
+}
+
+TEST(calls_from_all_cpus_at_once)
+{
+	unsigned int n = test_cpus();
+
+	hits = wrong = 0;
+	test_parallel(n, call_all, NULL);
+	CHECK_EQ(hits, 20 * n * (n - 1));
+	CHECK_EQ(wrong, 0);
+}
+
+static unsigned int order[8], nr_order;
+
+static void note_order(struct arch_regs *regs, void *arg)
+{
+	(void)regs;
+	order[nr_order++] = (unsigned int)(uintptr_t)arg;
+}
+
+static void stay(unsigned int i, void *arg)
+{
+	unsigned long state = arch_irq_save();
+
+	(void)arg;
+	test_barrier();
+	/* CPU 0 posts while CPU 1 has interrupts off. */
+	if (i == 0) {
+		static struct arch_call calls[8];
+
+		for (uintptr_t k = 0; k < 8; k++)
+			if (!arch_call_post(1, &calls[k], note_order, (void *)k) ||
+			    arch_call_post(1, &calls[k], note_order, (void *)k))
+				wrong++;
+	}
+	test_barrier();
+	if (i == 1 && nr_order)
+		wrong++;
+	arch_irq_restore(state);
+	test_barrier();
+}
+
+TEST(calls_wait_for_interrupts_and_keep_their_order)
+{
+	if (test_cpus() < 2)
+		test_skip("one CPU");
+	wrong = nr_order = 0;
+	test_parallel(2, stay, NULL);
+	CHECK_EQ(wrong, 0);
+	CHECK_EQ(nr_order, 8);
+	for (unsigned int k = 0; k < 8; k++)
+		CHECK_EQ(order[k], k);
+}
+
+static void note_cpu(unsigned int cpu, void *arg)
+{
+	_Atomic(unsigned long) *seen = arg;
+
+	if (cpu != arch_cpu_id() || !arch_irq_enabled() || arch_in_interrupt())
+		wrong++;
+	atomic_fetch_or(seen, 1ul << cpu);
+}
+
+TEST(functions_run_on_chosen_cpus)
+{
+	for (arch_cpus_t cpus = 1; cpus <= arch_cpus_all() && cpus < 64; cpus++) {
+		_Atomic(unsigned long) seen = 0;
+
+		wrong = 0;
+		arch_run_on_cpus(cpus, note_cpu, &seen);
+		CHECK_EQ(seen, cpus & arch_cpus_all());
+		CHECK_EQ(wrong, 0);
+	}
+}
+
+static struct arch_regs captured[ARCH_MAX_CPUS];
+
+static void be_captured(unsigned int i, void *arg)
+{
+	unsigned long state = arch_irq_save();
+
+	test_barrier();
+	if (i == 0)
+		*(arch_cpus_t *)arg = arch_capture(captured);
+	test_barrier();
+	arch_irq_restore(state);
+}
+
+TEST(capture_reaches_cpus_with_interrupts_off)
+{
+	arch_cpus_t answered = 0;
+	uintptr_t pcs[16];
+
+	test_parallel(test_cpus(), be_captured, &answered);
+	CHECK_EQ(answered, arch_cpus_all());
+	for (unsigned int i = 0; i < test_cpus(); i++) {
+		CHECK(in_text(captured[i].rip));
+		CHECK(arch_backtrace(captured[i].rbp, pcs, 16) > 0);
+	}
+}
+
+static unsigned long rescheduled;
+
+static void on_reschedule(struct arch_regs *regs)
+{
+	(void)regs;
+	rescheduled += !arch_in_interrupt();
+}
+
+static void ask_from_timer(struct arch_regs *regs, void *arg)
+{
+	(void)regs, (void)arg;
+	arch_ipi_reschedule(arch_cpu_id());
+	hits += rescheduled ? 0 : 1;
+}
+
+TEST(reschedule_comes_after_the_handler)
+{
+	uint64_t start = arch_now();
+
+	rescheduled = hits = 0;
+	arch_on_reschedule(on_reschedule);
+	arch_timer_oneshot(1000, ask_from_timer, NULL);
+	while (!*(volatile unsigned long *)&rescheduled && arch_now() - start < 5000000000)
+		arch_relax();
+	arch_on_reschedule(NULL);
+	CHECK_EQ(rescheduled, 1);
+	CHECK_EQ(hits, 1);
+}
+
+/* ---- time ---- */
+
+static void tick(struct arch_regs *regs, void *arg)
+{
+	(void)arg;
+	wrong += !in_text(regs->rip) || !arch_in_interrupt();
+	hits++;
+}
+
+TEST(timer_comes_once_or_again_and_again)
+{
+	hits = wrong = 0;
+	arch_timer_oneshot(1000000, tick, NULL);
+	arch_delay(20000000);
+	CHECK_EQ(hits, 1);
+	arch_timer_periodic(1000000, tick, NULL);
+	arch_delay(20000000);
+	arch_timer_stop();
+	CHECK(hits >= 2 && hits <= 22);
+	hits = 0;
+	arch_delay(5000000);
+	CHECK_EQ(hits, 0);
+	CHECK_EQ(wrong, 0);
+}
+
+TEST(preemption_happens_and_ends)
+{
+	uint64_t count;
+
+	arch_preempt_start(1, 2000);
+	arch_delay(3000000);
+	count = arch_preempt_stop();
+	CHECK(count >= 5);
+	CHECK_EQ(arch_preempt_stop(), count);
+}
+
+/* ---- threads ---- */
+
+static uintptr_t main_sp, other_sp;
+
+static void other_thread(void *arg)
+{
+	for (unsigned long i = 0;; i++) {
+		*(unsigned long *)arg = i;
+		arch_switch(&other_sp, main_sp);
+	}
+}
+
+TEST(threads_switch)
+{
+	unsigned long seen = 99;
+	char *stack = test_memory(4 * ARCH_PAGE_SIZE);
+	unsigned long state = arch_irq_save();
+
+	wrong = 0;
+	other_sp = arch_stack_init(stack + 4 * ARCH_PAGE_SIZE, other_thread, &seen);
+	for (unsigned long i = 0; i < 100; i++) {
+		arch_switch(&main_sp, other_sp);
+		wrong += seen != i;
+	}
+	arch_irq_restore(state);
+	CHECK_EQ(wrong, 0);
+	CHECK_EQ(seen, 99);
+}
+
+static void find_on_stack(const void *sp, void *arg)
+{
+	const unsigned long *p = sp;
+	unsigned long *hidden = arg;
+
+	for (int i = 0; i < 6; i++)
+		hidden[1] += p[i] == ~hidden[0];
+}
+
+/* A value that is in a callee-saved register and nowhere else. */
+TEST(spill_shows_registers)
+{
+	unsigned long hidden[2] = { 0x5eed5eed5eed5eed, 0 };
+
+	__asm__ volatile("movq %2, %%r14\n\t"
+			 "notq %%r14\n\t"
+			 "movq %0, %%rdi\n\t"
+			 "movq %1, %%rsi\n\t"
+			 "call arch_spill"
+			 :
+			 : "r"(find_on_stack), "r"(hidden), "r"(hidden[0])
+			 : "r14", "rdi", "rsi", "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "cc",
+			   "memory");
+	CHECK_EQ(hidden[1], 1);
+}
+
+TEST(backtrace_survives_bad_frames)
+{
+	uintptr_t pcs[8], words[2] = { 0, 0 };
+	static const uintptr_t bad[] = { 8,
+					 1,
+					 0x1000,
+					 0x7fffffffffff8,
+					 ~7ul,
+					 ARCH_DIRECT_MAP - 8,
+					 ARCH_DIRECT_MAP + (1ul << 45),
+					 ARCH_KERNEL_BASE };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK_EQ(arch_backtrace(bad[i], pcs, 8), 0);
+	words[0] = (uintptr_t)words; /* a ring */
+	words[1] = (uintptr_t)arch_text_start;
+	CHECK_EQ(arch_backtrace((uintptr_t)words, pcs, 8), 1);
+	words[0] = 0x1000;
+	CHECK_EQ(arch_backtrace((uintptr_t)words, pcs, 8), 1);
+	CHECK(arch_backtrace(0, pcs, 8) > 1);
+	CHECK_EQ(arch_backtrace(0, pcs, 1), 1);
+}
+
+/* ---- small things ---- */
+
+TEST(interrupt_state_nests)
+{
+	unsigned long outer = arch_irq_save(), inner = arch_irq_save();
+
+	arch_irq_restore(inner);
+	CHECK(!arch_irq_enabled());
+	arch_irq_restore(outer);
+	CHECK(arch_irq_enabled());
+}
+
+static unsigned char expected[64], got[64];
+
+static void move_by_hand(size_t to, size_t from, size_t n)
+{
+	unsigned char copy[64];
+
+	for (size_t i = 0; i < n; i++)
+		copy[i] = expected[from + i];
+	for (size_t i = 0; i < n; i++)
+		expected[to + i] = copy[i];
+}
+
+TEST(memory_moves_in_any_direction)
+{
+	for (size_t from = 0; from < 20; from++)
+		for (size_t to = 0; to < 20; to++)
+			for (size_t n = 0; n <= 40; n += 3) {
+				for (size_t i = 0; i < 64; i++)
+					expected[i] = got[i] = (unsigned char)test_random();
+				move_by_hand(to, from, n);
+				memmove(got + to, got + from, n);
+				NEED(!memcmp(expected, got, 64));
+			}
+	memset(got + 3, 0x1a5, 11);
+	for (size_t i = 0; i < 11; i++)
+		CHECK_EQ(got[3 + i], 0xa5);
+	CHECK(memcmp("ab", "ac", 2) < 0);
+	CHECK(memcmp("\377", "a", 1) > 0);
+}
+
+TEST(command_line_words)
+{
+	char value[8];
+
+	param_set("run=\"mem=3 cpus=9\" mem=64M big=0x10k quiet mem=1G cpus= bad=12x "
+		  "long=18446744073709551616");
+	CHECK_EQ(arch_param_number("mem", 7), 1 << 30);
+	CHECK_EQ(arch_param_number("big", 7), 16384);
+	CHECK_EQ(arch_param_number("cpus", 7), 7);
+	CHECK_EQ(arch_param_number("bad", 7), 7);
+	CHECK_EQ(arch_param_number("long", 7), 7);
+	CHECK_EQ(arch_param_number("me", 7), 7);
+	CHECK(arch_param("quiet", value, sizeof(value)) && !value[0]);
+	CHECK(!arch_param("quie", value, sizeof(value)));
+	CHECK(arch_param("long", value, sizeof(value)) && !memcmp(value, "1844674", 8));
+	param_set(boot_info.cmdline);
+}
