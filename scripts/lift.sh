@@ -4,11 +4,10 @@
 # Proves that mm/ can be lifted out: copies it alone, with the port template, to an empty folder and
 # builds it there for four CPUs with two compilers. Then each build's symbols must show that it
 # defines only mw_* and needs only mw_port_* and four mem* functions, no compiler's library. Prints
-# TAP. Then lift-boot.sh boots two barebones kernels made of the copy, and lift-doc.sh
-# builds it by the snippets of docs/PORTING.md.
+# TAP. Then lift-boot.sh boots two barebones kernels made of the copy, and lift-doc.sh builds it by
+# the snippets of docs/PORTING.md. Last, the stack that each call may use.
 #
-# usage: scripts/lift.sh [symbols|boot|snippets]...    (all three without an argument)
-#        scripts/lift.sh lines    the table of systems at the end of docs/PORTING.md
+# usage: scripts/lift.sh [symbols|boot|snippets|stack]...    (all four without an argument)
 # JOBS=n limits how many compilers run at once.
 set -eu
 
@@ -67,7 +66,7 @@ nm_of() {
 # build CPU FAMILY LEVEL GC [FLAG...]: objects of mm/ and the template, in a folder of their own
 build() {
 	cc=$(compiler "$1" "$2")
-	out=$lifted/$1-$2-$3-$4
+	out=$lifted/$(echo "$*" | tr -s ' =,' '-')
 	cpu=$1 flags="$common $(cpu_flags "$1")"
 	flags="$flags -nostdinc -isystem $(own_headers "${cc%% *}") -I$lifted/mm/include"
 	flags="$flags -DMW_PORT_LEVEL=$3 -DMW_GC=$4"
@@ -94,6 +93,7 @@ symbols() {
 
 check() {
 	name="$1 $2 level $3 gc $4"
+	[ $# -eq 4 ] || name="$name, $(shift 4 && echo "$*")"
 	if ! build "$@"; then
 		not_ok "$name" "$out/log"
 	else
@@ -118,6 +118,8 @@ check_all() {
 	for level_gc in '0 0' '1 0' '2 0' '2 1' '3 1'; do
 		check x86_64 gcc $level_gc
 	done
+	check x86_64 gcc 0 0 -DMW_WATCH=0
+	check i386 gcc 3 1 -DMW_DEBUG=2 -DMW_SITES=1
 	for who in 'x86_64 clang' 'i386 gcc' 'i386 clang' 'riscv64 gcc' 'riscv64 clang' \
 		'aarch64 gcc' 'aarch64 clang'; do
 		check $who 0 0
@@ -125,14 +127,31 @@ check_all() {
 	done
 }
 
+# No recursion, no frame of unknown size; $out/stack says how deep each public function goes.
+check_stack() {
+	if build "$1" gcc 3 1 -fcallgraph-info=su,da &&
+		"$top/scripts/stack.py" "$lifted"/mm/include/marrow/*.h -- "$out"/mm-*.ci \
+			>"$out/stack" 2>>"$out/log"; then
+		ok "stack $1: no recursion; deepest $(sort -n "$out/stack" | awk '/^ / { normal = $1 }
+			END { print normal }') bytes, see build/${out#*/build/}/stack"
+	else
+		cat "$out/stack" >>"$out/log"
+		not_ok "stack $1" "$out/log"
+	fi
+}
+
 copy_out
-for part in ${*:-symbols boot snippets}; do
+for part in ${*:-symbols boot snippets stack}; do
 	case $part in
 	symbols) check_all ;;
 	boot) . "$top/scripts/lift-boot.sh" ;;
 	snippets) . "$top/scripts/lift-doc.sh" ;;
+	stack)
+		check_stack x86_64
+		check_stack riscv64
+		;;
 	*)
-		echo "usage: scripts/lift.sh [symbols|boot|snippets]..." >&2
+		echo "usage: scripts/lift.sh [symbols|boot|snippets|stack]..." >&2
 		exit 2
 		;;
 	esac
