@@ -34,6 +34,7 @@ void options_help(void);
 
 /* memory.c: from the firmware's map to regions of the heap */
 void memory_init(const struct arch_boot_info *info);
+const struct arch_boot_info *memory_info(void);
 uint64_t memory_total(void); /* bytes of FREE memory */
 void memory_open(void); /* all of it becomes the heap */
 void memory_close(void); /* the heap is forgotten; all of it is spare again */

@@ -34,6 +34,11 @@ void memory_init(const struct arch_boot_info *info)
 	boot = info;
 }
 
+const struct arch_boot_info *memory_info(void)
+{
+	return boot;
+}
+
 uint64_t memory_total(void)
 {
 	struct mw_memrange run = { 0 };

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: MIT
+/* The world stands still: stop.c and roots.c. */
+#include <stdatomic.h>
+#include <marrow/port.h>
+#include "kernel.h"
+#include "test.h"
+
+#define LIMIT_NS 50000000
+
+static atomic_bool done;
+static struct {
+	_Alignas(64) atomic_ulong turns;
+} busy[MW_MAX_CPUS];
+
+static unsigned long all_turns(void)
+{
+	unsigned long sum = 0;
+
+	for (unsigned int i = 1; i < test_cpus(); i++)
+		sum += atomic_load(&busy[i].turns);
+	return sum;
+}
+
+static void be_busy(unsigned int i)
+{
+	while (!atomic_load(&done)) {
+		atomic_fetch_add(&busy[i].turns, 1);
+		arch_relax();
+	}
+}
+
+static void wait_for_turns(void)
+{
+	unsigned long before = all_turns();
+
+	while (all_turns() == before)
+		arch_relax();
+}
+
+static void need_two(void)
+{
+	if (test_cpus() < 2)
+		test_skip("one CPU");
+	atomic_store(&done, false);
+}
+
+static void stop_the_busy(unsigned int i, void *arg)
+{
+	(void)arg;
+	if (i) {
+		be_busy(i);
+		return;
+	}
+	wait_for_turns();
+	for (int n = 0; n < 10; n++) {
+		unsigned long before;
+
+		CHECK_EQ(mw_port_stop_world(), -1);
+		before = all_turns();
+		arch_delay(100000);
+		CHECK_EQ(all_turns(), before);
+		mw_port_start_world();
+		wait_for_turns();
+	}
+	atomic_store(&done, true);
+}
+
+TEST(nobody_moves)
+{
+	need_two();
+	test_parallel(test_cpus(), stop_the_busy, NULL);
+}
+
+TEST(alone)
+{
+	CHECK_EQ(mw_port_stop_world(), -1);
+	CHECK(stop_active());
+	mw_port_start_world();
+	CHECK(!stop_active());
+}
+
+static void count_worker(unsigned int worker, void *arg)
+{
+	unsigned int *cpus = arg;
+
+	cpus[worker] = arch_cpu_id() + 1;
+	if (worker)
+		CHECK(arch_in_interrupt());
+}
+
+static void run_on_stopped(unsigned int i, void *arg)
+{
+	unsigned int stopper = *(unsigned int *)arg;
+	unsigned int cpus[MW_MAX_CPUS] = { 0 };
+	arch_cpus_t seen = 0;
+
+	if (i == stopper) {
+		CHECK_EQ(mw_port_stop_world(), -1);
+		mw_port_run_stopped(count_worker, cpus);
+		CHECK_EQ(cpus[0], i + 1);
+		mw_port_run_stopped(count_worker, cpus);
+		mw_port_start_world();
+		for (unsigned int n = 0; n < arch_cpu_count(); n++)
+			if (cpus[n])
+				seen |= (arch_cpus_t)1 << (cpus[n] - 1);
+		CHECK(seen == arch_cpus_all());
+		atomic_store(&done, true);
+	} else {
+		be_busy(i);
+	}
+}
+
+TEST(work_is_run_once_by_each)
+{
+	for (unsigned int stopper = 0; stopper < test_cpus(); stopper++) {
+		atomic_store(&done, false);
+		test_parallel(test_cpus(), run_on_stopped, &stopper);
+	}
+}
+
+static unsigned long plain; /* written only by the one that stopped the world */
+
+static void stop_in_turn(unsigned int i, void *arg)
+{
+	(void)i, (void)arg;
+	for (int n = 0; n < 25; n++) {
+		int stuck = mw_port_stop_world();
+		unsigned long before = plain;
+
+		CHECK_EQ(stuck, -1);
+		if (stuck >= 0)
+			return;
+		for (unsigned int spin = test_below(50); spin; spin--)
+			arch_relax();
+		plain = before + 1;
+		mw_port_start_world();
+	}
+}
+
+TEST(all_ask_at_once)
+{
+	plain = 0;
+	test_parallel(test_cpus(), stop_in_turn, NULL);
+	CHECK_EQ(plain, 25 * test_cpus());
+}
+
+static atomic_bool is_pinned;
+
+static void stop_the_pinned(unsigned int i, void *arg)
+{
+	uint64_t ns = *(uint64_t *)arg;
+
+	if (i == test_cpus() - 1) {
+		unsigned long state = mw_port_pin();
+
+		atomic_store(&is_pinned, true);
+		arch_delay(ns);
+		atomic_store(&is_pinned, false);
+		mw_port_unpin(state);
+		be_busy(i);
+	} else if (!i) {
+		while (!atomic_load(&is_pinned))
+			arch_relax();
+		CHECK_EQ(mw_port_stop_world(), -1);
+		CHECK(!atomic_load(&is_pinned));
+		mw_port_start_world();
+		atomic_store(&done, true);
+	}
+}
+
+TEST(the_pinned_answer_when_they_unpin)
+{
+	uint64_t ns = 5000000;
+
+	need_two();
+	test_parallel(test_cpus(), stop_the_pinned, &ns);
+}
+
+static void stop_the_deaf(unsigned int i, void *arg)
+{
+	unsigned int deaf = *(unsigned int *)arg;
+	uint64_t start;
+
+	if (i == deaf) {
+		unsigned long state = mw_port_pin();
+
+		atomic_store(&is_pinned, true);
+		while (!atomic_load(&done))
+			arch_relax();
+		mw_port_unpin(state);
+	} else if (!i) {
+		while (!atomic_load(&is_pinned))
+			arch_relax();
+		start = test_now();
+		CHECK_EQ(mw_port_stop_world(), deaf);
+		CHECK(test_now() - start >= LIMIT_NS);
+		CHECK(!stop_active());
+		atomic_store(&done, true);
+	}
+}
+
+TEST(a_deaf_cpu_is_named)
+{
+	unsigned int deaf = test_cpus() - 1;
+	int stuck;
+
+	need_two();
+	atomic_store(&is_pinned, false);
+	stop_set_limit(LIMIT_NS);
+	test_parallel(test_cpus(), stop_the_deaf, &deaf);
+	stop_set_limit(2000000000);
+	stuck = mw_port_stop_world();
+	CHECK_EQ(stuck, -1);
+	if (stuck < 0)
+		mw_port_start_world();
+}
+
+static void count_while_off(void *arg)
+{
+	(void)arg;
+	CHECK(!stop_active());
+}
+
+static void stop_among_interrupts(unsigned int i, void *arg)
+{
+	(void)arg;
+	NEED(test_interrupts_on(count_while_off, NULL));
+	if (i) {
+		be_busy(i);
+	} else {
+		for (int n = 0; n < 20; n++) {
+			CHECK_EQ(mw_port_stop_world(), -1);
+			arch_delay(50000);
+			mw_port_start_world();
+			arch_delay(50000);
+		}
+		atomic_store(&done, true);
+	}
+	test_note("CPU %u: %lu interrupts", i, test_interrupts_off());
+}
+
+TEST(interrupts_of_tests_wait)
+{
+	atomic_store(&done, false);
+	test_parallel(test_cpus(), stop_among_interrupts, NULL);
+}
+
+/* ---- roots ---- */
+
+#define IN_REGISTER 0x5afe0000c0de0000ul
+#define ON_STACK 0x5afe0001c0de0000ul
+
+struct search {
+	unsigned int registers, stacks, data; /* where the word was found */
+	uintptr_t word;
+	bool bad; /* a range that should not be */
+};
+
+static void search_range(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
+			 const void *hi)
+{
+	struct search *search = ctx;
+
+	search->bad |= (uintptr_t)lo % sizeof(void *) || (uintptr_t)hi % sizeof(void *) ||
+		       lo > hi || !name;
+	for (const volatile uintptr_t *p = lo; p < (const uintptr_t *)hi; p++) {
+		if (*p != search->word)
+			continue;
+		search->registers += kind == MW_ROOT_REGISTERS;
+		search->stacks += kind == MW_ROOT_STACK;
+		search->data += kind == MW_ROOT_DATA;
+	}
+}
+
+static struct search search_for(uintptr_t half)
+{
+	/* The word itself must be found nowhere on this stack: it is put together in the search. */
+	static struct search search;
+
+	search = (struct search){ .word = ~half };
+	CHECK_EQ(mw_port_stop_world(), -1);
+	mw_port_scan_roots(search_range, &search);
+	mw_port_start_world();
+	CHECK(!search.bad);
+	return search;
+}
+
+static void hold_words(unsigned int i)
+{
+	volatile uintptr_t on_stack = ON_STACK;
+	uintptr_t done_address = (uintptr_t)&done;
+
+	__asm__ volatile("1:\tpause\n\tcmpb $0, (%1)\n\tje 1b"
+			 :
+			 : "b"(IN_REGISTER), "r"(done_address), "m"(on_stack)
+			 : "cc", "memory");
+	(void)i;
+}
+
+static void look_for_words(unsigned int i, void *arg)
+{
+	struct search search;
+
+	(void)arg;
+	if (i) {
+		test_barrier();
+		hold_words(i);
+		return;
+	}
+	test_barrier();
+	arch_delay(200000);
+	search = search_for(~IN_REGISTER);
+	CHECK(search.registers >= test_cpus() - 1);
+	search = search_for(~ON_STACK);
+	CHECK(search.stacks >= test_cpus() - 1);
+	CHECK_EQ(search.registers, 0);
+	atomic_store(&done, true);
+}
+
+TEST(registers_and_stacks_are_roots)
+{
+	need_two();
+	test_parallel(test_cpus(), look_for_words, NULL);
+}
+
+static uintptr_t in_bss;
+static uintptr_t in_data = 1;
+
+TEST(data_and_bss_are_roots)
+{
+	in_bss = 0x5afe0002c0de0000ul;
+	CHECK(search_for(~0x5afe0002c0de0000ul).data >= 1);
+	in_bss = 0;
+	in_data = 0x5afe0003c0de0000ul;
+	CHECK(search_for(~0x5afe0003c0de0000ul).data >= 1);
+	in_data = 1;
+}
+
+static void check_no_stack(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
+			   const void *hi)
+{
+	void *stack_lo, *stack_hi;
+
+	(void)name;
+	if (kind != MW_ROOT_DATA)
+		return;
+	*(size_t *)ctx += (size_t)((const char *)hi - (const char *)lo);
+	for (unsigned int cpu = 0; cpu < arch_cpu_count(); cpu++)
+		for (unsigned int which = 0; arch_cpu_stack(cpu, which, &stack_lo, &stack_hi); which++)
+			CHECK(stack_hi <= lo || stack_lo >= hi);
+}
+
+TEST(stacks_are_not_data)
+{
+	size_t bytes = 0;
+
+	CHECK_EQ(mw_port_stop_world(), -1);
+	mw_port_scan_roots(check_no_stack, &bytes);
+	mw_port_start_world();
+	test_note("%zu bytes of data and bss", bytes);
+	CHECK(bytes != 0);
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+/* Exceptions: each is described, and what may not be written or executed cannot be. */
+#include "kernel.h"
+#include "landing.h"
+#include "test.h"
+#include "text.h"
+
+#define ERROR_PRESENT 1u
+#define ERROR_WRITE 2u
+#define ERROR_FETCH 16u
+
+static void read_byte(void *arg)
+{
+	(void)*(volatile char *)arg;
+}
+
+/* The same value, so that nothing happens where it works. */
+static void write_byte(void *arg)
+{
+	volatile char *byte = arg;
+
+	*byte = *byte;
+}
+
+static void execute(void *arg)
+{
+	((void (*)(void))arg)();
+}
+
+static void invalid(void *arg)
+{
+	(void)arg;
+	__asm__ volatile("ud2");
+}
+
+static void divide(void *arg)
+{
+	unsigned int high = 1;
+
+	__asm__ volatile("divl %1" : "+d"(high) : "r"(0), "a"(arg));
+}
+
+static void wild(void *arg)
+{
+	(void)*(volatile char *)((uintptr_t)arg | 1ul << 62);
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+TEST(each_is_described)
+{
+	struct fault fault = landing_try(nothing, NULL);
+
+	CHECK(!fault.came);
+	fault = landing_try(invalid, NULL);
+	CHECK(fault.came);
+	CHECK_EQ(fault.vector, 6);
+	fault = landing_try(divide, NULL);
+	CHECK_EQ(fault.vector, 0);
+	CHECK(fault.came);
+	fault = landing_try(wild, NULL);
+	CHECK_EQ(fault.vector, 13);
+	fault = landing_try(read_byte, (void *)0x1234);
+	CHECK_EQ(fault.vector, 14);
+	CHECK_EQ(fault.address, 0x1234);
+	CHECK_EQ(fault.error, 0);
+	CHECK(fault.pc >= (uintptr_t)read_byte && fault.pc < (uintptr_t)read_byte + 16);
+	CHECK(!arch_in_interrupt());
+}
+
+static void off_and_fault(void *arg)
+{
+	arch_irq_off();
+	read_byte(arg);
+}
+
+TEST(interrupts_are_as_before)
+{
+	CHECK(landing_try(off_and_fault, NULL).came);
+	CHECK(arch_irq_enabled());
+	arch_irq_off();
+	CHECK(landing_try(read_byte, NULL).came);
+	CHECK(!arch_irq_enabled());
+	arch_irq_on();
+}
+
+static void fault_inside(void *arg)
+{
+	CHECK(landing_try(read_byte, NULL).came);
+	write_byte(arg);
+}
+
+TEST(nest)
+{
+	struct fault fault = landing_try(fault_inside, (void *)0x10);
+
+	CHECK(fault.came);
+	CHECK_EQ(fault.address, 0x10);
+	CHECK_EQ(fault.error, 0);
+}
+
+static void fault_here(unsigned int i, void *arg)
+{
+	(void)arg;
+	for (int n = 0; n < 100; n++) {
+		struct fault fault = landing_try(read_byte, (void *)(0x1000ul + i));
+
+		CHECK_EQ(fault.address, 0x1000ul + i);
+	}
+}
+
+TEST(on_all_cpus_at_once)
+{
+	test_parallel(test_cpus(), fault_here, NULL);
+}
+
+static __attribute__((noinline)) int recurse(volatile int *more)
+{
+	volatile char room[512];
+
+	room[0] = 1;
+	return *more ? recurse(more) + room[0] : 0;
+}
+
+static void overflow(void *arg)
+{
+	(void)recurse(arg);
+}
+
+TEST(stack_overflow_meets_the_guard)
+{
+	volatile int more = 1;
+	struct fault fault = landing_try(overflow, (void *)&more);
+	void *lo, *hi;
+
+	NEED(arch_cpu_stack(arch_cpu_id(), 0, &lo, &hi));
+	CHECK(fault.came);
+	CHECK(fault.address < (uintptr_t)lo && fault.address >= (uintptr_t)lo - ARCH_PAGE_SIZE);
+}
+
+/* ---- no page is both writable and executable ---- */
+
+extern char arch_rodata_end[];
+
+static unsigned int count_faults(const char *from, const char *to, void (*fn)(void *arg),
+				 uint64_t error)
+{
+	unsigned int n = 0;
+
+	for (uintptr_t at = (uintptr_t)from; at < (uintptr_t)to; at += ARCH_PAGE_SIZE) {
+		struct fault fault = landing_try(fn, (void *)at);
+
+		n += fault.came && fault.vector == 14 && fault.error == error && fault.address == at;
+	}
+	return n;
+}
+
+static unsigned int pages_between(const char *from, const char *to)
+{
+	return (unsigned int)((to - from + (ptrdiff_t)ARCH_PAGE_SIZE - 1) / (ptrdiff_t)ARCH_PAGE_SIZE);
+}
+
+TEST(code_cannot_be_written)
+{
+	CHECK_EQ(count_faults(arch_text_start, arch_rodata_end, write_byte,
+			      ERROR_PRESENT | ERROR_WRITE),
+		 pages_between(arch_text_start, arch_rodata_end));
+}
+
+TEST(data_cannot_be_executed)
+{
+	CHECK_EQ(count_faults(arch_text_end, arch_bss_end, execute, ERROR_PRESENT | ERROR_FETCH),
+		 pages_between(arch_text_end, arch_bss_end));
+}
+
+TEST(nor_through_the_direct_map)
+{
+	char *text = arch_virt(arch_phys(arch_text_start));
+	char *memory = test_memory(2 * ARCH_PAGE_SIZE);
+
+	CHECK_EQ(count_faults(text, text + (arch_text_end - arch_text_start), execute,
+			      ERROR_PRESENT | ERROR_FETCH),
+		 pages_between(arch_text_start, arch_text_end));
+	CHECK_EQ(count_faults(text, text + (arch_rodata_end - arch_text_start), write_byte,
+			      ERROR_PRESENT | ERROR_WRITE),
+		 pages_between(arch_text_start, arch_rodata_end));
+	CHECK_EQ(count_faults(memory, memory + 2 * ARCH_PAGE_SIZE, execute,
+			      ERROR_PRESENT | ERROR_FETCH),
+		 2);
+}
+
+/* ---- names ---- */
+
+TEST(addresses_have_names)
+{
+	char text[80];
+
+	report_name((uintptr_t)kernel_main + 1, text, sizeof(text));
+	CHECK(text_equal(text, "kernel_main+0x1"));
+	report_name((uintptr_t)mw_memmap_next, text, sizeof(text));
+	CHECK(text_equal(text, "mw_memmap_next+0x0"));
+	report_name((uintptr_t)text, text, sizeof(text));
+	CHECK(text_equal(text, "?"));
+	report_name((uintptr_t)arch_data_start, text, sizeof(text));
+	CHECK(text_equal(text, "?"));
+}
+
+static __attribute__((noinline)) size_t inner(uintptr_t *pcs, size_t max)
+{
+	size_t n = mw_port_backtrace(pcs, max);
+
+	__asm__ volatile("" : : : "memory");
+	return n;
+}
+
+static __attribute__((noinline)) size_t outer(uintptr_t *pcs, size_t max)
+{
+	size_t n = inner(pcs, max);
+
+	__asm__ volatile("" : : : "memory");
+	return n;
+}
+
+TEST(backtrace_names_the_callers)
+{
+	uintptr_t pcs[32];
+	size_t n = outer(pcs, LEN(pcs));
+	char text[80];
+
+	NEED(n > 4 && n < LEN(pcs));
+	report_name(pcs[0], text, sizeof(text));
+	CHECK(text_after(text, "inner+"));
+	report_name(pcs[1], text, sizeof(text));
+	CHECK(text_after(text, "outer+"));
+	report_name(pcs[2], text, sizeof(text));
+	CHECK(text_after(text, "test_backtrace_names_the_callers+"));
+	CHECK_EQ(outer(pcs, 2), 2);
+	CHECK_EQ(outer(pcs, 0), 0);
+}
