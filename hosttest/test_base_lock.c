@@ -3,7 +3,7 @@
 #include "test.h"
 #include "../mm/base/lock.h"
 
-#define TURNS 20000ul
+#define TURNS 10000ul
 
 static struct {
 	struct mw_lock lock;
@@ -14,8 +14,11 @@ static struct {
 static void step(void)
 {
 	shared.a++;
-	/* Make the window wide enough to be fallen into. */
-	atomic_signal_fence(memory_order_seq_cst);
+	/* Make the window wide enough to be fallen into: long, and now and then a turn of the scheduler. */
+	for (volatile int i = 0; i < 30; i++)
+		;
+	if (shared.a % 16 == 0)
+		mw_port_relax();
 	if (shared.a != shared.b + 1)
 		CHECK_EQ(shared.a, shared.b + 1);
 	shared.b++;

@@ -281,6 +281,23 @@ static void first_marks(void *record)
 	((struct thing *)record)->mark = 0x7e57;
 }
 
+/* Fresh records only: the moment that a walk may see one too early. */
+static void churn_fresh(struct mw_fixed *fixed)
+{
+	struct thing *list = NULL, *thing;
+
+	for (unsigned int turn = 0; turn < 4000; turn++) {
+		thing = mw_fixed_alloc(fixed);
+		NEED(thing);
+		thing->owner = (uintptr_t)list;
+		list = thing;
+	}
+	for (; list; list = thing) {
+		thing = (struct thing *)list->owner;
+		mw_fixed_free(fixed, list);
+	}
+}
+
 static void churn_write(struct mw_fixed *fixed, unsigned int i)
 {
 	struct thing *mine[64] = { 0 };
@@ -310,6 +327,7 @@ static void churn_worker(unsigned int i, void *arg)
 
 	test_barrier();
 	if (i) {
+		churn_fresh(&churn->fixed);
 		churn_write(&churn->fixed, i);
 		atomic_fetch_sub(&churn->writers, 1);
 		return;

@@ -39,7 +39,7 @@ const char *mw_misuse_name(enum mw_misuse what)
 	return mw_misuse_look(what)->name;
 }
 
-/* Milliseconds from @then to @now; shifts instead of a 64-bit division: within 5 % is enough. */
+/* Milliseconds from @then to @now; shifts instead of a 64-bit division: within 1 % is enough. */
 static unsigned long mw_age_ms(uint64_t then, uint64_t now)
 {
 	uint64_t ns = now > then ? now - then : 0;
