@@ -111,6 +111,7 @@ static void spin(struct world *world, unsigned int i)
 		atomic_fetch_add_explicit(&world->counts[i], 1, memory_order_relaxed);
 		atomic_fetch_sub(&world->in_section, 1);
 		mw_port_unpin(state);
+		mw_port_relax(); /* CPUs that are one thread of an emulator take turns here */
 	}
 }
 

@@ -3,8 +3,8 @@
  * The kernel's backend of the test harness (hosttest/harness.h).
  *
  * Tests run on CPU 0 with interrupts on and the heap closed: its memory is theirs. Other CPUs sleep
- * until test_parallel() wants them. With seed= on the command line every CPU is preempted at moments
- * that the seed decides, which under -icount replays one interleaving of the CPUs exactly.
+ * until test_parallel() wants them. With seed= on the command line each CPU is preempted there at
+ * moments that the seed decides, which under -icount replays one interleaving of the CPUs exactly.
  */
 #include <stdatomic.h>
 #include "kernel.h"
@@ -109,10 +109,14 @@ static void run_on_cpu(unsigned int cpu, void *arg)
 	struct part part = { arg, cpu };
 
 	worker[cpu] = cpu;
+	if (options.seeded)
+		arch_preempt_start(options.seed, options.gap);
 	if (!landing_call(run_part, &part)) {
 		harness_worker_left();
 		atomic_store(&part.whole->left, true);
 	}
+	if (options.seeded)
+		(void)arch_preempt_stop();
 	worker[cpu] = 0;
 }
 
@@ -241,26 +245,13 @@ static bool on_exception(const struct arch_regs *regs, uintptr_t address)
 
 /* ---- the run ---- */
 
-static void preempt_this_cpu(unsigned int cpu, void *arg)
-{
-	(void)cpu;
-	if (arg)
-		arch_preempt_start(options.seed, options.gap);
-	else
-		(void)arch_preempt_stop();
-}
-
 void backend_test_begin(const char *name)
 {
 	(void)name;
-	if (options.seeded)
-		arch_run_on_cpus(arch_cpus_all(), preempt_this_cpu, &options);
 }
 
 void backend_test_end(void)
 {
-	if (options.seeded)
-		arch_run_on_cpus(arch_cpus_all(), preempt_this_cpu, NULL);
 }
 
 bool tests_run(const char *which, bool list)

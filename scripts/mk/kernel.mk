@@ -17,7 +17,7 @@ kernel_target := $(if $(filter llvm,$(TOOLCHAIN)),--target=x86_64-unknown-none-e
 kernel_flags = $(kernel_target) $(common_flags) -ffreestanding -nostdinc \
 	-isystem $(compiler_include) -fno-pic -fno-pie -mno-red-zone \
 	-mgeneral-regs-only -mcmodel=kernel -fno-stack-protector -fno-asynchronous-unwind-tables \
-	-Imm/include -Ikernel -Iarch/$(ARCH) -Ihosttest -DMW_CONFIG_H='"marrow_config.h"'
+	-Imm/include -Ikernel -Iarch/$(ARCH) -Ihosttest -I. -DMW_CONFIG_H='"kernel/marrow_config.h"'
 
 kernel: $(kernel_elf) ## build the kernel
 .PHONY: kernel
