@@ -48,9 +48,10 @@ static void use_objects(void)
 	for (unsigned int i = 0; i < COUNT; i++) {
 		need(object[i][0] == (unsigned char)i, "objects are apart");
 		mw_free(object[i]);
+		if (i == COUNT / 2) /* others of its size are still there */
+			mw_free(object[i]);
 	}
 	need(!mw_alloc(SIZE_MAX / 2, 0), "too much is NULL");
-	mw_free(object[COUNT / 2]);
 	need(caught == 1, "the double free is caught");
 }
 
@@ -64,7 +65,6 @@ void mw_port_panic(const char *why)
 
 void kernel_main(const void *boot_info)
 {
-	mw_port_write("barebones: up\n", 14);
 	mw_on_misuse(on_misuse);
 	give_memory(boot_info);
 	use_objects();
