@@ -42,8 +42,8 @@ struct mw_span {
 	unsigned char flags; /* mm/object: MW_SPAN_* */
 	/* mm/object: in a CPU's list of spans freed from elsewhere. Outlives the span: mm/page must
 	 * not clear it, nor pending_next, when it reuses a descriptor. */
-	_Atomic(unsigned char) pending;
-	_Atomic(unsigned char) queued; /* mm/gc: in a marker's queue */
+	_Atomic(unsigned int) pending; /* exchanged, so not smaller: that is a call on some machines */
+	_Atomic(unsigned int) queued; /* mm/gc: in a marker's queue */
 	_Atomic(unsigned int) generation; /* mm/gc: of the sweep */
 
 	struct mw_list link; /* in a list of its owner's; guarded as that list is */
