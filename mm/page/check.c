@@ -107,7 +107,7 @@ static bool check_region(const struct mw_region *region, struct found *total)
 		if (!n)
 			return false;
 	}
-	MW_CHECK(region, found.free == region->free);
+	MW_CHECK(region, found.free + region->used == region->frontier - first);
 	MW_CHECK(region, mw_tree_count(&region->ends) == found.runs);
 	MW_CHECK(region, mw_tree_count(&region->singles) == found.singles);
 	MW_CHECK(region, !region->some_released ||
@@ -126,7 +126,6 @@ static bool check_zone(enum mw_zone_index z, struct found *total)
 {
 	const struct mw_zone *zone = &mw_page.zone[z];
 	struct found found = { 0 };
-	size_t orders = 0;
 
 	for (unsigned int id = 0; id < MW_NR_IDS; id++) {
 		const struct mw_region *region = mw_region_by_id(id);
@@ -138,10 +137,8 @@ static bool check_zone(enum mw_zone_index z, struct found *total)
 		MW_CHECK(region, (zone->singles[id / MW_WORD_BITS] >> (id % MW_WORD_BITS) & 1) ==
 					 (mw_tree_next(&region->singles, 0) != MW_TREE_NONE));
 	}
-	for (size_t i = 0; i < MW_LEN(zone->by_order); i++)
-		orders += zone->by_order[i];
-	MW_CHECK(zone, found.free == zone->free);
-	MW_CHECK(zone, found.runs == zone->runs && orders == zone->runs);
+	MW_CHECK(zone, found.free == zone->grown - zone->used);
+	MW_CHECK(zone, found.runs == mw_run_count(zone));
 	MW_CHECK(zone, found.raw + found.objects + found.unknown == zone->used);
 	MW_CHECK(zone, mw_run_check_lists(z));
 	total->raw += found.raw;

@@ -31,12 +31,18 @@ static void cut(const struct mw_run *run, size_t start, size_t n)
 {
 	struct mw_zone *zone = &mw_page.zone[run->region->zone];
 	unsigned int age = mw_run_age(run);
+	size_t end = run->first + run->n;
 
-	mw_run_remove(run);
-	put_run(run->region, run->first, start, age);
-	put_run(run->region, start + n, run->first + run->n, age);
+	run->region->used += n;
 	zone->used += n;
 	zone->most_used = mw_max(zone->most_used, zone->used);
+	if (mw_likely(start == run->first && start + n != end)) {
+		mw_run_move_front(run, start + n, age);
+		return;
+	}
+	mw_run_remove(run);
+	put_run(run->region, run->first, start, age);
+	put_run(run->region, start + n, end, age);
 }
 
 /* Free pages that end where the gap begins. */
@@ -91,6 +97,15 @@ static enum mw_zone_index highest_zone(mw_flags_t flags)
 	return flags & MW_BELOW_4G ? MW_ZONE_4G : MW_ZONE_REST;
 }
 
+size_t mw_heap_left(void)
+{
+	size_t left = mw_page_gap();
+
+	for (unsigned int z = 0; z < MW_ZONES; z++)
+		left += mw_page.zone[z].grown - mw_page.zone[z].used;
+	return left;
+}
+
 /* Would @n pages touch what is set aside? */
 static bool reserved(size_t n, mw_flags_t flags)
 {
@@ -98,9 +113,7 @@ static bool reserved(size_t n, mw_flags_t flags)
 
 	if (mw_likely(!mw_page.reserve) || flags & MW_RESERVE)
 		return false;
-	left = mw_page_gap();
-	for (unsigned int z = 0; z < MW_ZONES; z++)
-		left += mw_page.zone[z].free;
+	left = mw_heap_left();
 	return left < n || left - n < mw_page.reserve;
 }
 
@@ -152,36 +165,52 @@ struct mw_region *mw_heap_take_at(size_t start, size_t n, mw_flags_t flags)
 	return region;
 }
 
+/* The free run that ends before @start, if there is one. */
+static bool left_of(const struct mw_region *region, size_t start, struct mw_run *run)
+{
+	enum mw_map_tag tag;
+
+	if (start == mw_region_first(region))
+		return false;
+	tag = mw_map_tag(mw_map_read(start - 1));
+	if (tag != MW_TAG_END && tag != MW_TAG_SINGLE && tag != MW_TAG_PAIR)
+		return false;
+	*run = mw_run_ending_at(start - 1);
+	return true;
+}
+
+static bool right_of(const struct mw_region *region, size_t end, struct mw_run *run)
+{
+	enum mw_map_tag tag;
+
+	if (end == region->frontier)
+		return false;
+	tag = mw_map_tag(mw_map_read(end));
+	if (tag != MW_TAG_HEAD && tag != MW_TAG_SINGLE && tag != MW_TAG_PAIR)
+		return false;
+	*run = mw_run_starting_at(end);
+	return true;
+}
+
 void mw_heap_give(struct mw_region *region, size_t start, size_t n)
 {
+	unsigned int age = mw_page.epoch & MW_AGE_MASK;
 	struct mw_run run = { region, start, n }, other;
 
-	if (start > mw_region_first(region)) {
-		uintptr_t word = mw_map_read(start - 1);
-		enum mw_map_tag tag = mw_map_tag(word);
-
-		if (tag == MW_TAG_END || tag == MW_TAG_SINGLE || tag == MW_TAG_PAIR) {
-			other = mw_run_ending_at(start - 1);
-			mw_run_remove(&other);
-			run.first = other.first;
-			run.n += other.n;
-		}
+	if (left_of(region, start, &other)) {
+		mw_run_remove(&other);
+		run.first = other.first;
+		run.n += other.n;
 	}
-	if (start + n < region->frontier) {
-		uintptr_t word = mw_map_read(start + n);
-		enum mw_map_tag tag = mw_map_tag(word);
-
-		if (tag == MW_TAG_HEAD || tag == MW_TAG_SINGLE || tag == MW_TAG_PAIR) {
-			other = mw_run_starting_at(start + n);
-			mw_run_remove(&other);
-			run.n += other.n;
-		}
-	}
-	mw_run_insert(&run, mw_page.epoch & MW_AGE_MASK);
+	if (right_of(region, start + n, &other))
+		mw_run_move_front(&other, run.first, age);
+	else
+		mw_run_insert(&run, age);
 }
 
 void mw_heap_return(struct mw_region *region, size_t start, size_t n)
 {
+	region->used -= n;
 	mw_page.zone[region->zone].used -= n;
 	if (region->some_zero)
 		mw_bits_set(region->zero_bits, start - mw_region_first(region), n, false);

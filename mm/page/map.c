@@ -16,13 +16,10 @@
 
 #define MAP_ASLEEP 2ul
 #define MAP_TABLE 4ul
-#define TWIG_SHIFT 20
-#define TWIG_PAGE_SHIFT (TWIG_SHIFT - MW_PAGE_SHIFT)
-#define TWIG_PAGES ((size_t)1 << TWIG_PAGE_SHIFT)
-#define TWIGS ((size_t)1 << (MW_MAP_LEAF_SHIFT - TWIG_SHIFT))
+#define TWIGS ((size_t)1 << (MW_MAP_LEAF_SHIFT - MW_TWIG_SHIFT))
 
 #define LEAF_BYTES (MW_LEAF_PAGES * sizeof(mw_map_word))
-#define TWIG_BYTES (TWIG_PAGES * sizeof(mw_map_word))
+#define TWIG_BYTES (MW_TWIG_PAGES * sizeof(mw_map_word))
 #define TABLE_BYTES (TWIGS * sizeof(mw_map_word))
 
 mw_map_word mw_map_root[(size_t)1 << (MW_ADDR_BITS - MW_MAP_LEAF_SHIFT)];
@@ -41,27 +38,31 @@ static mw_map_word *twig_of(uintptr_t entry, size_t pn)
 {
 	mw_map_word *table = (mw_map_word *)(entry - MAP_TABLE);
 
-	return (mw_map_word *)atomic_load_explicit(&table[pn >> TWIG_PAGE_SHIFT & (TWIGS - 1)],
+	return (mw_map_word *)atomic_load_explicit(&table[pn >> MW_TWIG_PAGE_SHIFT & (TWIGS - 1)],
 						   memory_order_acquire);
+}
+
+mw_map_word *mw_map_find_small(uintptr_t entry, size_t pn)
+{
+	mw_map_word *twig;
+
+	if (!(entry & MAP_TABLE))
+		return NULL;
+	twig = twig_of(entry, pn);
+	return twig ? twig + (pn & (MW_TWIG_PAGES - 1)) : NULL;
 }
 
 uintptr_t mw_map_get_small(uintptr_t entry, uintptr_t at)
 {
-	size_t pn = at >> MW_PAGE_SHIFT;
-	mw_map_word *twig;
+	mw_map_word *word = mw_map_find_small(entry, at >> MW_PAGE_SHIFT);
 
-	if (!(entry & MAP_TABLE))
-		return 0;
-	twig = twig_of(entry, pn);
-	if (!twig)
-		return 0;
-	return atomic_load_explicit(&twig[pn & (TWIG_PAGES - 1)], memory_order_acquire);
+	return word ? atomic_load_explicit(word, memory_order_acquire) : 0;
 }
 
 mw_map_word *mw_map_at_small(uintptr_t entry, size_t pn)
 {
 	MW_DASSERT(entry & MAP_TABLE);
-	return twig_of(entry, pn) + (pn & (TWIG_PAGES - 1));
+	return twig_of(entry, pn) + (pn & (MW_TWIG_PAGES - 1));
 }
 
 /* Does the part of [@first, @end) in @slot deserve a leaf? */
@@ -75,12 +76,12 @@ static bool wants_leaf(size_t slot, size_t first, size_t end)
 
 static size_t twigs_bytes(uintptr_t entry, size_t slot, size_t first, size_t end)
 {
-	size_t lo = mw_max(first, slot << MW_LEAF_PAGE_SHIFT) >> TWIG_PAGE_SHIFT;
-	size_t hi = (mw_min(end, (slot + 1) << MW_LEAF_PAGE_SHIFT) - 1) >> TWIG_PAGE_SHIFT;
+	size_t lo = mw_max(first, slot << MW_LEAF_PAGE_SHIFT) >> MW_TWIG_PAGE_SHIFT;
+	size_t hi = (mw_min(end, (slot + 1) << MW_LEAF_PAGE_SHIFT) - 1) >> MW_TWIG_PAGE_SHIFT;
 	size_t bytes = entry ? 0 : TABLE_BYTES;
 
 	for (size_t twig = lo; twig <= hi; twig++)
-		bytes += entry && twig_of(entry, twig << TWIG_PAGE_SHIFT) ? 0 : TWIG_BYTES;
+		bytes += entry && twig_of(entry, twig << MW_TWIG_PAGE_SHIFT) ? 0 : TWIG_BYTES;
 	return bytes;
 }
 
@@ -102,8 +103,8 @@ size_t mw_map_bytes(size_t first, size_t end)
 
 static char *claim_twigs(size_t slot, size_t first, size_t end, char *at)
 {
-	size_t lo = mw_max(first, slot << MW_LEAF_PAGE_SHIFT) >> TWIG_PAGE_SHIFT;
-	size_t hi = (mw_min(end, (slot + 1) << MW_LEAF_PAGE_SHIFT) - 1) >> TWIG_PAGE_SHIFT;
+	size_t lo = mw_max(first, slot << MW_LEAF_PAGE_SHIFT) >> MW_TWIG_PAGE_SHIFT;
+	size_t hi = (mw_min(end, (slot + 1) << MW_LEAF_PAGE_SHIFT) - 1) >> MW_TWIG_PAGE_SHIFT;
 	uintptr_t entry = root_get(slot);
 	mw_map_word *table;
 
@@ -114,7 +115,7 @@ static char *claim_twigs(size_t slot, size_t first, size_t end, char *at)
 	}
 	table = (mw_map_word *)(entry - MAP_TABLE);
 	for (size_t twig = lo; twig <= hi; twig++) {
-		if (twig_of(entry, twig << TWIG_PAGE_SHIFT))
+		if (twig_of(entry, twig << MW_TWIG_PAGE_SHIFT))
 			continue;
 		__builtin_memset(at, 0, TWIG_BYTES);
 		atomic_store_explicit(&table[twig & (TWIGS - 1)], (uintptr_t)at,

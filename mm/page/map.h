@@ -85,6 +85,11 @@ static inline void *mw_pn_address(size_t pn)
 #define MW_LEAF_PAGE_SHIFT (MW_MAP_LEAF_SHIFT - MW_PAGE_SHIFT)
 #define MW_LEAF_PAGES ((size_t)1 << MW_LEAF_PAGE_SHIFT)
 
+/* Words of pages in the same MiB stand beside each other, whatever the leaf. */
+#define MW_TWIG_SHIFT 20
+#define MW_TWIG_PAGE_SHIFT (MW_TWIG_SHIFT - MW_PAGE_SHIFT)
+#define MW_TWIG_PAGES ((size_t)1 << MW_TWIG_PAGE_SHIFT)
+
 mw_map_word *mw_map_at_small(uintptr_t entry, size_t pn);
 
 /* The word of a page that is in a region and whose leaf is awake. */
@@ -96,6 +101,22 @@ static inline mw_map_word *mw_map_at(size_t pn)
 	if (mw_unlikely(!(entry & MW_MAP_LEAF)))
 		return mw_map_at_small(entry, pn);
 	return (mw_map_word *)(entry - MW_MAP_LEAF) + (pn & (MW_LEAF_PAGES - 1));
+}
+
+mw_map_word *mw_map_find_small(uintptr_t entry, size_t pn);
+
+/* The word of any address, or NULL. */
+static inline mw_map_word *mw_map_find(const void *address)
+{
+	uintptr_t at = (uintptr_t)address - (uintptr_t)MW_ADDR_BASE, entry;
+
+	if (mw_unlikely((uint64_t)at >> MW_ADDR_BITS))
+		return NULL;
+	at >>= MW_PAGE_SHIFT;
+	entry = atomic_load_explicit(&mw_map_root[at >> MW_LEAF_PAGE_SHIFT], memory_order_acquire);
+	if (mw_unlikely(!(entry & MW_MAP_LEAF)))
+		return mw_map_find_small(entry, at);
+	return (mw_map_word *)(entry - MW_MAP_LEAF) + (at & (MW_LEAF_PAGES - 1));
 }
 
 static inline uintptr_t mw_map_read(size_t pn)

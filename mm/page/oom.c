@@ -101,9 +101,7 @@ bool mw_reserve(size_t bytes)
 	do {
 		unsigned long state = mw_lock(&mw_page.heap);
 
-		left = mw_page.ready ? mw_page_gap() : 0;
-		for (unsigned int z = 0; z < MW_ZONES; z++)
-			left += mw_page.zone[z].free;
+		left = mw_page.ready ? mw_heap_left() : 0;
 		ok = left >= pages && bytes <= SIZE_MAX - MW_PAGE_SIZE;
 		if (ok)
 			mw_page.reserve = pages;

@@ -43,13 +43,12 @@ enum mw_zone_index {
 struct mw_zone {
 	unsigned long summary; /* words of @lists that are not 0 */
 	unsigned long lists[MW_LIST_WORDS]; /* lists that are not empty */
-	uintptr_t head[MW_LISTS]; /* last page of the first run; valid if the bit is set */
+	uintptr_t head[MW_LISTS]; /* last page of the first run, or MW_PN_NONE */
 	unsigned long singles[MW_NR_IDS / MW_WORD_BITS]; /* ids of regions that have singles */
-	size_t pages; /* in regions */
-	size_t free; /* pages in free runs */
-	size_t runs;
-	size_t by_order[32];
-	size_t used, most_used; /* pages taken */
+	size_t pages; /* in regions, without their own metadata */
+	size_t by_order[32]; /* free runs of [2^i, 2^(i+1)) pages */
+	size_t grown; /* of these, up to the frontiers */
+	size_t used, most_used; /* of these, not in free runs */
 	size_t released;
 	struct mw_list growing; /* regions with a gap */
 };
@@ -76,7 +75,7 @@ struct mw_region {
 	bool live;
 	bool some_zero, some_released; /* bits were ever set below */
 	size_t own; /* pages of metadata that it cannot be without */
-	size_t free; /* pages in free runs; heap lock */
+	size_t used; /* pages below the frontier that are in no free run; heap lock */
 	size_t released; /* of them, with the port; heap lock */
 	struct mw_tree ends; /* last pages of free runs, relative to @first; heap lock */
 	struct mw_tree singles; /* free runs of one page; heap lock */
@@ -141,6 +140,8 @@ struct mw_run mw_run_ending_at(size_t last);
 struct mw_run mw_run_starting_at(size_t first);
 void mw_run_insert(const struct mw_run *run, unsigned int age);
 void mw_run_remove(const struct mw_run *run);
+/* @run begins at @first instead, earlier or later; its pages before that have no words now. */
+void mw_run_move_front(const struct mw_run *run, size_t first, unsigned int age);
 unsigned int mw_run_age(const struct mw_run *run);
 /* A run with room for @want, still in the index, and where in it. */
 bool mw_run_find(enum mw_zone_index zone, const struct mw_want *want, struct mw_run *run,
@@ -148,12 +149,15 @@ bool mw_run_find(enum mw_zone_index zone, const struct mw_want *want, struct mw_
 /* The first page in @run where @want fits, or MW_PN_NONE. */
 size_t mw_run_fit(const struct mw_run *run, const struct mw_want *want);
 size_t mw_run_largest(enum mw_zone_index zone);
+size_t mw_run_count(const struct mw_zone *zone);
 bool mw_run_listed(const struct mw_run *run);
 bool mw_run_check_lists(enum mw_zone_index zone);
 
 /* heap.c */
 /* [start, start + n) is the caller's; no word says so yet. NULL: no such run. Heap lock held. */
 struct mw_region *mw_heap_take(const struct mw_want *want, size_t *start);
+/* Pages that are free, in gaps too. Heap lock held. */
+size_t mw_heap_left(void);
 struct mw_region *mw_heap_take_at(size_t start, size_t n, mw_flags_t flags);
 void mw_heap_give(struct mw_region *region, size_t start, size_t n);
 /* The same for what was handed out: counted, and no longer known to be zero. */

@@ -40,7 +40,8 @@ static void *take_raw(const struct mw_want *want, const void *at)
 		mw_unlock(&mw_page.heap, state);
 		if (!region)
 			return NULL;
-		if (mw_heap_prepare(region, start, want->n, want->flags & MW_ZERO, NULL))
+		if (mw_likely(!(want->flags & MW_ZERO) && !region->some_released) ||
+		    mw_heap_prepare(region, start, want->n, want->flags & MW_ZERO, NULL))
 			return mw_pn_address(start);
 	}
 }
@@ -95,14 +96,25 @@ static MW_NOINLINE void *alloc_single_hard(mw_flags_t flags)
 /* Flags that do not ask for a page of a kind that stocks have not. */
 #define STOCK_FLAGS (MW_ATOMIC | MW_RESERVE | MW_ZERO)
 
+static void *alloc_run(size_t count, mw_flags_t flags, uintptr_t site)
+{
+	const struct mw_want want = { count, 1, 0, flags };
+	void *pages;
+
+	if (!count || count > MW_PN_MASK >> 1 || !mw_page.ready ||
+	    mw_should_fail(count << MW_PAGE_SHIFT, true, site))
+		return NULL;
+	pages = take_raw(&want, NULL);
+	return mw_likely(pages) ? pages : take_hard(&want, NULL);
+}
+
 void *mw_pages_alloc(size_t count, mw_flags_t flags)
 {
 	uintptr_t site = (uintptr_t)__builtin_return_address(0);
-	struct mw_pages want = { .count = count, .flags = flags };
 	void *page;
 
 	if (count != 1 || flags & ~STOCK_FLAGS)
-		return alloc_as(&want, site);
+		return alloc_run(count, flags, site);
 	if (mw_should_fail(MW_PAGE_SIZE, true, site))
 		return NULL;
 	page = mw_stock_take(0);
@@ -213,7 +225,7 @@ void *mw_stack_alloc(unsigned int order, mw_flags_t flags)
 		return NULL;
 	want.count = (size_t)1 << order;
 	want.align = MW_PAGE_SIZE << order;
-	if (mw_stock_room(order) && order < MW_STOCK_ORDERS && !(flags & ~STOCK_FLAGS) &&
+	if (order && order < MW_STOCK_ORDERS && !(flags & ~STOCK_FLAGS) &&
 	    !mw_should_fail(want.align, true, site))
 		stack = mw_stock_take(order);
 	if (!stack)

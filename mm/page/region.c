@@ -105,6 +105,7 @@ bool mw_region_grow(struct mw_region *region, size_t pages)
 	mw_tree_grow(&region->singles, end - first, !region->zeroed);
 	grow_bits(region, start - first, end - first);
 	region->frontier = end;
+	mw_page.zone[region->zone].grown += pages;
 	if (!mw_region_gap(region))
 		mw_list_remove(&region->growing);
 	mw_heap_give(region, start, pages);

@@ -35,7 +35,28 @@ static size_t list_of(const struct mw_run *run)
 	return 2 * bin_of(run->n) + is_good(run->first, run->n);
 }
 
-/* Links: the last page of a run stands for it. A pair keeps both in less room. */
+static uintptr_t get(mw_map_word *word)
+{
+	return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static void put(mw_map_word *word, uintptr_t value)
+{
+	atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+static void put_payload(mw_map_word *word, uintptr_t payload)
+{
+	put(word, (get(word) & ~(MW_PN_MASK << MW_PAYLOAD_SHIFT)) | payload << MW_PAYLOAD_SHIFT);
+}
+
+/* The word @back pages before the one of @pn, @word: mostly beside it. */
+static mw_map_word *before(mw_map_word *word, size_t pn, size_t back)
+{
+	return mw_likely((pn & (MW_TWIG_PAGES - 1)) >= back) ? word - back : mw_map_at(pn - back);
+}
+
+/* Links: the last page of a run stands for it. */
 static size_t next_of(size_t last)
 {
 	return mw_map_payload(mw_map_read(last));
@@ -46,122 +67,143 @@ static size_t prev_of(size_t last)
 	return mw_map_payload(mw_map_read(last - 1));
 }
 
-static void set_next(size_t last, size_t next)
+static void list_add(struct mw_zone *zone, size_t list, const struct mw_run *run, unsigned int age)
 {
-	uintptr_t word = mw_map_read(last) & ~(MW_PN_MASK << MW_PAYLOAD_SHIFT);
+	size_t last = run->first + run->n - 1, next = zone->head[list];
+	unsigned int id = run->region->id;
+	mw_map_word *word = mw_map_at(last);
 
-	mw_map_write(last, word | next << MW_PAYLOAD_SHIFT);
-}
+	if (mw_unlikely(run->n == 2)) {
+		uintptr_t aged = MW_PAIR_AGE ? (uintptr_t)age << MW_PAIR_AGE_SHIFT : 0;
 
-static void set_prev(size_t last, size_t prev)
-{
-	uintptr_t word = mw_map_read(last - 1) & ~(MW_PN_MASK << MW_PAYLOAD_SHIFT);
-
-	mw_map_write(last - 1, word | prev << MW_PAYLOAD_SHIFT);
-}
-
-static void list_add(struct mw_zone *zone, size_t list, size_t last)
-{
-	unsigned long *word = &zone->lists[list / MW_WORD_BITS];
-	unsigned long bit = 1ul << (list % MW_WORD_BITS);
-
-	if (*word & bit) {
-		set_next(last, zone->head[list]);
-		set_prev(zone->head[list], last);
+		put(word, mw_map_word_of(MW_TAG_PAIR, id, next));
+		put(before(word, last, 1), mw_map_word_of(MW_TAG_PAIR, id, MW_PN_NONE) | aged);
 	} else {
-		set_next(last, MW_PN_NONE);
-		*word |= bit;
+		put(word, mw_map_word_of(MW_TAG_END, id, next));
+		put(before(word, last, 1), mw_map_word_of(MW_TAG_INNER, age, MW_PN_NONE));
+	}
+	zone->head[list] = last;
+	if (next != MW_PN_NONE) {
+		put_payload(mw_map_at(next - 1), last);
+	} else {
+		zone->lists[list / MW_WORD_BITS] |= 1ul << (list % MW_WORD_BITS);
 		zone->summary |= 1ul << (list / MW_WORD_BITS);
 	}
-	set_prev(last, MW_PN_NONE);
-	zone->head[list] = last;
 }
 
 static void list_del(struct mw_zone *zone, size_t list, size_t last)
 {
-	unsigned long *word = &zone->lists[list / MW_WORD_BITS];
-	size_t next = next_of(last), prev = prev_of(last);
+	mw_map_word *word = mw_map_at(last);
+	size_t next = mw_map_payload(get(word)), prev = mw_map_payload(get(before(word, last, 1)));
 
 	if (next != MW_PN_NONE)
-		set_prev(next, prev);
+		put_payload(mw_map_at(next - 1), prev);
 	if (prev != MW_PN_NONE) {
-		set_next(prev, next);
+		put_payload(mw_map_at(prev), next);
 		return;
 	}
 	zone->head[list] = next;
-	if (next != MW_PN_NONE)
-		return;
-	*word &= ~(1ul << (list % MW_WORD_BITS));
-	if (!*word)
-		zone->summary &= ~(1ul << (list / MW_WORD_BITS));
+	if (next == MW_PN_NONE) {
+		unsigned long *bits = &zone->lists[list / MW_WORD_BITS];
+
+		*bits &= ~(1ul << (list % MW_WORD_BITS));
+		if (!*bits)
+			zone->summary &= ~(1ul << (list / MW_WORD_BITS));
+	}
 }
 
-/* The words of a run of two or more, links empty. */
-static void write_words(const struct mw_run *run, unsigned int age)
+/* The length, at both ends of a run of three or more. */
+static void write_length(const struct mw_run *run)
 {
 	size_t last = run->first + run->n - 1;
-	unsigned int id = run->region->id;
 
-	if (run->n == 2) {
-		uintptr_t aged = MW_PAIR_AGE ? (uintptr_t)age << MW_PAIR_AGE_SHIFT : 0;
-
-		mw_map_write(run->first, mw_map_word_of(MW_TAG_PAIR, id, 0) | aged);
-		mw_map_write(last, mw_map_word_of(MW_TAG_PAIR, id, 0));
-		return;
-	}
-	mw_map_write(last, mw_map_word_of(MW_TAG_END, id, 0));
-	mw_map_write(last - 1, mw_map_word_of(MW_TAG_INNER, age, 0));
 	if (run->n > 3)
 		mw_map_write(last - 2, mw_map_word_of(MW_TAG_INNER, 0, run->n));
-	mw_map_write(run->first, mw_map_word_of(MW_TAG_HEAD, id, run->n));
+	mw_map_write(run->first, mw_map_word_of(MW_TAG_HEAD, run->region->id, run->n));
 }
 
-static void count_run(const struct mw_run *run, size_t by)
+static size_t *order_count(const struct mw_run *run)
 {
-	struct mw_zone *zone = &mw_page.zone[run->region->zone];
+	return &mw_page.zone[run->region->zone].by_order[mw_min(mw_highest_bit(run->n), 31)];
+}
 
-	zone->free += by * run->n;
-	run->region->free += by * run->n;
-	zone->runs += by;
-	zone->by_order[mw_min(mw_highest_bit(run->n), 31)] += by;
+static void insert_single(const struct mw_run *run, unsigned int age)
+{
+	struct mw_region *region = run->region;
+	unsigned long *singles = mw_page.zone[region->zone].singles;
+
+	mw_map_write(run->first, mw_map_word_of(MW_TAG_SINGLE, region->id, age));
+	mw_tree_set(&region->singles, run->first - mw_region_first(region));
+	singles[region->id / MW_WORD_BITS] |= 1ul << (region->id % MW_WORD_BITS);
+}
+
+static void remove_single(const struct mw_run *run)
+{
+	struct mw_region *region = run->region;
+	unsigned long *singles = mw_page.zone[region->zone].singles;
+
+	mw_tree_clear(&region->singles, run->first - mw_region_first(region));
+	if (mw_tree_empty(&region->singles))
+		singles[region->id / MW_WORD_BITS] &= ~(1ul << (region->id % MW_WORD_BITS));
 }
 
 void mw_run_insert(const struct mw_run *run, unsigned int age)
 {
 	struct mw_region *region = run->region;
-	struct mw_zone *zone = &mw_page.zone[region->zone];
-	size_t last = run->first + run->n - 1, at = last - mw_region_first(region);
 
-	count_run(run, 1);
-	mw_tree_set(&region->ends, at);
+	++*order_count(run);
+	mw_tree_set(&region->ends, run->first + run->n - 1 - mw_region_first(region));
 	if (run->n == 1) {
-		mw_map_write(last, mw_map_word_of(MW_TAG_SINGLE, region->id, age));
-		mw_tree_set(&region->singles, at);
-		zone->singles[region->id / MW_WORD_BITS] |= 1ul << (region->id % MW_WORD_BITS);
+		insert_single(run, age);
 		return;
 	}
-	write_words(run, age);
-	list_add(zone, list_of(run), last);
+	if (run->n > 2)
+		write_length(run);
+	list_add(&mw_page.zone[region->zone], list_of(run), run, age);
 }
 
 void mw_run_remove(const struct mw_run *run)
 {
 	struct mw_region *region = run->region;
-	struct mw_zone *zone = &mw_page.zone[region->zone];
-	size_t last = run->first + run->n - 1, at = last - mw_region_first(region);
+	size_t last = run->first + run->n - 1;
 
-	count_run(run, (size_t)-1);
-	mw_tree_clear(&region->ends, at);
-	if (run->n > 1) {
-		list_del(zone, list_of(run), last);
-		mw_map_write(run->first, 0);
+	--*order_count(run);
+	mw_tree_clear(&region->ends, last - mw_region_first(region));
+	if (run->n == 1) {
+		remove_single(run);
 	} else {
-		mw_tree_clear(&region->singles, at);
-		if (!region->singles.level[region->singles.levels - 1][0])
-			zone->singles[region->id / MW_WORD_BITS] &=
-				~(1ul << (region->id % MW_WORD_BITS));
+		list_del(&mw_page.zone[region->zone], list_of(run), last);
+		mw_map_write(run->first, 0);
 	}
 	mw_map_write(last, 0);
+}
+
+/* The end stays, and with it all that hangs on it; mostly the list stays too. */
+void mw_run_move_front(const struct mw_run *run, size_t first, unsigned int age)
+{
+	struct mw_zone *zone = &mw_page.zone[run->region->zone];
+	size_t last = run->first + run->n - 1, from, to;
+	const struct mw_run now = { run->region, first, last + 1 - first };
+
+	if (run->n < 3 || now.n < 3) {
+		mw_run_remove(run);
+		mw_run_insert(&now, age);
+		return;
+	}
+	--*order_count(run);
+	++*order_count(&now);
+	from = list_of(run);
+	to = list_of(&now);
+	mw_map_write(run->first, 0);
+	write_length(&now);
+	if (from != to) {
+		list_del(zone, from, last);
+		list_add(zone, to, &now, age);
+	} else {
+		mw_map_word *word = mw_map_at(last - 1);
+
+		put(word, mw_map_word_of(MW_TAG_INNER, age, mw_map_payload(get(word))));
+	}
 }
 
 struct mw_run mw_run_ending_at(size_t last)
@@ -321,6 +363,26 @@ static bool find_natural(const struct mw_zone *zone, const struct mw_want *want,
 	return list < MW_LISTS && look_in(zone, list, want, run, start);
 }
 
+/* No alignment, no boundary: nearly all requests. */
+static bool find_plain(const struct mw_zone *zone, const struct mw_want *want, struct mw_run *run,
+		       size_t *start)
+{
+	size_t bin = bin_of(want->n), list = list_from(zone, 2 * bin);
+
+	/* In its own list only, if that holds several lengths, a run may be too short. */
+	if (mw_unlikely(list < 2 * (bin + 1) && bin >= MW_EXACT)) {
+		for (; list < 2 * (bin + 1); list = list_from(zone, list + 1)) {
+			if (look_in(zone, list, want, run, start))
+				return true;
+		}
+	}
+	if (list >= MW_LISTS)
+		return false;
+	*run = mw_run_ending_at(zone->head[list]);
+	*start = run->first;
+	return true;
+}
+
 bool mw_run_find(enum mw_zone_index z, const struct mw_want *want, struct mw_run *run, size_t *start)
 {
 	const struct mw_zone *zone = &mw_page.zone[z];
@@ -328,7 +390,9 @@ bool mw_run_find(enum mw_zone_index z, const struct mw_want *want, struct mw_run
 
 	if (want->n == 1 && want->align == 1 && find_single(z, run, start))
 		return true;
-	if (want->n == want->align && want->n > 1 && !want->boundary)
+	if (want->align == 1 && !want->boundary)
+		return find_plain(zone, want, run, start);
+	if (want->n == want->align && !want->boundary)
 		return find_natural(zone, want, run, start);
 	list = list_from(zone, 2 * mw_max(bin_of(want->n), 2));
 	for (unsigned int i = 0; i < LOOK && list < MW_LISTS; i++) {
@@ -361,6 +425,15 @@ size_t mw_run_largest(enum mw_zone_index z)
 	return largest;
 }
 
+size_t mw_run_count(const struct mw_zone *zone)
+{
+	size_t runs = 0;
+
+	for (size_t i = 0; i < MW_LEN(zone->by_order); i++)
+		runs += zone->by_order[i];
+	return runs;
+}
+
 bool mw_run_listed(const struct mw_run *run)
 {
 	const struct mw_zone *zone = &mw_page.zone[run->region->zone];
@@ -375,7 +448,7 @@ bool mw_run_listed(const struct mw_run *run)
 bool mw_run_check_lists(enum mw_zone_index z)
 {
 	const struct mw_zone *zone = &mw_page.zone[z];
-	size_t listed = 0;
+	size_t listed = 0, runs = mw_run_count(zone);
 
 	for (size_t list = list_from(zone, 0); list < MW_LISTS; list = list_from(zone, list + 1)) {
 		for (size_t last = zone->head[list]; last != MW_PN_NONE; last = next_of(last)) {
@@ -383,10 +456,10 @@ bool mw_run_check_lists(enum mw_zone_index z)
 
 			MW_CHECK(mw_pn_address(last), run.region && run.region->zone == z);
 			MW_CHECK(mw_pn_address(last), list_of(&run) == list);
-			MW_CHECK(zone, ++listed <= zone->runs);
+			MW_CHECK(zone, ++listed <= runs);
 		}
 	}
-	MW_CHECK(zone, listed + zone->by_order[0] == zone->runs);
+	MW_CHECK(zone, listed + zone->by_order[0] == runs);
 	for (size_t i = 0; i < MW_LIST_WORDS; i++)
 		MW_CHECK(zone, (zone->summary >> i & 1) == (zone->lists[i] != 0));
 	return true;

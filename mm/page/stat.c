@@ -9,10 +9,10 @@ static void zone_stats(enum mw_zone_index z, struct mw_zone_stats *out)
 
 	*out = (struct mw_zone_stats){
 		.pages = zone->pages,
-		.free = zone->free,
+		.free = zone->grown - zone->used,
 		.low_water = zone->pages - mw_min(zone->pages, zone->most_used),
 		.released = zone->released,
-		.runs = zone->runs,
+		.runs = mw_run_count(zone),
 		.largest = mw_run_largest(z),
 	};
 	for (size_t i = 0; i < MW_LEN(out->by_order); i++)
@@ -44,7 +44,7 @@ void mw_page_stats(struct mw_page_stats *stats)
 	}
 	for (unsigned int z = 0; mw_page.ready && z < MW_ZONES; z++) {
 		zone_stats((enum mw_zone_index)z, &stats->zone[z]);
-		stats->free += mw_page.zone[z].free;
+		stats->free += stats->zone[z].free;
 	}
 	stats->free += stats->untouched >> MW_PAGE_SHIFT;
 	/* A page that is on its way into a stock may be counted as there too early. */

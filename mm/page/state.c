@@ -13,10 +13,14 @@ void mw_page_init(void)
 {
 	if (mw_page.ready)
 		return;
-	for (unsigned int z = 0; z < MW_ZONES; z++)
+	for (unsigned int z = 0; z < MW_ZONES; z++) {
 		mw_list_init(&mw_page.zone[z].growing);
+		for (size_t i = 0; i < MW_LISTS; i++)
+			mw_page.zone[z].head[i] = MW_PN_NONE;
+	}
 	mw_fixed_init(&mw_page.regions, sizeof(struct mw_region), MW_USE_RUNS, NULL);
 	mw_fixed_init(&mw_page.spans, sizeof(struct mw_span), MW_USE_SPANS, NULL);
+	mw_stocks_open();
 	mw_page.ready = true;
 }
 
@@ -34,8 +38,7 @@ void mw_page_reset(void)
 	mw_lock_init(&mw_page.add, MW_RANK_REGISTRY);
 	mw_lock_init(&mw_page.heap, MW_RANK_HEAP);
 	mw_lock_init(&mw_page.pool_lock, MW_RANK_LEAF);
-	for (unsigned int cpu = 0; cpu < MW_MAX_CPUS; cpu++)
-		mw_stock_reset(&mw_stocks[cpu]);
+	mw_stocks_reset();
 }
 
 static unsigned long bits_word(const mw_atomic_t *bits, size_t i)

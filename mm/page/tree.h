@@ -38,6 +38,11 @@ static inline bool mw_tree_has(const struct mw_tree *tree, size_t i)
 	return tree->level[0][i / MW_WORD_BITS] >> (i % MW_WORD_BITS) & 1;
 }
 
+static inline bool mw_tree_empty(const struct mw_tree *tree)
+{
+	return !tree->level[tree->levels - 1][0];
+}
+
 static inline void mw_tree_set(struct mw_tree *tree, size_t i)
 {
 	unsigned long **level = tree->level, before;
