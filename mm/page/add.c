@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Regions that come and go: see region.c. */
-#include "page.h"
+#include "stock.h"
 
 /* What mw_region_add() was given, in pages. */
 struct frames {
@@ -187,6 +187,7 @@ static size_t add(void *base, uint64_t phys, size_t len, bool zeroed)
 		else
 			usable = add_parts(want);
 		mw_unlock(&mw_page.add, state);
+		mw_stocks_open(); /* more memory, longer shelves */
 	}
 	if (!wrong && !usable)
 		wrong = "region too small for its own bookkeeping, or one too many";

@@ -62,14 +62,13 @@ static MW_NOINLINE void *take_hard(const struct mw_want *want, const void *at)
 	return NULL;
 }
 
-static void *alloc_as(const struct mw_pages *request, uintptr_t site)
+static void *understand_and_take(const struct mw_pages *request)
 {
 	struct mw_want want;
 	struct mw_report report = { .what = MW_BAD_REQUEST, .given = request->count };
 	void *pages;
 
-	if (!request->count || request->count > MW_PN_MASK >> 1 || !mw_page.ready ||
-	    mw_should_fail(request->count << MW_PAGE_SHIFT, true, site))
+	if (!request->count || request->count > MW_PN_MASK >> 1 || !mw_page.ready)
 		return NULL;
 	if (!understand(request, &want)) {
 		report.text = "pages: alignment, boundary or place is not possible";
@@ -80,49 +79,62 @@ static void *alloc_as(const struct mw_pages *request, uintptr_t site)
 	return mw_likely(pages) ? pages : take_hard(&want, request->at);
 }
 
+static void *alloc_as(const struct mw_pages *request, uintptr_t site)
+{
+	if (mw_should_fail(request->count << MW_PAGE_SHIFT, true, site))
+		return NULL;
+	return understand_and_take(request);
+}
+
 void *mw_pages_alloc_as(const struct mw_pages *request)
 {
 	return alloc_as(request, (uintptr_t)__builtin_return_address(0));
 }
 
-static MW_NOINLINE void *alloc_single_hard(mw_flags_t flags)
-{
-	const struct mw_want want = { 1, 1, 0, flags };
-	void *page = mw_page.ready ? mw_stock_refill(0, flags) : NULL;
-
-	return page || !mw_page.ready ? page : take_hard(&want, NULL);
-}
-
 /* Flags that do not ask for a page of a kind that stocks have not. */
 #define STOCK_FLAGS (MW_ATOMIC | MW_RESERVE | MW_ZERO)
 
-static void *alloc_run(size_t count, mw_flags_t flags, uintptr_t site)
+/* No stock has it. */
+static MW_NOINLINE void *alloc_hard(size_t count, mw_flags_t flags)
 {
 	const struct mw_want want = { count, 1, 0, flags };
 	void *pages;
 
-	if (!count || count > MW_PN_MASK >> 1 || !mw_page.ready ||
-	    mw_should_fail(count << MW_PAGE_SHIFT, true, site))
+	if (!count || count > MW_PN_MASK >> 1 || !mw_page.ready)
 		return NULL;
-	pages = take_raw(&want, NULL);
+	pages = count == 1 && !(flags & ~(STOCK_FLAGS ^ MW_ZERO)) ? mw_stock_refill(flags)
+								  : take_raw(&want, NULL);
 	return mw_likely(pages) ? pages : take_hard(&want, NULL);
+}
+
+/* What the quickest way does not do: other lengths, clearing, zones, failing on purpose. */
+static __attribute__((noinline)) void *alloc_other(size_t count, mw_flags_t flags, uintptr_t site)
+{
+	unsigned int shelf = mw_shelf_for(count);
+	void *pages;
+
+	if (mw_should_fail(count << MW_PAGE_SHIFT, true, site))
+		return NULL;
+	if (shelf == MW_SHELF_NONE || flags & ~STOCK_FLAGS)
+		return alloc_hard(count, flags);
+	pages = mw_stock_take(shelf, 1);
+	if (!pages)
+		return alloc_hard(count, flags);
+	if (flags & MW_ZERO)
+		__builtin_memset(pages, 0, count << MW_PAGE_SHIFT);
+	return pages;
 }
 
 void *mw_pages_alloc(size_t count, mw_flags_t flags)
 {
-	uintptr_t site = (uintptr_t)__builtin_return_address(0);
-	void *page;
+	if (mw_likely(count == 1 && !(flags & ~(STOCK_FLAGS ^ MW_ZERO)) &&
+		      !atomic_load_explicit(&mw_fail_on, memory_order_relaxed))) {
+		void *page = mw_stock_take(0, 1);
 
-	if (count != 1 || flags & ~STOCK_FLAGS)
-		return alloc_run(count, flags, site);
-	if (mw_should_fail(MW_PAGE_SIZE, true, site))
-		return NULL;
-	page = mw_stock_take(0);
-	if (mw_unlikely(!page))
-		page = alloc_single_hard(flags);
-	if (flags & MW_ZERO && page)
-		__builtin_memset(page, 0, MW_PAGE_SIZE);
-	return page;
+		if (mw_likely(page))
+			return page;
+	}
+	return alloc_other(count, flags, (uintptr_t)__builtin_return_address(0));
 }
 
 /* The raw run in use that begins at or before @pn and reaches it. Return: its length, or 0. */
@@ -194,42 +206,48 @@ static MW_NOINLINE void free_run(void *pages, size_t count)
 		report_free(pages, count);
 }
 
-/* The stock did not take it: it is full, or the page is a special one, or none of ours. */
-static MW_NOINLINE void free_hard(void *pages, unsigned int order)
+/* The stock did not take it: it is full, or the run is a special one, or none of ours. */
+static MW_NOINLINE void free_hard(void *pages, size_t count)
 {
-	if (mw_stock_fits(mw_map_get((uintptr_t)pages), order)) {
-		mw_stock_spill(order);
-		if (mw_stock_put(pages, order))
+	if (count == 1 && mw_stock_fits(mw_map_get((uintptr_t)pages), 1)) {
+		mw_stock_spill();
+		if (mw_stock_put(pages, 0, 1))
 			return;
 	}
-	free_run(pages, (size_t)1 << order);
+	free_run(pages, count);
+}
+
+static __attribute__((noinline)) void free_other(void *pages, size_t count)
+{
+	unsigned int shelf = mw_shelf_for(count);
+
+	if (pages && (shelf == MW_SHELF_NONE || !mw_stock_put(pages, shelf, count)))
+		free_hard(pages, count);
 }
 
 void mw_pages_free(void *pages, size_t count)
 {
-	if (mw_unlikely(!pages))
-		return;
-	if (count != 1)
-		free_run(pages, count);
-	else if (mw_unlikely(!mw_stock_put(pages, 0)))
-		free_hard(pages, 0);
+	if (mw_unlikely(count != 1 || !mw_stock_put(pages, 0, 1)))
+		free_other(pages, count);
 }
 
 void *mw_stack_alloc(unsigned int order, mw_flags_t flags)
 {
 	uintptr_t site = (uintptr_t)__builtin_return_address(0);
 	struct mw_pages want = { .flags = flags };
-	void *stack = NULL;
+	void *stack;
 
 	if (order > 30 - MW_PAGE_SHIFT)
 		return NULL;
 	want.count = (size_t)1 << order;
 	want.align = MW_PAGE_SIZE << order;
-	if (order && order < MW_STOCK_ORDERS && !(flags & ~STOCK_FLAGS) &&
-	    !mw_should_fail(want.align, true, site))
-		stack = mw_stock_take(order);
-	if (!stack)
+	if (order >= MW_STACK_SHELVES || flags & ~STOCK_FLAGS)
 		return alloc_as(&want, site);
+	if (mw_should_fail(want.align, true, site))
+		return NULL;
+	stack = mw_stock_take(order, want.align);
+	if (mw_unlikely(!stack))
+		return understand_and_take(&want);
 	if (flags & MW_ZERO)
 		__builtin_memset(stack, 0, want.align);
 	return stack;
@@ -237,8 +255,6 @@ void *mw_stack_alloc(unsigned int order, mw_flags_t flags)
 
 void mw_stack_free(void *stack, unsigned int order)
 {
-	if (!stack || order > 30 - MW_PAGE_SHIFT)
-		return;
-	if (order >= MW_STOCK_ORDERS || !mw_stock_put(stack, order))
-		free_run(stack, (size_t)1 << order);
+	if (order <= 30 - MW_PAGE_SHIFT)
+		mw_pages_free(stack, (size_t)1 << order);
 }

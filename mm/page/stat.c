@@ -49,9 +49,6 @@ void mw_page_stats(struct mw_page_stats *stats)
 	stats->free += stats->untouched >> MW_PAGE_SHIFT;
 	/* A page that is on its way into a stock may be counted as there too early. */
 	stats->raw -= mw_min(stats->raw, stats->stocked);
-	for (unsigned int cpu = 0; cpu < MW_MAX_CPUS; cpu++) {
-		stats->allocs += atomic_load_explicit(&mw_stocks[cpu].allocs, memory_order_relaxed);
-		stats->frees += atomic_load_explicit(&mw_stocks[cpu].frees, memory_order_relaxed);
-	}
+	mw_stock_events(&stats->allocs, &stats->frees);
 	mw_unlock(&mw_page.heap, state);
 }

@@ -7,44 +7,58 @@ struct mw_stock mw_stocks[MW_MAX_CPUS] = {
 	[0 ... MW_MAX_CPUS - 1] = { .lock = MW_LOCK_INIT(MW_RANK_STOCK) },
 };
 
-static size_t room_of(unsigned int order)
+/* One run of the longer lengths, where it is less than a hundredth of the memory. */
+static size_t room_of(unsigned int shelf)
 {
-	return order ? MW_STOCK_PAGES >> order : MW_STOCK_SINGLES;
+	if (!shelf)
+		return MW_STOCK_SINGLES;
+	return shelf < MW_STACK_SHELVES ? MW_STOCK_PAGES >> shelf : 1;
+}
+
+static bool affords(unsigned int shelf)
+{
+	size_t pages = 0;
+
+	for (unsigned int z = 0; z < MW_ZONES; z++)
+		pages += mw_page.zone[z].pages;
+	return pages >> mw_shelf_order(shelf) >= (shelf < MW_STACK_SHELVES ? 1 : 100);
 }
 
 static void set_up(struct mw_stock *stock, bool open)
 {
 	struct mw_stocked *slots = stock->slots;
 
-	for (unsigned int order = 0; order < MW_STOCK_ORDERS; order++) {
-		stock->shelf[order].slots = slots;
-		stock->shelf[order].room = open ? room_of(order) : 0;
-		slots += room_of(order);
+	for (unsigned int i = 0; i < MW_SHELVES; i++) {
+		stock->shelf[i].slots = slots;
+		stock->shelf[i].room = open && affords(i) ? room_of(i) : 0;
+		slots += room_of(i);
 	}
 }
 
-/* Up to @most runs as from mw_pages_alloc(), in one go. */
-static size_t take_batch(unsigned int order, mw_flags_t flags, struct mw_stocked *out, size_t most)
+/* Up to @most pages as from mw_pages_alloc(), in one go. */
+static size_t take_batch(mw_flags_t flags, struct mw_stocked *out, size_t most)
 {
-	struct mw_want want = { (size_t)1 << order, (size_t)1 << order, 0, flags };
+	const struct mw_want want = { 1, 1, 0, flags };
 	struct mw_region *regions[MW_STOCK_BATCH];
 	size_t pns[MW_STOCK_BATCH], n = 0, ready = 0;
 	unsigned long state = mw_lock(&mw_page.heap);
 
 	while (n < most && (regions[n] = mw_heap_take(&want, &pns[n]))) {
-		mw_map_write(pns[n], mw_map_word_of(MW_TAG_RAW, regions[n]->id, want.n));
+		mw_map_write(pns[n], mw_map_word_of(MW_TAG_RAW, regions[n]->id, 1));
 		n++;
 	}
-	mw_page.raw += n << order;
+	mw_page.raw += n;
+	mw_page.allocs += n > 0;
 	mw_unlock(&mw_page.heap, state);
 	for (size_t i = 0; i < n; i++) {
-		if (mw_heap_prepare(regions[i], pns[i], want.n, false, NULL))
+		if (mw_heap_prepare(regions[i], pns[i], 1, false, NULL))
 			out[ready++] =
 				(struct mw_stocked){ mw_pn_address(pns[i]), mw_map_at(pns[i]) };
 	}
 	return ready;
 }
 
+/* Runs of 1 << @order pages, in use. */
 static void give_batch(unsigned int order, const struct mw_stocked *runs, size_t n)
 {
 	unsigned long state;
@@ -63,20 +77,24 @@ static void give_batch(unsigned int order, const struct mw_stocked *runs, size_t
 	mw_unlock(&mw_page.heap, state);
 }
 
-/* The last @n runs leave @shelf; the stock's lock is held. */
-static void pop(struct mw_shelf *shelf, struct mw_stocked *out, size_t n)
+/* The last @n runs leave a shelf; the stock's lock is held. */
+static void pop(struct mw_stock *stock, unsigned int which, struct mw_stocked *out, size_t n)
 {
+	struct mw_shelf *shelf = &stock->shelf[which];
 	size_t left = mw_shelf_count(shelf) - n;
 
 	for (size_t i = 0; i < n; i++)
 		out[i] = shelf->slots[left + i];
+	atomic_store_explicit(&stock->moved,
+			      atomic_load_explicit(&stock->moved, memory_order_relaxed) - n,
+			      memory_order_relaxed);
 	atomic_store_explicit(&shelf->n, left, memory_order_relaxed);
 }
 
-MW_NOINLINE void *mw_stock_refill(unsigned int order, mw_flags_t flags)
+MW_NOINLINE void *mw_stock_refill(mw_flags_t flags)
 {
 	struct mw_stocked runs[MW_STOCK_BATCH];
-	size_t kept = 1, n = take_batch(order, flags, runs, order ? 1 : MW_STOCK_BATCH);
+	size_t kept = 1, n = take_batch(flags, runs, MW_STOCK_BATCH);
 	struct mw_stock *stock;
 	unsigned long state;
 
@@ -85,47 +103,46 @@ MW_NOINLINE void *mw_stock_refill(unsigned int order, mw_flags_t flags)
 	state = mw_port_pin();
 	stock = &mw_stocks[mw_port_cpu()];
 	mw_lock_pinned(&stock->lock);
-	mw_stock_event(&stock->allocs);
 	for (; kept < n; kept++) {
 		uintptr_t value = atomic_load_explicit(runs[kept].word, memory_order_relaxed);
 
-		if (!mw_stock_fits(value, order) ||
-		    !mw_shelf_push(&stock->shelf[order], runs[kept].pages, runs[kept].word, value))
+		if (!mw_stock_fits(value, 1) ||
+		    !mw_shelf_push(&stock->shelf[0], runs[kept].pages, runs[kept].word, value))
 			break;
+		mw_stock_event(&stock->moved);
 	}
 	mw_unlock(&stock->lock, state);
-	give_batch(order, runs + kept, n - kept);
+	give_batch(0, runs + kept, n - kept);
 	return runs[0].pages;
 }
 
-MW_NOINLINE void mw_stock_spill(unsigned int order)
+MW_NOINLINE void mw_stock_spill(void)
 {
 	struct mw_stocked runs[MW_STOCK_BATCH];
 	unsigned long state = mw_port_pin();
 	struct mw_stock *stock = &mw_stocks[mw_port_cpu()];
-	struct mw_shelf *shelf = &stock->shelf[order];
 	size_t n;
 
 	mw_lock_pinned(&stock->lock);
-	n = mw_min(mw_shelf_count(shelf), order ? 1 : MW_STOCK_BATCH);
-	pop(shelf, runs, n);
+	n = mw_min(mw_shelf_count(&stock->shelf[0]), MW_STOCK_BATCH);
+	pop(stock, 0, runs, n);
 	mw_unlock(&stock->lock, state);
-	give_batch(order, runs, n);
+	give_batch(0, runs, n);
 }
 
 static size_t drain(struct mw_stock *stock)
 {
-	struct mw_stocked runs[MW_STOCK_SINGLES > MW_STOCK_PAGES ? MW_STOCK_SINGLES : MW_STOCK_PAGES];
+	struct mw_stocked runs[MW_STOCK_SINGLES + MW_STOCK_PAGES];
 	size_t pages = 0;
 
-	for (unsigned int order = 0; order < MW_STOCK_ORDERS; order++) {
+	for (unsigned int i = 0; i < MW_SHELVES; i++) {
 		unsigned long state = mw_lock(&stock->lock);
-		size_t n = mw_shelf_count(&stock->shelf[order]);
+		size_t n = mw_shelf_count(&stock->shelf[i]);
 
-		pop(&stock->shelf[order], runs, n);
+		pop(stock, i, runs, n);
 		mw_unlock(&stock->lock, state);
-		give_batch(order, runs, n);
-		pages += n << order;
+		give_batch(mw_shelf_order(i), runs, n);
+		pages += n << mw_shelf_order(i);
 	}
 	return pages;
 }
@@ -134,8 +151,8 @@ static size_t stocked(const struct mw_stock *stock)
 {
 	size_t pages = 0;
 
-	for (unsigned int order = 0; order < MW_STOCK_ORDERS; order++)
-		pages += mw_shelf_count(&stock->shelf[order]) << order;
+	for (unsigned int i = 0; i < MW_SHELVES; i++)
+		pages += mw_shelf_count(&stock->shelf[i]) << mw_shelf_order(i);
 	return pages;
 }
 
@@ -148,6 +165,19 @@ size_t mw_stock_drain_all(void)
 			pages += drain(&mw_stocks[cpu]);
 	}
 	return pages;
+}
+
+void mw_stock_events(unsigned long *allocs, unsigned long *frees)
+{
+	for (unsigned int cpu = 0; cpu < MW_MAX_CPUS; cpu++) {
+		struct mw_stock *stock = &mw_stocks[cpu];
+		unsigned long taken = atomic_load_explicit(&stock->allocs, memory_order_relaxed);
+
+		*allocs += taken;
+		*frees += taken - atomic_load_explicit(&stock->moved, memory_order_relaxed);
+		for (unsigned int i = 0; i < MW_SHELVES; i++)
+			*frees += mw_shelf_count(&stock->shelf[i]);
+	}
 }
 
 size_t mw_stock_pages(void)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a CPU keeps to itself: single pages for page tables and the like, and kernel stacks of a few
- * orders, naturally aligned, up to 32 KiB an order.
+ * What a CPU keeps to itself, a shelf for each of these lengths: single pages, for page tables and the
+ * like; 2, 4 and 8 pages, mostly kernel stacks, up to 32 KiB of each; and one run each of 16 and
+ * of 512 pages, buffers and large pages, on machines where that is little.
  *
  * Each stock has a lock of its own that is nearly always its CPU's, so that any CPU may empty all
  * stocks when memory runs out. A stocked run's first word in the page map is that of a run in use
@@ -12,7 +13,8 @@
 
 #include "page.h"
 
-#define MW_STOCK_ORDERS 4
+#define MW_SHELVES 6
+#define MW_STACK_SHELVES 4 /* a shelf's number is the order of its runs up to here */
 #define MW_STOCK_SINGLES (((size_t)128 << 10) >> MW_PAGE_SHIFT)
 #define MW_STOCK_BATCH (MW_STOCK_SINGLES / 2)
 #define MW_STOCK_PAGES (((size_t)32 << 10) >> MW_PAGE_SHIFT) /* of a stack order, at most */
@@ -31,12 +33,30 @@ struct mw_shelf {
 
 struct mw_stock {
 	_Alignas(16 * MW_CACHE_LINE) struct mw_lock lock; /* MW_RANK_STOCK */
-	mw_atomic_t allocs, frees; /* written under the lock */
-	struct mw_shelf shelf[MW_STOCK_ORDERS];
-	struct mw_stocked slots[MW_STOCK_SINGLES + 3 * MW_STOCK_PAGES];
+	mw_atomic_t allocs; /* written under the lock, as is the next */
+	mw_atomic_t moved; /* runs from the heap, less those given back: allocs - frees + what is here */
+	struct mw_shelf shelf[MW_SHELVES];
+	struct mw_stocked slots[MW_STOCK_SINGLES + MW_STOCK_PAGES + 2];
 };
 
 extern struct mw_stock mw_stocks[MW_MAX_CPUS];
+
+#define MW_SHELF_NONE MW_SHELVES
+
+/* The shelf for runs of @count pages. */
+static inline unsigned int mw_shelf_for(size_t count)
+{
+	static const unsigned char shelf[17] = { 6, 0, 1, 6, 2, 6, 6, 6, 3, 6, 6, 6, 6, 6, 6, 6, 4 };
+
+	if (mw_likely(count < sizeof(shelf)))
+		return shelf[count];
+	return count == 512 ? 5 : MW_SHELF_NONE;
+}
+
+static inline unsigned int mw_shelf_order(unsigned int shelf)
+{
+	return shelf < 5 ? shelf : 9;
+}
 
 static inline size_t mw_shelf_count(const struct mw_shelf *shelf)
 {
@@ -49,18 +69,38 @@ static inline void mw_stock_event(mw_atomic_t *counter)
 			      memory_order_relaxed);
 }
 
-/* A run from this CPU's stock; NULL: it has none. */
-static inline __attribute__((always_inline)) void *mw_stock_take(unsigned int order)
+/*
+ * This CPU's stock, locked and pinned; NULL, and neither, if another CPU is at it. Nothing on the way
+ * is a call, so that the quick paths keep all they know in registers.
+ */
+static inline __attribute__((always_inline)) struct mw_stock *mw_stock_enter(unsigned long *state)
 {
-	unsigned long state = mw_port_pin();
-	struct mw_stock *stock = &mw_stocks[mw_port_cpu()];
-	struct mw_shelf *shelf = &stock->shelf[order];
+	struct mw_stock *stock;
+
+	*state = mw_port_pin();
+	stock = &mw_stocks[mw_port_cpu()];
+	if (mw_unlikely(atomic_exchange_explicit(&stock->lock.word, 1, memory_order_acquire))) {
+		mw_port_unpin(*state);
+		return NULL;
+	}
+	mw_rank_push(&stock->lock);
+	return stock;
+}
+
+/* A run from this CPU's stock, on a multiple of @align bytes; NULL: not now. */
+static inline __attribute__((always_inline)) void *mw_stock_take(unsigned int which, size_t align)
+{
+	unsigned long state;
+	struct mw_stock *stock = mw_stock_enter(&state);
+	struct mw_shelf *shelf;
 	void *pages = NULL;
 	size_t n;
 
-	mw_lock_pinned(&stock->lock);
+	if (mw_unlikely(!stock))
+		return NULL;
+	shelf = &stock->shelf[which];
 	n = mw_shelf_count(shelf);
-	if (mw_likely(n)) {
+	if (mw_likely(n && !((uintptr_t)shelf->slots[n - 1].pages & (align - 1)))) {
 		const struct mw_stocked *slot = &shelf->slots[--n];
 		uintptr_t word = atomic_load_explicit(slot->word, memory_order_relaxed);
 
@@ -73,12 +113,12 @@ static inline __attribute__((always_inline)) void *mw_stock_take(unsigned int or
 	return pages;
 }
 
-/* Is this the word of a run in use of 1 << @order pages that may be stocked? */
-static inline bool mw_stock_fits(uintptr_t word, unsigned int order)
+/* Is this the word of a run in use of @count pages that may be stocked? */
+static inline bool mw_stock_fits(uintptr_t word, size_t count)
 {
 	uintptr_t any = (MW_ID_MASK & ~(uintptr_t)MW_ID_LOW) << MW_ID_SHIFT;
 
-	return (word & ~any) == mw_map_word_of(MW_TAG_RAW, 0, (uintptr_t)1 << order);
+	return (word & ~any) == mw_map_word_of(MW_TAG_RAW, 0, count);
 }
 
 /* @pages fits; the stock's lock is held. Return: false if there is no room. */
@@ -99,7 +139,8 @@ static inline __attribute__((always_inline)) bool mw_shelf_push(struct mw_shelf 
  * Put a run in use into this CPU's stock. Return: false, and nothing happened, if the stock is full
  * or this is no such run.
  */
-static inline __attribute__((always_inline)) bool mw_stock_put(void *pages, unsigned int order)
+static inline __attribute__((always_inline)) bool mw_stock_put(void *pages, unsigned int which,
+							       size_t count)
 {
 	mw_map_word *word = mw_map_find(pages);
 	unsigned long state;
@@ -107,27 +148,27 @@ static inline __attribute__((always_inline)) bool mw_stock_put(void *pages, unsi
 	uintptr_t value;
 	bool done;
 
-	if (mw_unlikely(!word || (uintptr_t)pages & ((MW_PAGE_SIZE << order) - 1)))
+	if (mw_unlikely(!word || (uintptr_t)pages & (MW_PAGE_SIZE - 1)))
 		return false;
-	state = mw_port_pin();
-	stock = &mw_stocks[mw_port_cpu()];
-	mw_lock_pinned(&stock->lock);
+	stock = mw_stock_enter(&state);
+	if (mw_unlikely(!stock))
+		return false;
 	value = atomic_load_explicit(word, memory_order_relaxed);
-	done = mw_likely(mw_stock_fits(value, order)) &&
-	       mw_shelf_push(&stock->shelf[order], pages, word, value);
-	if (mw_likely(done))
-		mw_stock_event(&stock->frees);
+	done = mw_likely(mw_stock_fits(value, count)) &&
+	       mw_shelf_push(&stock->shelf[which], pages, word, value);
 	mw_unlock(&stock->lock, state);
 	return done;
 }
 
-/* Fill this CPU's stock from the heap, and take one run. NULL: there is none. */
-void *mw_stock_refill(unsigned int order, mw_flags_t flags);
-/* Half of this CPU's stock goes to the heap. */
-void mw_stock_spill(unsigned int order);
+/* Fill this CPU's stock of single pages from the heap, and take one. NULL: there is none. */
+void *mw_stock_refill(mw_flags_t flags);
+/* Half of this CPU's single pages go to the heap. */
+void mw_stock_spill(void);
 /* All stocks of all CPUs. Return: pages given back. */
 size_t mw_stock_drain_all(void);
 size_t mw_stock_pages(void);
+/* Calls that stocks served. */
+void mw_stock_events(unsigned long *allocs, unsigned long *frees);
 /* Until mw_stocks_open() stocks stay empty: every raw page's word changes under the heap lock. */
 void mw_stocks_close(void);
 void mw_stocks_open(void);
