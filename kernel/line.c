@@ -13,7 +13,35 @@ static void put(struct line *line, char c, size_t n)
 		line->write(&c, 1);
 }
 
-/* Show the window again, and what was longer before as blanks. */
+/* Without the terminal's own commands the way to the right is to write what stands there. */
+static void move_to(struct line *line, size_t column)
+{
+	if (column < line->cursor)
+		put(line, '\b', line->cursor - column);
+	else
+		line->write(line->screen + line->cursor, column - line->cursor);
+	line->cursor = column;
+}
+
+/* Make the screen show @len characters of @text: write from the first that is another one. */
+static void show(struct line *line, const char *text, size_t len)
+{
+	size_t same = 0, old = line->shown;
+
+	while (same < len && same < old && line->screen[same] == text[same])
+		same++;
+	if (same == len && len == old)
+		return;
+	move_to(line, same);
+	memcpy(line->screen, text, len);
+	line->shown = len;
+	move_to(line, len);
+	if (old > len) {
+		put(line, ' ', old - len);
+		put(line, '\b', old - len);
+	}
+}
+
 static void redraw(struct line *line)
 {
 	size_t visible;
@@ -23,17 +51,8 @@ static void redraw(struct line *line)
 	if (line->at > line->from + LINE_WINDOW)
 		line->from = line->at - LINE_WINDOW;
 	visible = line->len - line->from;
-	if (visible > LINE_WINDOW)
-		visible = LINE_WINDOW;
-	put(line, '\b', line->cursor);
-	line->write(line->text + line->from, visible);
-	if (line->shown > visible) {
-		put(line, ' ', line->shown - visible);
-		put(line, '\b', line->shown - visible);
-	}
-	line->shown = visible;
-	line->cursor = line->at - line->from;
-	put(line, '\b', visible - line->cursor);
+	show(line, line->text + line->from, visible < LINE_WINDOW ? visible : LINE_WINDOW);
+	move_to(line, line->at - line->from);
 }
 
 /* ---- the text ---- */

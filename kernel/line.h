@@ -25,7 +25,8 @@ struct line {
 	char text[LINE_SIZE]; /* terminated */
 	size_t len, at; /* at: where the next character goes in, <= len */
 	size_t from; /* first character shown */
-	size_t shown, cursor; /* characters on the screen, and where its cursor is among them */
+	char screen[LINE_WINDOW]; /* what is shown, */
+	size_t shown, cursor; /* how much that is, and where the cursor is in it */
 	char history[LINE_HISTORY][LINE_SIZE];
 	size_t lines; /* ever remembered; number n is in history[n % LINE_HISTORY] */
 	size_t looking; /* the one that is shown; lines: none */

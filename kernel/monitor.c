@@ -91,10 +91,24 @@ static void help(size_t argc, char **argv)
 		 "line.\n");
 }
 
+/* The command that has the longest beginning in common with @name. */
+static const struct command *likest_command(const char *name)
+{
+	const struct command *likest = NULL, *command;
+
+	for (size_t len = 1; len <= text_length(name); len++) {
+		command = nth_command(name, len, 0);
+		if (!command)
+			break;
+		likest = command;
+	}
+	return likest;
+}
+
 static void run_words(size_t argc, char **argv)
 {
 	const struct command *command = find_command(argv[0]);
-	const struct command *like = nth_command(argv[0], 1, 0);
+	const struct command *like = likest_command(argv[0]);
 
 	if (command) {
 		command->run(argc, argv);
@@ -102,7 +116,7 @@ static void run_words(size_t argc, char **argv)
 	}
 	mw_print("There is no command \"%s\".", argv[0]);
 	if (like)
-		mw_print(" \"%s\" is one;", like->name);
+		mw_print(" Did you mean \"%s\"?", like->name);
 	mw_print(" \"help\" lists all.\n");
 }
 
