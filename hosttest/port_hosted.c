@@ -260,6 +260,12 @@ bool mw_port_reclaim(void *page, size_t len)
 }
 
 /* Soft-dirty bits need a file of /proc that many machines do not have: a mark stops the world. */
+bool mw_port_symbol(uintptr_t pc, char *text, size_t size)
+{
+	(void)pc, (void)text, (void)size;
+	return false;
+}
+
 bool mw_port_dirty_start(void *page, size_t len)
 {
 	(void)page, (void)len;

@@ -66,7 +66,6 @@ void port_counts(struct port_counts *counts);
 
 /* report.c: what is said when something is wrong */
 mw_misuse_fn report_and_go_on, report_and_panic; /* handlers for mw_on_misuse() */
-void report_name(uintptr_t pc, char *text, size_t size); /* "function+0x12" */
 
 /* monitor.c */
 struct command {

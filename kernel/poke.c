@@ -9,6 +9,12 @@ struct mistake {
 	void (*make)(void *arg);
 };
 
+/* After the last call, so that it is no jump, and the culprit is in the backtrace. */
+static inline void stay(void)
+{
+	__asm__ volatile("");
+}
+
 static void double_free(void *arg)
 {
 	void *object = mw_alloc(100, MW_NORMAL);
@@ -16,6 +22,7 @@ static void double_free(void *arg)
 	(void)arg;
 	mw_free(object);
 	mw_free(object);
+	stay();
 }
 
 static void inner_free(void *arg)
@@ -60,6 +67,7 @@ static void foreign_free(void *arg)
 
 	(void)arg;
 	mw_free(&variable);
+	stay();
 }
 
 static void null_write(void *arg)
@@ -116,11 +124,11 @@ static const struct mistake mistakes[] = {
 static void make(const struct mistake *mistake)
 {
 	struct fault fault = landing_try(mistake->make, NULL);
-	char name[80];
+	char name[80] = "?";
 
 	if (!fault.came)
 		return;
-	report_name(fault.pc, name, sizeof(name));
+	(void)mw_port_symbol(fault.pc, name, sizeof(name));
 	mw_print("exception %llu, error 0x%llx, address 0x%lx, at %s\n",
 		 (unsigned long long)fault.vector, (unsigned long long)fault.error,
 		 (unsigned long)fault.address, name);

@@ -47,6 +47,16 @@ size_t mw_port_backtrace(uintptr_t *pcs, size_t max)
 	return arch_backtrace((uintptr_t)__builtin_frame_address(0), pcs, max);
 }
 
+bool mw_port_symbol(uintptr_t pc, char *text, size_t size)
+{
+	uintptr_t off;
+	const char *name = kernel_symbol(pc, &off);
+
+	if (name)
+		mw_format(text, size, "%s+0x%lx", name, (unsigned long)off);
+	return name;
+}
+
 bool mw_port_protect(void *page, size_t len, bool fault)
 {
 	return arch_page_protect(page, len, fault ? ARCH_PROT_NONE : ARCH_PROT_WRITE);

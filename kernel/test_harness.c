@@ -230,11 +230,11 @@ static void panicked(void *arg)
 /* An exception in a test ends the test, in an interrupt or on another CPU the machine. */
 static bool on_exception(const struct arch_regs *regs, uintptr_t address)
 {
-	char why[160], name[80];
+	char why[160], name[80] = "?";
 
 	if (!running || arch_cpu_id() != TEST_CPU)
 		return false;
-	report_name(regs->rip, name, sizeof(name));
+	(void)mw_port_symbol(regs->rip, name, sizeof(name));
 	mw_format(why, sizeof(why), "exception %llu, error 0x%llx, address 0x%lx, at %s",
 		  (unsigned long long)regs->vector, (unsigned long long)regs->error,
 		  (unsigned long)address, name);

@@ -164,6 +164,13 @@ size_t mw_port_backtrace(uintptr_t *pcs, size_t max)
 	return 0;
 }
 
+/* Look it up in a table of functions, if the kernel has one. */
+bool mw_port_symbol(uintptr_t pc, char *text, size_t size)
+{
+	(void)pc, (void)text, (void)size;
+	return false;
+}
+
 /*
  * When: the debug mode that faults on use after free, at each free. Clear the present bit of the
  * pages' entries and flush them on all CPUs; needs a direct map with small pages there.

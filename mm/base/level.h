@@ -39,6 +39,12 @@ static inline size_t mw_port_backtrace(uintptr_t *pcs, size_t max)
 	return 0;
 }
 
+static inline bool mw_port_symbol(uintptr_t pc, char *text, size_t size)
+{
+	(void)pc, (void)text, (void)size;
+	return false;
+}
+
 static inline bool mw_port_protect(void *page, size_t len, bool fault)
 {
 	(void)page, (void)len, (void)fault;

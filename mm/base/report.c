@@ -47,6 +47,16 @@ static unsigned long mw_age_ms(uint64_t then, uint64_t now)
 	return (unsigned long)((ns >> 20) + (ns >> 25) + (ns >> 26));
 }
 
+static void mw_print_pc(unsigned int number, uintptr_t pc)
+{
+	char name[80];
+
+	if (mw_port_symbol(pc, name, sizeof(name)))
+		mw_print("    #%u %p %s\n", number, (void *)pc, name);
+	else
+		mw_print("    #%u %p\n", number, (void *)pc);
+}
+
 static void mw_print_trace(const char *who, const struct mw_trace *trace, uint64_t now)
 {
 	unsigned int depth = (unsigned int)mw_min(trace->depth, MW_LEN(trace->pcs));
@@ -56,7 +66,7 @@ static void mw_print_trace(const char *who, const struct mw_trace *trace, uint64
 		mw_print(", %lu ms before", mw_age_ms(trace->when, now));
 	mw_print("\n");
 	for (unsigned int i = 0; i < depth; i++)
-		mw_print("    #%u %p\n", i, (void *)trace->pcs[i]);
+		mw_print_pc(i, trace->pcs[i]);
 }
 
 static void mw_print_cache(const struct mw_report *report)

@@ -154,6 +154,16 @@ uint64_t mw_port_now(void);
 size_t mw_port_backtrace(uintptr_t *pcs, size_t max);
 
 /**
+ * mw_port_symbol - what people call an address of code, for reports
+ * @pc: for instance a return address
+ * @text: gets "function+0x12" or the like, terminated
+ * @size: bytes at @text
+ *
+ * interrupt: yes. locks: any. Return: false if there is no name for it; @text is as before then.
+ */
+bool mw_port_symbol(uintptr_t pc, char *text, size_t size);
+
+/**
  * mw_port_protect - make whole pages fault, or work again
  *
  * For the debug mode that faults on use after free. Return: false where it cannot be done.
