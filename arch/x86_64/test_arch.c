@@ -46,6 +46,51 @@ TEST(calls_from_all_cpus_at_once)
 	CHECK_EQ(wrong, 0);
 }
 
+/* All push onto CPU 0's list as fast as they can, while it takes calls off. */
+static struct arch_call many[ARCH_MAX_CPUS][16];
+static _Atomic(unsigned long) posted;
+
+static bool all_done(const struct arch_call *calls)
+{
+	for (unsigned int k = 0; k < 16; k++)
+		if (arch_call_pending(&calls[k]))
+			return false;
+	return true;
+}
+
+static void post_many(unsigned int i, void *arg)
+{
+	uint64_t start;
+
+	(void)arg;
+	test_barrier();
+	if (!i)
+		return;
+	for (unsigned int k = 0, n = 0; n < 500; k++) {
+		if (arch_call_post(0, &many[i][k % 16], hit, &hits))
+			n++, posted++;
+		else
+			arch_relax();
+		if (k > 1000000)
+			break;
+	}
+	for (start = arch_now(); !all_done(many[i]) && arch_now() - start < 5000000000;)
+		arch_relax();
+	wrong += !all_done(many[i]);
+}
+
+TEST(no_call_is_lost_or_run_twice)
+{
+	if (test_cpus() < 2)
+		test_skip("one CPU");
+	hits = wrong = posted = 0;
+	memset(many, 0, sizeof(many));
+	test_parallel(test_cpus(), post_many, NULL);
+	CHECK_EQ(posted, 500 * (test_cpus() - 1));
+	CHECK_EQ(hits, posted);
+	CHECK_EQ(wrong, 0);
+}
+
 static unsigned int order[8], nr_order;
 
 static void note_order(struct arch_regs *regs, void *arg)
