@@ -7,12 +7,13 @@
 set -e
 kernel=$1 iso=$2 args=$3
 tree=$(mktemp -d)
-trap 'rm -rf "$tree"' EXIT
+log=$(mktemp) # not in the tree: that would be put on the CD while it grows
+trap 'rm -rf "$tree" "$log"' EXIT
 mkdir -p "$tree/boot/grub"
 cp "$kernel" "$tree/boot/kernel.elf"
 escaped=$(printf '%s' "$args" | sed 's/[\\&|]/\\&/g')
 sed "/^multiboot2/s|ARGS|$escaped|" boot/grub.cfg >"$tree/boot/grub/grub.cfg"
 grub-mkrescue -o "$iso.new" --fonts= --locales= --themes= \
 	--install-modules="multiboot2 normal iso9660 part_gpt part_msdos search configfile boot all_video" \
-	"$tree" >"$tree/log" 2>&1 || { cat "$tree/log" >&2; exit 1; }
+	"$tree" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
 mv "$iso.new" "$iso"
