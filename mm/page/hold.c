@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+/* See mm/base/hold.h. */
+#include "../base/hold.h"
+#include "stock.h"
+
+void mw_page_hold_registry(bool hold)
+{
+	mw_hold(&mw_page.add, hold);
+}
+
+/*
+ * Stocks are large, and a copy of the system would be larger for having touched them all. One that
+ * was never used changes only by a first mw_pages_alloc() at this very moment: a port that hands
+ * out raw pages must not do that.
+ */
+static bool ever_used(const struct mw_stock *stock)
+{
+	return atomic_load_explicit(&((struct mw_stock *)stock)->allocs, memory_order_relaxed) ||
+	       atomic_load_explicit(&((struct mw_stock *)stock)->frees, memory_order_relaxed) ||
+	       mw_stock_count(stock, 0);
+}
+
+void mw_page_hold(bool hold)
+{
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
+		if (ever_used(&mw_stocks[i]))
+			mw_hold(&mw_stocks[i].lock, hold);
+	}
+	mw_hold(&mw_page.heap, hold);
+	mw_hold(&mw_page.regions.lock, hold);
+	mw_hold(&mw_page.spans.lock, hold);
+	mw_base_hold(hold);
+	mw_hold(&mw_page.pool_lock, hold);
+}
