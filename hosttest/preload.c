@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+/*
+ * malloc and all that belongs to it, by Marrow: the names of libc.
+ *
+ * What is left open by the standards is as in glibc: malloc(0) gives an address of its own,
+ * realloc(p, 0) frees, everything is aligned to 16 bytes, an odd alignment given to memalign() is
+ * rounded up to a power of two, free() keeps errno. The end of memory is ENOMEM.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <marrow/watch.h>
+#include "preload.h"
+
+#define MIN_ALIGN 16u
+
+__attribute__((weak)) size_t mw_scavenge(uint64_t older_than_ns, size_t max_bytes);
+
+/* Out of the line of malloc(): this thread's first time, no slot, or no memory. */
+static MW_NOINLINE void *slow_alloc(size_t size, size_t align, mw_flags_t flags)
+{
+	bool borrowed = preload_begin();
+	void *p = NULL;
+
+	/* So small an object is aligned to 8 only, unless the alignment is asked for. */
+	if (size < MIN_ALIGN)
+		size = MIN_ALIGN;
+	if (size <= PTRDIFF_MAX) {
+		do
+			p = mw_alloc_aligned(size, align, flags);
+		while (!p && preload_heap_grow(size > align ? size : align + size));
+	}
+	preload_end(borrowed);
+	if (!p)
+		errno = ENOMEM;
+	return p;
+}
+
+PRELOAD_API void *malloc(size_t size)
+{
+	void *p = NULL;
+
+	if (mw_likely(preload_slot))
+		p = mw_alloc(size < MIN_ALIGN ? MIN_ALIGN : size, MW_NORMAL);
+	return mw_likely(p) ? p : slow_alloc(size, MIN_ALIGN, MW_NORMAL);
+}
+
+PRELOAD_API void free(void *object)
+{
+	bool borrowed;
+
+	if (mw_likely(preload_slot)) {
+		mw_free(object);
+		return;
+	}
+	borrowed = preload_begin();
+	mw_free(object);
+	preload_end(borrowed);
+}
+
+PRELOAD_API void *calloc(size_t n, size_t size)
+{
+	size_t bytes;
+	void *p = NULL;
+
+	if (mw_unlikely(mw_mul_overflows(n, size, &bytes)))
+		bytes = SIZE_MAX;
+	else if (mw_likely(preload_slot))
+		p = mw_alloc(bytes < MIN_ALIGN ? MIN_ALIGN : bytes, MW_ZERO);
+	return mw_likely(p) ? p : slow_alloc(bytes, MIN_ALIGN, MW_ZERO);
+}
+
+PRELOAD_API void *realloc(void *object, size_t size)
+{
+	void *p = NULL;
+	bool borrowed;
+
+	if (!object)
+		return malloc(size);
+	borrowed = preload_begin();
+	if (!size) {
+		mw_free(object);
+	} else if (size <= PTRDIFF_MAX) {
+		do
+			p = mw_realloc(object, size < MIN_ALIGN ? MIN_ALIGN : size, MW_NORMAL);
+		while (!p && preload_heap_grow(size));
+	}
+	preload_end(borrowed);
+	if (!p && size)
+		errno = ENOMEM;
+	return p;
+}
+
+PRELOAD_API void *reallocarray(void *object, size_t n, size_t size)
+{
+	size_t bytes;
+
+	if (mw_mul_overflows(n, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return realloc(object, bytes);
+}
+
+/* ---- with an alignment ---- */
+
+PRELOAD_API void *memalign(size_t align, size_t size)
+{
+	if (align > (SIZE_MAX >> 1) + 1) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (!mw_is_pow2(align))
+		align = (size_t)1 << mw_log2_up(align);
+	return slow_alloc(size, align < MIN_ALIGN ? MIN_ALIGN : align, MW_NORMAL);
+}
+
+PRELOAD_API void *aligned_alloc(size_t align, size_t size)
+{
+	return memalign(align, size);
+}
+
+PRELOAD_API int posix_memalign(void **object, size_t align, size_t size)
+{
+	int saved = errno;
+	void *p;
+
+	if (!mw_is_pow2(align) || align % sizeof(void *))
+		return EINVAL;
+	p = memalign(align, size);
+	errno = saved;
+	if (!p)
+		return ENOMEM;
+	*object = p;
+	return 0;
+}
+
+PRELOAD_API void *valloc(size_t size)
+{
+	return memalign((size_t)getpagesize(), size);
+}
+
+PRELOAD_API void *pvalloc(size_t size)
+{
+	size_t page = (size_t)getpagesize();
+
+	if (size > PTRDIFF_MAX)
+		size = SIZE_MAX - page;
+	return memalign(page, size ? mw_round_up(size, page) : page);
+}
+
+/* ---- what else glibc has ---- */
+
+PRELOAD_API void cfree(void *object)
+{
+	free(object);
+}
+
+/* Of C23; the sizes are checked. */
+PRELOAD_API void free_sized(void *object, size_t size)
+{
+	bool borrowed = preload_begin();
+
+	mw_free_sized(object, size < MIN_ALIGN ? MIN_ALIGN : size);
+	preload_end(borrowed);
+}
+
+PRELOAD_API void free_aligned_sized(void *object, size_t align, size_t size)
+{
+	(void)align;
+	(void)size; /* what was taken for it depends on the alignment as well */
+	free(object);
+}
+
+PRELOAD_API size_t malloc_usable_size(void *object)
+{
+	size_t size;
+	bool borrowed;
+
+	if (!object)
+		return 0;
+	borrowed = preload_begin();
+	size = mw_usable_size(object);
+	preload_end(borrowed);
+	return size;
+}
+
+PRELOAD_API int malloc_trim(size_t keep)
+{
+	bool borrowed = preload_begin();
+	size_t given;
+
+	(void)keep;
+	given = mw_scavenge ? mw_scavenge(0, SIZE_MAX) : 0;
+	preload_end(borrowed);
+	return given != 0;
+}
+
+/* Every setting is accepted, and none means anything here. */
+PRELOAD_API int mallopt(int what, int value)
+{
+	(void)what, (void)value;
+	return 1;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of build/libmarrow.so share: preload.c the names of libc, preload_slot.c threads
+ * and forks, preload_port.c the port, preload_heap.c where memory comes from.
+ */
+#ifndef HOSTTEST_PRELOAD_H
+#define HOSTTEST_PRELOAD_H
+
+#include <marrow/mm.h>
+#include "../mm/base/base.h"
+
+/* What the program sees; all else is hidden. */
+#define PRELOAD_API __attribute__((visibility("default")))
+
+/* ---- preload_slot.c ---- */
+
+/*
+ * Between the two this thread may call Marrow: with a slot of its own if it has or gets one, else
+ * with the one that is shared, under a lock. Return of the first, to be handed to the second: whether
+ * that is so.
+ */
+bool preload_begin(void);
+void preload_end(bool borrowed);
+
+/* A lock that yields; for slow paths, which never nest it. */
+struct preload_lock {
+	atomic_bool taken;
+};
+void preload_lock(struct preload_lock *lock);
+void preload_unlock(struct preload_lock *lock);
+
+/* ---- preload_heap.c ---- */
+
+/* Address space for the heap, once. */
+void preload_heap_start(void);
+/* After Marrow had no room for @bytes: more address space. Return: whether to try again. */
+bool preload_heap_grow(size_t bytes);
+/* Now and then, from slow paths: give memory back that has been idle for a while. */
+void preload_heap_tend(void);
+extern struct preload_lock preload_heap_lock;
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Marrow's knobs for build/libmarrow.so: named by MW_CONFIG_H. */
+#ifndef HOSTTEST_PRELOAD_CONFIG_H
+#define HOSTTEST_PRELOAD_CONFIG_H
+
+#define MW_PORT_LEVEL 3
+#define MW_GC 0
+#define MW_WATCH 0
+/* Threads that have a cache of their own at once; more than that share one, see preload_slot.c. */
+#define MW_MAX_CPUS 1024
+#define MW_PORT_INLINE_H "preload_port.h"
+
+#endif

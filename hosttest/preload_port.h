@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The port functions of the fast paths, for a preloaded malloc: a thread is a CPU.
+ *
+ * There is nothing to pin. malloc() may not be called from signal handlers, a thread's slot is its
+ * own until it ends, and what a kernel would do with a stopped world is not done here.
+ */
+#ifndef HOSTTEST_PRELOAD_PORT_H
+#define HOSTTEST_PRELOAD_PORT_H
+
+#define MW_PORT_INLINE_GIVEN
+
+/*
+ * This thread's slot. 0: none yet, or no more, or all were taken; see preload_slot.c. Initial-exec,
+ * because the general model may allocate on first use.
+ */
+extern __thread unsigned int preload_slot
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+void preload_yield(void);
+
+static inline unsigned long mw_port_pin(void)
+{
+	return 0;
+}
+
+static inline void mw_port_unpin(unsigned long state)
+{
+	(void)state;
+}
+
+static inline unsigned int mw_port_cpu(void)
+{
+	return preload_slot;
+}
+
+static inline void mw_port_relax(void)
+{
+	preload_yield();
+}
+
+#endif

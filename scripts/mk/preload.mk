@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+#
+# build/libmarrow.so: the heap as the malloc of unmodified programs, by LD_PRELOAD.
+
+preload_dir := build/preload$(suffix)
+preload_lib := build/libmarrow$(suffix).so
+preload_sources := $(mm_sources) $(wildcard hosttest/preload*.c)
+preload_objects := $(preload_sources:%.c=$(preload_dir)/%.o)
+deps += $(preload_objects:.o=.d)
+
+# Linked as one, so that malloc() is the heap's fast path and not a call of it; nothing that is
+# not libc's is visible; thread-local words are where the first instruction finds them.
+preload_flags = -std=gnu11 -O2 -g $(warnings) -flto -fPIC -fvisibility=hidden \
+	-ftls-model=initial-exec -fno-semantic-interposition -fno-plt -pthread -Imm/include \
+	-Ihosttest -DMW_CONFIG_H='"preload_config.h"'
+
+$(preload_dir)/%.o: %.c $(preload_dir)/flags
+	$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(preload_flags) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(eval $(call flags-file,$(preload_dir)/flags,$$(CC) $$(preload_flags) $$(CFLAGS)))
+
+$(preload_lib): $(preload_objects)
+	$(say) LINK $@
+	$(Q)$(CC) $(preload_flags) $(CFLAGS) -Wno-error=maybe-uninitialized -shared -static-libgcc -Wl,-z,defs -Wl,-z,now -Wl,-soname,libmarrow.so \
+		-o $@ $(preload_objects)
+
+preload: $(preload_lib) ## build/libmarrow.so: the heap as a program's malloc
+
+# The checks are ordinary programs: the compiler must not know what malloc is.
+preload_programs := build/preload_check build/preload_check_cxx
+
+build/preload_check: $(wildcard hosttest/check_preload*.c) hosttest/check_preload.h
+	$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -O1 -g $(warnings) -fno-builtin -pthread -o $@ $(filter %.c,$^) -ldl
+
+build/preload_check_cxx: hosttest/check_preload.cc
+	$(say) CXX $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) -O1 -g $(warnings) -pthread -o $@ $<
+
+test-preload: $(preload_lib) $(preload_programs) ## real programs with build/libmarrow.so as their malloc
+	$(Q)scripts/preload_test.sh $(preload_lib)
+
+.PHONY: preload test-preload
