@@ -15,9 +15,11 @@ void mw_page_hold_registry(bool hold)
  */
 static bool ever_used(const struct mw_stock *stock)
 {
-	return atomic_load_explicit(&((struct mw_stock *)stock)->allocs, memory_order_relaxed) ||
-	       atomic_load_explicit(&((struct mw_stock *)stock)->frees, memory_order_relaxed) ||
-	       mw_stock_count(stock, 0);
+	for (unsigned int i = 0; i < MW_SHELVES; i++) {
+		if (mw_shelf_count(&stock->shelf[i]))
+			return true;
+	}
+	return atomic_load_explicit(&((struct mw_stock *)stock)->allocs, memory_order_relaxed);
 }
 
 void mw_page_hold(bool hold)
