@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The port for a preloaded malloc. Nothing here allocates, and errno is as it was before. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <unwind.h>
 #include <marrow/port.h>
 #include "preload.h"
+#include "../mm/base/report.h"
 
 _Noreturn void mw_port_panic(const char *why)
 {
@@ -108,6 +110,23 @@ size_t mw_port_backtrace(uintptr_t *pcs, size_t max)
 
 	_Unwind_Backtrace(walk_step, &walk);
 	return walk.n;
+}
+
+/* The function if its library exports it, else the library and the offset that addr2line wants. */
+bool mw_port_symbol(uintptr_t pc, char *text, size_t size)
+{
+	const char *name, *slash;
+	Dl_info info;
+	bool named;
+
+	if (!dladdr((void *)pc, &info) || !info.dli_fname)
+		return false;
+	named = info.dli_sname;
+	slash = strrchr(info.dli_fname, '/');
+	name = named ? info.dli_sname : slash ? slash + 1 : info.dli_fname;
+	mw_format(text, size, "%s+0x%lx", name,
+		  (unsigned long)(pc - (uintptr_t)(named ? info.dli_saddr : info.dli_fbase)));
+	return true;
 }
 
 bool mw_port_protect(void *page, size_t len, bool fault)
