@@ -76,26 +76,50 @@ class HostPart(Part):
         for runner in self.runners:
             ok, bad, skip = count_tap(os.path.join(self.taps, os.path.basename(runner) + ".tap"))
             passed, failed, skipped = passed + ok, failed + bad, skipped + skip
-        if not failed and (status or not passed):
+        if failed:
+            return self.done(passed, failed, skipped, failures(self.taps))
+        if status or not passed:
             failed = 1
-        self.counts = (passed, failed, skipped)
         with open(self.log, encoding="utf-8", errors="replace") as log:
-            text = log.read()
-        return "\n".join(text.splitlines()[-80:])
+            return self.done(passed, failed, skipped, log.read().splitlines()[-80:])
+
+    def done(self, passed, failed, skipped, lines):
+        self.counts = (passed, failed, skipped)
+        return "\n".join(lines)
+
+
+def failures(folder):
+    """The failed results of all transcripts, each with the diagnostics before it."""
+    for path in sorted(glob.glob(folder + "/*.tap")):
+        notes = []
+        with open(path, encoding="utf-8", errors="replace") as tap:
+            for line in tap:
+                if line.startswith("not ok"):
+                    yield from notes[-20:] + [line.rstrip()]
+                notes = [] if re.match(r"(not )?ok ", line) else notes + [line.rstrip()]
+        if not notes or not notes[-1].startswith("# done"):
+            yield f"{path}: ended early"
+            yield from notes[-20:]
 
 
 def count_tap(path):
+    """Results of one transcript; those that the plan promised and that did not come have failed."""
     passed = failed = skipped = 0
+    plan = None
     if os.path.exists(path):
         with open(path, encoding="utf-8", errors="replace") as tap:
             for line in tap:
-                if re.match(r"ok \d+.*#\s*skip", line, re.I):
+                if re.match(r"1\.\.\d+$", line):
+                    plan = int(line[3:])
+                elif re.match(r"ok \d+.*#\s*skip", line, re.I):
                     skipped += 1
                 elif re.match(r"ok \d+", line):
                     passed += 1
                 elif re.match(r"not ok \d+", line):
                     failed += 1
-    return passed, failed, skipped
+    if plan is None:
+        return passed, failed + 1, skipped
+    return passed, failed + abs(plan - passed - failed - skipped), skipped
 
 
 def kernel_part(name, arguments, cpus=1, limit=180):
