@@ -3,32 +3,6 @@
 
 own_limit=150
 
-# own_lines FILE...: lines that are neither empty nor comment
-own_lines() {
-	cat "$@" | awk '
-	{
-		code = ""
-		while (length($0)) {
-			if (inside) {
-				at = index($0, "*/")
-				$0 = at ? substr($0, at + 2) : ""
-				inside = !at
-			} else if (at = index($0, "/*")) {
-				code = code substr($0, 1, at - 1)
-				$0 = substr($0, at + 2)
-				inside = 1
-			} else {
-				code = code $0
-				$0 = ""
-			}
-		}
-		sub(/\/\/.*/, "", code)
-		if (code ~ /[^ \t]/)
-			lines++
-	}
-	END { print lines + 0 }'
-}
-
 boot_flags() {
 	case $1-$2 in
 	x86_64-*) echo "-m64 -mno-red-zone -mgeneral-regs-only" ;;

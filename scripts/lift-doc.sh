@@ -65,7 +65,40 @@ paths_exist() {
 	fi
 }
 
+# Each function of the port is in the document and in the template.
+functions_named() {
+	grep -o '\bmw_port_[a-z_]*(' "$top/mm/include/marrow/port.h" | tr -d '(' | sort -u |
+		while read -r function; do
+			for file in docs/PORTING.md docs/port/template.c; do
+				grep -q "\b$function\b" "$top/$file" || echo "$file: no $function"
+			done
+		done >"$lifted/functions"
+	if [ -s "$lifted/functions" ]; then
+		not_ok "functions of the port" "$lifted/functions"
+	else
+		ok "functions of the port: all in docs/PORTING.md and docs/port/template.c"
+	fi
+}
+
+# The table of systems: its lines of code within a tenth of what its files have now.
+lines_hold() {
+	sed -n '/^## Systems/,$s/^| \([^|]*\) | [0-3] | \([0-9]*\) | \(.*\) |$/\1|\2|\3/p' \
+		"$top/docs/PORTING.md" | tr -d '`' | while IFS='|' read -r system lines files; do
+		now=$(cd "$top" && own_lines $files)
+		echo "$system: $now now, $lines in the table"
+		[ $((lines * 10)) -ge $((now * 9)) ] && [ $((lines * 10)) -le $((now * 11)) ] ||
+			echo "wrong: $system"
+	done >"$lifted/lines"
+	if [ -s "$lifted/lines" ] && ! grep -q '^wrong' "$lifted/lines"; then
+		ok "lines of ports in docs/PORTING.md"
+	else
+		not_ok "lines of ports in docs/PORTING.md" "$lifted/lines"
+	fi
+}
+
 paths_exist
+functions_named
+lines_hold
 try make make
 try cmake cmake
 try meson meson

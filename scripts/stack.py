@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Stack use and recursion, from the call graphs that gcc -fcallgraph-info=su,da writes.
 
-usage: stack.py HEADER... -- FILE.ci...
+usage: stack.py BYTES BYTES:NAME,NAME... HEADER... -- FILE.ci...
 
-Fails for a cycle among direct calls and for a frame of unknown size. Prints the deepest path of each
+Fails for a cycle among direct calls, for a frame of unknown size, and for what goes deeper than its
+limit: BYTES for the functions named with it, else for all. Prints the deepest path of each
 function that a header declares: bytes in normal work, bytes with a report of misuse, and the chain of
 calls of the latter. The port's functions and callbacks (misuse handlers, constructors, shrinkers)
 count as nothing: what they use comes on top.
@@ -82,8 +83,12 @@ def chain(deepest, name):
 def main():
     split = sys.argv.index('--')
     frame, kind, calls = read(sys.argv[split + 1:])
-    public = set()
-    for header in sys.argv[1:split]:
+    public, limits = set(), {}
+    for argument in sys.argv[2:split]:
+        if argument[0].isdigit():
+            bytes_, names = argument.split(':')
+            limits.update({name: int(bytes_) for name in names.split(',')})
+    for header in (argument for argument in sys.argv[2:split] if not argument[0].isdigit()):
         public |= set(DECLARED.findall(open(header, encoding='utf-8').read()))
     deepest, cycles = walk(frame, calls)
     normal, _ = walk(frame, {name: callees - REPORTS for name, callees in calls.items()})
@@ -94,9 +99,13 @@ def main():
         print('frames of a size that only running tells:', ' '.join(unknown))
     for size, name in sorted(((deepest[n][0], n) for n in public & set(deepest)), reverse=True):
         print(f'{normal[name][0]:5} {size:5} {chain(deepest, name)}')
+    deep = [name for name in public & set(deepest)
+            if deepest[name][0] > limits.get(name, int(sys.argv[1]))]
+    if deep:
+        print('deeper than allowed:', ' '.join(sorted(deep)))
     callbacks = sorted(plain(name) for name in calls if INDIRECT in calls[name])
     print('indirect calls in:', ' '.join(callbacks))
-    return 1 if cycles or unknown or not public & set(deepest) else 0
+    return 1 if cycles or unknown or deep or not public & set(deepest) else 0
 
 
 sys.exit(main())

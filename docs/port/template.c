@@ -3,7 +3,7 @@
  * A port to begin with: compiles at every MW_PORT_LEVEL, links, and panics with a name at the first
  * function that is still missing.
  *
- * Copy it, set MW_PORT_LEVEL to what you want, fill in from the top. <marrow/port.h> is the contract.
+ * Copy it, set MW_PORT_LEVEL as you want, fill in from the top. <marrow/port.h> is the contract.
  * Above each function here: when Marrow calls it, and what to try when it is written. Where a body
  * does something else than panic, what it does is right, only not all that could be done.
  */
@@ -164,7 +164,10 @@ size_t mw_port_backtrace(uintptr_t *pcs, size_t max)
 	return 0;
 }
 
-/* Look it up in a table of functions, if the kernel has one. */
+/*
+ * When: a report prints addresses of code. Look it up in a table of functions, if you have one.
+ * Test: the first and the last function of the table, and an address in neither.
+ */
 bool mw_port_symbol(uintptr_t pc, char *text, size_t size)
 {
 	(void)pc, (void)text, (void)size;
