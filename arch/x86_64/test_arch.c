@@ -199,7 +199,8 @@ TEST(reschedule_comes_after_the_handler)
 {
 	uint64_t start = arch_now();
 
-	rescheduled = hits = 0;
+	rescheduled = 0;
+	hits = 0;
 	arch_on_reschedule(on_reschedule);
 	arch_timer_oneshot(1000, ask_from_timer, NULL);
 	while (!*(volatile unsigned long *)&rescheduled && arch_now() - start < 5000000000)
