@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Serial line and screen as one. The lock belongs to a CPU, not to a call: who comes again on the same
- * CPU, from an NMI or an exception, goes ahead; and who waits too long goes ahead too, because the
+ * CPU, from an NMI or an exception, goes ahead; and who has waited for too long takes it, because the
  * owner may be dead and what is to be said may be why.
  */
 #include "internal.h"
@@ -43,17 +43,29 @@ void console_init(void)
 	serial_off = boot_info.fb.phys && !memcmp(value, "screen", 7);
 }
 
-/* Return: whether the lock is to be given back. Interrupts are off. */
+/*
+ * Return: whether the lock is to be given back. Interrupts are off. A late owner that gives back what
+ * was taken from it lets two write at once, no worse.
+ */
 static bool lock(void)
 {
+	unsigned long me = arch_cpu_id() + 1ul;
+
 	for (int i = 0; i < PATIENCE; i++) {
 		if (try_lock())
 			return true;
-		if (atomic_load_explicit(&owner, memory_order_relaxed) == arch_cpu_id() + 1ul)
+		if (atomic_load_explicit(&owner, memory_order_relaxed) == me)
 			return false;
 		arch_relax();
 	}
-	return false;
+	atomic_store_explicit(&owner, me, memory_order_relaxed);
+	return true;
+}
+
+/* For a panic: whoever had the lock has been halted. */
+void console_take_over(void)
+{
+	atomic_store_explicit(&owner, arch_cpu_id() + 1ul, memory_order_relaxed);
 }
 
 static void unlock(void)

@@ -216,8 +216,13 @@ void keyboard_init(void);
 void console_input(int c);
 void console_draw(void);
 void console_flush(void);
+void console_take_over(void);
+
+arch_cpus_t ipi_capture_others(void);
+void ipi_print_captured(arch_cpus_t answered, arch_cpus_t which);
 
 /* panic.c */
+bool panic_begun(void);
 _Noreturn void panic_regs(const char *why, const struct arch_regs *regs);
 void panic_trace(const struct arch_regs *regs); /* backtrace from interrupted registers */
 extern const uint8_t font_glyphs[95][8];

@@ -112,7 +112,9 @@ void arch_ipi_reschedule(unsigned int number)
 	arch_irq_restore(state);
 }
 
-/* In the NMI handler. Return: false if nobody in here asked for this NMI. */
+/*
+ * In the NMI handler, where a panic keeps the CPU. Return: false if nobody in here asked for this NMI.
+ */
 bool ipi_answer_capture(struct arch_regs *regs)
 {
 	struct arch_percpu *cpu = this_cpu();
@@ -121,11 +123,13 @@ bool ipi_answer_capture(struct arch_regs *regs)
 		return false;
 	cpu->captured = *regs;
 	atomic_store_explicit(&cpu->capture, CAPTURE_DONE, memory_order_release);
+	while (panic_begun())
+		__asm__ volatile("hlt");
 	return true;
 }
 
 /* Two who ask at once share the answers. An answer that comes too late is still a capture. */
-static arch_cpus_t capture_others(void)
+arch_cpus_t ipi_capture_others(void)
 {
 	arch_cpus_t waiting = arch_cpus_others(), answered = 0;
 	uint64_t start = arch_now();
@@ -161,7 +165,7 @@ static __attribute__((noinline)) void capture_here(struct arch_regs *regs)
 
 arch_cpus_t arch_capture(struct arch_regs regs[ARCH_MAX_CPUS])
 {
-	arch_cpus_t answered = capture_others();
+	arch_cpus_t answered = ipi_capture_others();
 
 	for (unsigned int i = 0; i < arch_cpu_count(); i++)
 		if (answered >> i & 1)
@@ -170,24 +174,28 @@ arch_cpus_t arch_capture(struct arch_regs regs[ARCH_MAX_CPUS])
 	return answered | 1ul << arch_cpu_id();
 }
 
-void arch_dump_cpus(void)
+void ipi_print_captured(arch_cpus_t answered, arch_cpus_t which)
 {
-	arch_cpus_t answered = capture_others();
-
 	for (unsigned int i = 0; i < arch_cpu_count(); i++) {
 		struct arch_percpu *cpu = arch_cpu_by_number[i];
 
-		if (cpu == this_cpu()) {
-			if (!cpu->in_exception)
-				capture_here(&cpu->captured);
-			arch_print("CPU %u, which asks:\n", i);
-		} else if (answered >> i & 1) {
-			arch_print("CPU %u:\n", i);
-		} else {
+		if (!(which >> i & 1))
+			continue;
+		if (!(answered >> i & 1)) {
 			arch_print("CPU %u did not answer\n", i);
 			continue;
 		}
+		arch_print("CPU %u%s:\n", i, cpu == this_cpu() ? ", which asks" : "");
 		arch_print_regs(&cpu->captured);
 		panic_trace(&cpu->captured);
 	}
+}
+
+void arch_dump_cpus(void)
+{
+	arch_cpus_t answered = ipi_capture_others();
+
+	if (!this_cpu()->in_exception)
+		capture_here(&this_cpu()->captured);
+	ipi_print_captured(answered | 1ul << arch_cpu_id(), arch_cpus_all());
 }

@@ -2,7 +2,7 @@
 /* Saying what went wrong, and the end. */
 #include "internal.h"
 
-#define MAX_FRAMES 32
+#define MAX_LINES 32
 #define EXIT_PORT 0xf4
 #define EXIT_PASS 16 /* QEMU ends with 2 n + 1 */
 #define EXIT_FAIL 17
@@ -17,22 +17,25 @@ static bool frame_readable(uintptr_t frame)
 	       arch_is_mapped((void *)(frame + 8));
 }
 
+/* The return address in *@frame, which then becomes its caller's, or 0. Return: 0: the end. */
+static uintptr_t next_pc(uintptr_t *frame)
+{
+	const uintptr_t *words = (const uintptr_t *)*frame;
+
+	if (!frame_readable(*frame))
+		return 0;
+	*frame = words[0] > *frame ? words[0] : 0;
+	return words[1];
+}
+
 size_t arch_backtrace(uintptr_t frame, uintptr_t *pcs, size_t max)
 {
 	size_t n = 0;
 
 	if (!frame)
 		frame = *(const uintptr_t *)__builtin_frame_address(0);
-	while (n < max && frame_readable(frame)) {
-		const uintptr_t *words = (const uintptr_t *)frame;
-
-		if (!words[1])
-			break;
-		pcs[n++] = words[1];
-		if (words[0] <= frame)
-			break;
-		frame = words[0];
-	}
+	while (n < max && (pcs[n] = next_pc(&frame)))
+		n++;
 	return n;
 }
 
@@ -47,16 +50,23 @@ static void print_pc(uintptr_t pc, bool is_return)
 		arch_print("  %016lx\n", pc);
 }
 
+/* A recursion's frames in a row are one line. */
 void arch_print_backtrace(uintptr_t frame)
 {
-	uintptr_t pcs[MAX_FRAMES];
-	size_t n;
+	uintptr_t pc, next;
+	unsigned int again;
 
 	if (!frame)
 		frame = *(const uintptr_t *)__builtin_frame_address(0);
-	n = arch_backtrace(frame, pcs, MAX_FRAMES);
-	for (size_t i = 0; i < n; i++)
-		print_pc(pcs[i], true);
+	pc = next_pc(&frame);
+	for (int lines = 0; pc && lines < MAX_LINES; lines++) {
+		for (again = 0; (next = next_pc(&frame)) == pc; again++)
+			;
+		print_pc(pc, true);
+		if (again)
+			arch_print("    and %u times more\n", again);
+		pc = next;
+	}
 }
 
 void panic_trace(const struct arch_regs *regs)
@@ -89,15 +99,27 @@ static _Noreturn void end(uint8_t code)
 		__asm__ volatile("cli\n\thlt");
 }
 
-/* One CPU says its piece. A panic within a panic ends at once; other CPUs wait to be captured. */
-static void begin(const char *why)
+bool panic_begun(void)
+{
+	return atomic_load_explicit(&panicking, memory_order_relaxed);
+}
+
+/*
+ * One CPU says its piece; the others are halted, or halt when they come here. A panic within a panic
+ * ends at once. Return: the CPUs whose registers were captured.
+ */
+static arch_cpus_t begin(const char *why)
 {
 	unsigned long me = arch_cpu_id() + 1ul, none = 0;
+	arch_cpus_t answered = 0;
 
 	arch_irq_off();
 	if (atomic_compare_exchange_strong(&panicking, &none, me)) {
+		if (arch_cpu_count() > 1)
+			answered = ipi_capture_others();
+		console_take_over();
 		arch_print("\npanic on CPU %lu: %s\n", me - 1, why);
-		return;
+		return answered;
 	}
 	if (none == me) {
 		arch_print("\npanic within a panic: %s\n", why);
@@ -107,10 +129,10 @@ static void begin(const char *why)
 		__asm__ volatile("cli\n\thlt");
 }
 
-static _Noreturn void finish(void)
+static _Noreturn void finish(arch_cpus_t answered)
 {
 	if (arch_cpu_count() > 1)
-		arch_dump_cpus();
+		ipi_print_captured(answered, arch_cpus_others());
 	if (kernel_panic_note)
 		kernel_panic_note();
 	end(EXIT_PANIC);
@@ -118,18 +140,19 @@ static _Noreturn void finish(void)
 
 _Noreturn void panic_regs(const char *why, const struct arch_regs *regs)
 {
-	begin(why);
-	this_cpu()->captured = *regs;
+	arch_cpus_t answered = begin(why);
+
 	arch_print_regs(regs);
 	panic_trace(regs);
-	finish();
+	finish(answered);
 }
 
 _Noreturn void arch_panic(const char *why)
 {
-	begin(why);
+	arch_cpus_t answered = begin(why);
+
 	arch_print_backtrace(0);
-	finish();
+	finish(answered);
 }
 
 _Noreturn void arch_exit(bool pass)
