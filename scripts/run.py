@@ -4,6 +4,7 @@
 
 import argparse
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -50,8 +51,22 @@ def under_gdb(options):
             os.rmdir(folder)
 
 
+def wait_for_prompt(stream, prompt):
+    """True when the prompt is the last thing said, and nothing came after it for a while."""
+    seen = b""
+    while True:
+        quiet = not select.select([stream], [], [], 0.7)[0]
+        if quiet and seen.endswith(prompt.encode()):
+            return True
+        if not quiet:
+            more = os.read(stream.fileno(), 4096)
+            if not more:
+                sys.stderr.write(seen.decode("utf-8", "replace"))
+                return False
+            seen += more
+
+
 def picture(options):
-    """Wait for the prompt, then take the screen. The prompt has no newline, so bytes are read."""
     with tempfile.TemporaryDirectory(prefix="marrow-") as folder:
         path = os.path.join(folder, "qmp")
         line = qemu.command(options) + qemu.socket_option(path) + [
@@ -61,16 +76,9 @@ def picture(options):
             timer = threading.Timer(options.limit, machine.kill)
             timer.start()
             try:
-                seen = b""
-                while not seen.endswith(options.prompt.encode()):
-                    byte = machine.stdout.read(1)
-                    if not byte:
-                        sys.stderr.write(seen.decode("utf-8", "replace"))
-                        print(f'no prompt "{options.prompt}" within {options.limit} s',
-                              file=sys.stderr)
-                        return 1
-                    seen += byte
-                time.sleep(0.5)
+                if not wait_for_prompt(machine.stdout, options.prompt):
+                    print(f'no prompt "{options.prompt}" within {options.limit} s', file=sys.stderr)
+                    return 1
                 qemu.Qmp(path).run("screendump", filename=os.path.abspath(options.picture),
                                    format="png")
                 print(options.picture)
