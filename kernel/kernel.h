@@ -50,7 +50,9 @@ struct stop_counts {
 };
 
 void stop_counts(struct stop_counts *counts);
-void stop_set_limit(uint64_t ns); /* how long a CPU may take to answer */
+/* How long a CPU may take to answer: at first, and from the next stop on. */
+#define STOP_LIMIT_NS 2000000000ul
+void stop_set_limit(uint64_t ns);
 /* Is the world stopped, or about to be: a handler that would allocate does it later. irq: any. */
 bool stop_active(void);
 /* Registers that CPU @cpu was stopped with; only between stop and start. NULL: the stopper's. */

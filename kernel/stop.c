@@ -29,7 +29,7 @@ static struct {
 	_Atomic(unsigned long) job, left;
 	void (*fn)(unsigned int worker, void *arg);
 	void *arg;
-} stop = { .limit_ns = 2000000000 };
+} stop = { .limit_ns = STOP_LIMIT_NS };
 
 static struct {
 	_Alignas(64) _Atomic(unsigned long) answer;
