@@ -248,6 +248,7 @@ static bool on_exception(const struct arch_regs *regs, uintptr_t address)
 void backend_test_begin(const char *name)
 {
 	(void)name;
+	stop_set_limit(STOP_LIMIT_NS);
 }
 
 void backend_test_end(void)
