@@ -152,7 +152,7 @@ bool mw_meta_refill(void)
 	unsigned long state;
 	size_t start;
 
-	if (!wanted)
+	if (!wanted || !mw_page.ready)
 		return false;
 	want.n = mw_max(wanted, POOL_PAGES);
 	state = mw_lock(&mw_page.heap);
