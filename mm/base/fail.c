@@ -62,5 +62,7 @@ unsigned long mw_fail_set(const struct mw_fail *want)
 	fail->random = fail->want.seed;
 	atomic_store_explicit(&mw_fail_on, want != NULL, memory_order_relaxed);
 	mw_unlock(&fail->lock, state);
+	if (mw_up_fail_set)
+		mw_up_fail_set(want != NULL);
 	return failed;
 }

@@ -9,6 +9,12 @@ extern mw_atomic_t mw_fail_on; /* 0: off */
 
 MW_NOINLINE bool mw_fail_now(size_t bytes, bool pages, uintptr_t site);
 
+/*
+ * Defined by mm/object, if it is there: failing begins or ends. Its fast paths do not ask whether
+ * they should fail; they are switched off meanwhile.
+ */
+void mw_up_fail_set(bool on) __attribute__((weak));
+
 static inline bool mw_should_fail(size_t bytes, bool pages, uintptr_t site)
 {
 	return mw_unlikely(atomic_load_explicit(&mw_fail_on, memory_order_relaxed)) &&

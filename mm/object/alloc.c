@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The ways in: mw_alloc() and its kin. See object.h for the way down. */
 #include "../base/fail.h"
-#include "../page/up.h"
 #include "inside.h"
 
 /* A new span for @cache into the hands of this CPU, and an object of it. Not pinned. */
@@ -150,20 +149,21 @@ MW_NOINLINE static void *mw_alloc_large(size_t size, size_t align, mw_flags_t fl
 
 void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site)
 {
+	enum mw_policy policy = mw_policy_of(flags);
+
 	mw_object_ready();
 	if (mw_unlikely(!size && align <= sizeof(mw_zero_object)))
 		return mw_should_fail(0, false, site) ? NULL : mw_zero_object;
-	if (mw_unlikely(align > 16) && !mw_is_large(size, align, flags)) {
-		size_t fit = mw_aligned_size(size, align);
-
-		if (!fit)
-			return mw_alloc_large(size, align, flags, site);
-		size = fit;
+	if (mw_unlikely(align > 16 || (align > 8 && size <= 8)) && !mw_is_large(size, align, flags)) {
+		size = mw_aligned_size(size, align);
+		if (!size)
+			return mw_alloc_large(MW_SMALL_MAX, align, flags, site);
+		if (policy == MW_POLICY_HAND)
+			policy = MW_POLICY_ALIGNED;
 	}
 	if (mw_unlikely(mw_is_large(size, align, flags)))
 		return mw_alloc_large(size, align, flags, site);
-	return mw_cache_alloc_from(mw_class_cache(mw_policy_of(flags), mw_max(size, align)), flags,
-				   site);
+	return mw_cache_alloc_from(mw_class_cache(policy, mw_max(size, align)), flags, site);
 }
 
 /* Flags that need more than memory. */

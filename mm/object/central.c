@@ -68,7 +68,7 @@ bool mw_central_gather(struct mw_span *span)
 	ours = span->cache == cache && mw_owner(span) == MW_OWNER_NONE &&
 	       span->where != MW_WHERE_NOWHERE;
 	if (ours) {
-		atomic_store_explicit(&span->pending, 0, memory_order_seq_cst);
+		mw_span_clear_pending(span);
 		mw_span_gather(span);
 		empty = mw_central_settle_locked(cache, span);
 	}

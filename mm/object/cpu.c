@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* All state of the room; how it, and each CPU's part of it, comes to be and goes. */
+#include "../base/fail.h"
 #include "inside.h"
 
 struct mw_object mw_object = { .lock = MW_LOCK_INIT(MW_RANK_REGISTRY) };
@@ -28,8 +29,8 @@ void mw_cache_init(struct mw_cache *cache, unsigned int id, size_t size)
 
 static void mw_builtin_init(enum mw_policy policy, unsigned int class)
 {
-	static const char *const prefix[] = { "alloc", "pointers", "collected", "noscan" };
-	static const unsigned char flags[] = { 0, MW_SPAN_POINTERS,
+	static const char *const prefix[] = { "alloc", "aligned", "pointers", "collected", "noscan" };
+	static const unsigned char flags[] = { 0, 0, MW_SPAN_POINTERS,
 					       MW_SPAN_COLLECTED | MW_SPAN_POINTERS,
 					       MW_SPAN_COLLECTED };
 	unsigned int id = policy * MW_MAX_CLASSES + class;
@@ -155,7 +156,6 @@ bool mw_cpu_start(void)
 	return ok;
 }
 
-/* Called by mm/base when failing on purpose begins and ends. */
 void mw_up_fail_set(bool on)
 {
 	unsigned long state = mw_lock(&mw_object.lock);

@@ -5,7 +5,6 @@
  *
  * What a CPU holds is its own; others touch it only while the world is stopped.
  */
-#include "../page/up.h"
 #include "inside.h"
 
 /* Spans looked at, and pages given back, with the CPU pinned in one go. */
@@ -99,8 +98,7 @@ bool mw_up_reclaim(size_t pages, mw_flags_t flags, unsigned int step)
 	}
 }
 
-/* All spans of one slot to the cache, @most at a time. Return: whether there are more. */
-static bool mw_slot_flush(struct mw_cpu *cpu, struct mw_slot *slot, unsigned int most)
+bool mw_slot_flush(struct mw_cpu *cpu, struct mw_slot *slot, unsigned int most)
 {
 	while (most--) {
 		struct mw_span *span = slot->span;

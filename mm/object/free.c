@@ -16,7 +16,7 @@ static inline bool mw_free_fast(struct mw_span *span, const void *object)
 	unsigned long bits;
 	size_t index;
 
-	if (mw_unlikely(mw_owner(span) != mw_port_cpu()))
+	if (mw_unlikely(!mw_span_owned_by(span, mw_port_cpu())))
 		return false;
 	product = mw_span_product(span, object);
 	if (mw_unlikely((unsigned long)product >= span->magic))
@@ -72,8 +72,6 @@ void mw_cache_free(struct mw_cache *cache, void *object)
 /* Does an object of the span that was asked for with @size bytes have the span's size? */
 static bool mw_size_fits(const struct mw_span *span, size_t size)
 {
-	size_t align;
-
 	if (size > span->size)
 		return false;
 	if (!span->cache)
@@ -83,9 +81,9 @@ static bool mw_size_fits(const struct mw_span *span, size_t size)
 		       span->align > MW_PAGE_SHIFT;
 	if (!span->cache->builtin)
 		return size == span->cache->asked || size == span->cache->size;
-	if (mw_size_roundup(size) == span->size)
-		return true;
-	for (align = 16; align <= MW_PAGE_SIZE; align *= 2) {
+	if (span->cache->policy == MW_POLICY_HAND)
+		return mw_size_roundup(size) == span->size;
+	for (size_t align = 8; align <= MW_PAGE_SIZE; align *= 2) {
 		if (mw_aligned_size(mw_max(size, 1), align) == span->size)
 			return true;
 	}
@@ -142,6 +140,20 @@ static void mw_free_strange(const void *object, const struct mw_cache *cache, si
 	mw_free_report(mw_stray_kind(object), NULL, object, cache, size);
 }
 
+/* Other CPUs have freed into it, or it had nothing free, or the object is not live. Pinned. */
+static enum mw_misuse mw_free_owned(struct mw_cpu *cpu, struct mw_span *span, size_t index)
+{
+	mw_atomic_t *word = &span->free[index / MW_WORD_BITS];
+
+	if (!mw_span_live(span, index))
+		return MW_DOUBLE_FREE;
+	mw_set_word(word, mw_word(word) | mw_bit(index));
+	if (mw_owner(span) & MW_OWNER_FULL)
+		mw_slot_unfull(cpu, span);
+	(void)mw_cpu_gather(cpu, MW_GATHER_STEP);
+	return MW_MISUSE_NONE;
+}
+
 /* Set the bit by the way of whoever owns the span. Pinned. Return: MW_MISUSE_NONE: it is done. */
 static enum mw_misuse mw_free_in(struct mw_span *span, void *object)
 {
@@ -152,11 +164,7 @@ static enum mw_misuse mw_free_in(struct mw_span *span, void *object)
 		enum mw_central_answer answer;
 
 		if ((owner & ~MW_OWNER_FULL) == here) {
-			if (owner & MW_OWNER_FULL)
-				mw_slot_unfull(mw_cpu_here(), span);
-			if (!mw_span_live(span, index))
-				return MW_DOUBLE_FREE;
-			return mw_free_fast(span, object) ? MW_MISUSE_NONE : MW_DOUBLE_FREE;
+			return mw_free_owned(mw_cpu_here(), span, index);
 		}
 		if ((owner & ~MW_OWNER_FULL) < MW_MAX_CPUS) {
 			if (!mw_remote_free(span, index))

@@ -3,6 +3,7 @@
 #ifndef MW_OBJECT_INSIDE_H
 #define MW_OBJECT_INSIDE_H
 
+#include "../page/up.h"
 #include "object.h"
 #include "up.h"
 
@@ -45,9 +46,15 @@ void mw_cache_init(struct mw_cache *cache, unsigned int id, size_t size);
 
 /* ---- slot.c: what a CPU owns ---- */
 
+/* The pending flag is not the owner's to change. */
 static inline void mw_set_owner(struct mw_span *span, unsigned int owner)
 {
-	atomic_store_explicit(&span->owner, owner, memory_order_relaxed);
+	unsigned int old = atomic_load_explicit(&span->owner, memory_order_relaxed);
+
+	while (!atomic_compare_exchange_weak_explicit(&span->owner, &old,
+						      owner | (old & MW_OWNER_PENDING),
+						      memory_order_seq_cst, memory_order_relaxed))
+		;
 }
 
 /*
@@ -75,6 +82,10 @@ void mw_slot_adopt(struct mw_cpu *cpu, struct mw_slot *slot, struct mw_span *spa
 void mw_slot_disown(struct mw_cpu *cpu, struct mw_slot *slot, struct mw_span *span);
 /* The first free into a span that the slot had found full. Pinned. */
 void mw_slot_unfull(struct mw_cpu *cpu, struct mw_span *span);
+/* An owned span without objects goes back to the page heap. Pinned. Return: its pages. */
+size_t mw_slot_release(struct mw_cpu *cpu, struct mw_slot *slot, struct mw_span *span);
+/* Up to @most of the slot's spans to the cache. Pinned. Return: whether there are more. */
+bool mw_slot_flush(struct mw_cpu *cpu, struct mw_slot *slot, unsigned int most);
 /* Give back empty spans among the next @looks of the CPU's. Pinned. Return: pages. */
 size_t mw_cpu_reap(struct mw_cpu *cpu, size_t looks, bool current_too);
 
@@ -98,10 +109,29 @@ void mw_cache_count_span(struct mw_cache *cache, const struct mw_span *span, boo
 
 /* ---- remote.c: spans that other CPUs own ---- */
 
+/* Spans with remote frees that a refill, or a free into one of them, looks at. */
+#define MW_GATHER_STEP 8
+
 #define MW_PENDING_CLOSED ((struct mw_span *)1)
 
 /* Return: false: a double free. Pinned. */
 bool mw_remote_free(struct mw_span *span, size_t index);
+static inline bool mw_span_pending(struct mw_span *span)
+{
+	return atomic_load_explicit(&span->owner, memory_order_seq_cst) & MW_OWNER_PENDING;
+}
+
+static inline void mw_span_clear_pending(struct mw_span *span)
+{
+	atomic_fetch_and_explicit(&span->owner, ~MW_OWNER_PENDING, memory_order_seq_cst);
+}
+
+/* May @cpu free into the span by setting a bit? */
+static inline bool mw_span_owned_by(const struct mw_span *span, unsigned int cpu)
+{
+	return atomic_load_explicit(&((struct mw_span *)span)->owner, memory_order_relaxed) == cpu;
+}
+
 /* For the owner, or with the cache's lock. */
 void mw_span_gather(struct mw_span *span);
 /* Look at up to @most spans that others freed into. Pinned. Return: whether there were any. */

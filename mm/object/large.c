@@ -6,7 +6,6 @@
  * Nobody owns the span of a live large object, any CPU may free it: its one free bit is changed by
  * an atomic exchange, which also settles who was first of two.
  */
-#include "../page/up.h"
 #include "inside.h"
 
 /* Longer ones are not kept; nor more than this by one CPU, in all. */
@@ -92,7 +91,7 @@ size_t mw_stock_drop(struct mw_cpu *cpu, size_t most)
 
 static void mw_large_fill(struct mw_span *span, enum mw_policy policy, size_t align)
 {
-	static const unsigned char flags[] = { 0, MW_SPAN_POINTERS,
+	static const unsigned char flags[] = { 0, 0, MW_SPAN_POINTERS,
 					       MW_SPAN_COLLECTED | MW_SPAN_POINTERS,
 					       MW_SPAN_COLLECTED };
 

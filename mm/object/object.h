@@ -33,13 +33,18 @@
 #include "../page/span.h"
 #include "class.h"
 
-/* What the size classes exist once for; the last three only with a collector. */
+/*
+ * What the size classes exist once for; the last three only with a collector. Objects that were asked
+ * for with an alignment are apart, so that the size given with the free of any other one can be
+ * held against its class, and a resize knows whether there is an alignment to keep.
+ */
 enum mw_policy {
 	MW_POLICY_HAND,
+	MW_POLICY_ALIGNED,
 	MW_POLICY_HAND_POINTERS,
 	MW_POLICY_COLLECTED,
 	MW_POLICY_NOSCAN,
-	MW_NR_POLICIES = MW_GC ? 4 : 1,
+	MW_NR_POLICIES = MW_GC ? 5 : 2,
 };
 
 #define MW_POLICY_FLAGS (MW_POINTERS | MW_COLLECTED | MW_NOSCAN)
@@ -50,8 +55,12 @@ enum mw_policy {
 
 /* ---- spans ---- */
 
-/* span->owner: the number of a CPU, or one of these */
-#define MW_OWNER_FULL 0x10000u /* added: nothing was free when the CPU looked last */
+/*
+ * span->owner: the number of a CPU, or one of MW_OWNER_*, and flags. It is exactly the number of a
+ * CPU when that CPU may free by setting a bit and look at nothing else.
+ */
+#define MW_OWNER_PENDING 0x80000000u /* others freed: the span is in the owner's list */
+#define MW_OWNER_FULL 0x10000u /* nothing was free when the CPU looked last */
 #define MW_OWNER_NONE 0x20000u /* the cache, under its lock */
 #define MW_OWNER_LARGE 0x20001u /* a large object: its free word is changed atomically */
 #define MW_OWNER_DEBUG 0x20002u /* the cache, with debug aids */
@@ -137,9 +146,11 @@ static inline bool mw_span_live(const struct mw_span *span, size_t index)
 
 size_t mw_span_live_count(const struct mw_span *span);
 
+/* A CPU's number with or without MW_OWNER_FULL, or one of the other MW_OWNER_*. */
 static inline unsigned int mw_owner(const struct mw_span *span)
 {
-	return atomic_load_explicit(&((struct mw_span *)span)->owner, memory_order_relaxed);
+	return atomic_load_explicit(&((struct mw_span *)span)->owner, memory_order_relaxed) &
+	       ~MW_OWNER_PENDING;
 }
 
 /* ---- caches ---- */

@@ -6,15 +6,17 @@
 #include "inside.h"
 
 /*
- * The alignment that the object may have been asked with: what every object of its size has.
- * Not what its address happens to have, which would make objects grow for nothing.
+ * The alignment that the object may have been asked with, 0: none. Not what its address happens to
+ * have, which would make objects grow for nothing.
  */
 static size_t mw_span_align(const struct mw_span *span)
 {
 	size_t lowest = span->stride & (0 - span->stride);
 
 	if (!span->cache)
-		return span->align ? (size_t)1 << span->align : MW_PAGE_SIZE;
+		return span->align ? (size_t)1 << span->align : 0;
+	if (span->cache->policy == MW_POLICY_HAND)
+		return 0;
 	return mw_min(lowest, MW_PAGE_SIZE);
 }
 
@@ -57,10 +59,7 @@ static void *mw_realloc_at(void *object, size_t size, mw_flags_t flags, uintptr_
 	align = mw_span_align(span);
 	if (mw_realloc_stays(span, size, align))
 		return object;
-	if (align > 16 && size > MW_SMALL_MAX && align <= MW_PAGE_SIZE)
-		align = 0;
-	moved = mw_alloc_at(size, align > 16 ? align : 0,
-			    (flags & ~MW_ZERO) | mw_span_policy_flags(span), site);
+	moved = mw_alloc_at(size, align, (flags & ~MW_ZERO) | mw_span_policy_flags(span), site);
 	if (!moved)
 		return NULL;
 	__builtin_memcpy(moved, object, mw_min(size, had));

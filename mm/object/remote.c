@@ -3,7 +3,7 @@
  * Frees into spans that another CPU owns.
  *
  * The freer sets the object's bit in the span's remote words: one atomic. The first one since the
- * owner looked also sets span->pending and pushes the span on the owner's list; so a span is in at
+ * owner looked also sets MW_OWNER_PENDING and pushes the span on the owner's list; so a span is in at
  * most one such list, and only who set the flag may push. The owner takes the whole list at once,
  * clears the flag of each span, then moves its remote bits to the free words.
  *
@@ -15,9 +15,11 @@
  * Flag and link belong to the descriptor, not to one life of the span: nothing but the above writes
  * them, so a span may go back to the page heap and become another one while it is in a list.
  *
- * Two frees of one object by two CPUs: both set the remote bit, and one finds it set. If the owner
- * gathered in between, the second one finds the free bit set; only if it had read the free word
- * before that does it leave a remote bit on a free object: found at the next gather.
+ * Two frees of one object: by two other CPUs, both set the remote bit, and one finds it set; by
+ * another one and then the owner, the flag keeps the owner off its fast path, and the slow one finds
+ * the remote bit; by the owner and then another one, that finds the free bit. Only if both happen
+ * within the few instructions between the look and the change is a remote bit left on a free object:
+ * that is found at the next gather, which says so without knowing the culprit.
  */
 #include "inside.h"
 
@@ -30,7 +32,7 @@ bool mw_remote_free(struct mw_span *span, size_t index)
 		return false;
 	if (atomic_fetch_or_explicit(&span->remote[w], bit, memory_order_seq_cst) & bit)
 		return false;
-	if (!atomic_load_explicit(&span->pending, memory_order_seq_cst))
+	if (!mw_span_pending(span))
 		mw_remote_notify(span);
 	return true;
 }
@@ -46,6 +48,13 @@ static bool mw_pending_push(struct mw_cpu *cpu, struct mw_span *span)
 	} while (!atomic_compare_exchange_weak_explicit(&cpu->pending, &head, span,
 							memory_order_release, memory_order_relaxed));
 	return true;
+}
+
+/* Return: whether it was not set before. */
+static bool mw_set_pending(struct mw_span *span)
+{
+	return !(atomic_fetch_or_explicit(&span->owner, MW_OWNER_PENDING, memory_order_seq_cst) &
+		 MW_OWNER_PENDING);
 }
 
 /* The caller set the flag, or took the span off a list. */
@@ -64,10 +73,9 @@ static void mw_pending_route(struct mw_span *span)
 			if (mw_central_gather(span))
 				return;
 		} else {
-			atomic_store_explicit(&span->pending, 0, memory_order_seq_cst);
+			mw_span_clear_pending(span);
 			/* If it was taken again before that, a free may have seen the flag. */
-			if (mw_owner(span) == MW_OWNER_GONE ||
-			    atomic_exchange_explicit(&span->pending, 1, memory_order_seq_cst))
+			if (mw_owner(span) == MW_OWNER_GONE || !mw_set_pending(span))
 				return;
 		}
 		mw_port_relax();
@@ -76,7 +84,7 @@ static void mw_pending_route(struct mw_span *span)
 
 void mw_remote_notify(struct mw_span *span)
 {
-	if (!atomic_exchange_explicit(&span->pending, 1, memory_order_seq_cst))
+	if (mw_set_pending(span))
 		mw_pending_route(span);
 }
 
@@ -135,7 +143,7 @@ bool mw_cpu_gather(struct mw_cpu *cpu, unsigned int most)
 			mw_pending_route(span);
 			continue;
 		}
-		atomic_store_explicit(&span->pending, 0, memory_order_seq_cst);
+		mw_span_clear_pending(span);
 		mw_span_gather(span);
 		if (owner & MW_OWNER_FULL)
 			mw_slot_unfull(cpu, span);

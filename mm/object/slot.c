@@ -9,8 +9,6 @@
  */
 #include "inside.h"
 
-/* Spans with remote frees that one refill looks at. */
-#define MW_GATHER_STEP 8
 /* Owned spans that are looked at before a new one is taken. */
 #define MW_REAP_STEP 8
 
@@ -110,6 +108,15 @@ static void mw_slot_let_go(struct mw_cpu *cpu, struct mw_slot *slot, struct mw_s
 	slot->spans--;
 }
 
+size_t mw_slot_release(struct mw_cpu *cpu, struct mw_slot *slot, struct mw_span *span)
+{
+	size_t pages = span->pages;
+
+	mw_slot_let_go(cpu, slot, span);
+	mw_span_unmake(span);
+	return pages;
+}
+
 void mw_slot_disown(struct mw_cpu *cpu, struct mw_slot *slot, struct mw_span *span)
 {
 	mw_slot_let_go(cpu, slot, span);
@@ -141,7 +148,7 @@ void *mw_slot_refill(struct mw_cpu *cpu, struct mw_slot *slot)
 		if (span) {
 			if (mw_slot_next_word(slot))
 				return mw_slot_take(slot);
-			if (atomic_load_explicit(&span->pending, memory_order_relaxed)) {
+			if (mw_span_pending(span)) {
 				mw_span_gather(span);
 				if (mw_slot_next_word(slot))
 					return mw_slot_take(slot);
@@ -175,9 +182,7 @@ size_t mw_cpu_reap(struct mw_cpu *cpu, size_t looks, bool current_too)
 		mw_list_push_back(&cpu->owned, &span->owned);
 		if (!mw_span_reapable(span, current_too))
 			continue;
-		mw_slot_let_go(cpu, cpu->slot[span->cache->id], span);
-		pages += span->pages;
-		mw_span_unmake(span);
+		pages += mw_slot_release(cpu, cpu->slot[span->cache->id], span);
 	}
 	return pages;
 }

@@ -31,7 +31,11 @@ struct mw_span {
 	char *base; /* first byte; mm/object may move it up to the first object */
 	unsigned long magic; /* mm/object: 2^WORD_BITS / stride, rounded up; 1 for a single object */
 	mw_atomic_t *free; /* mm/object: a bit for each object, 1: free or not there */
-	_Atomic(unsigned int) owner; /* mm/object: a CPU's number, with flags; see mm/object/object.h */
+	/*
+	 * mm/object: a CPU's number, with flags; see mm/object/object.h. It and pending_next outlive
+	 * the span: mm/page does not write them when it uses a descriptor again.
+	 */
+	_Atomic(unsigned int) owner;
 	unsigned int count; /* mm/object: objects */
 	struct mw_cache *cache; /* mm/object: NULL for a large object */
 	size_t size; /* of an object; what may be used of it */
@@ -40,10 +44,7 @@ struct mw_span {
 	_Atomic(bool) in_use; /* between mw_span_alloc() and mw_span_free(); written under MW_RANK_HEAP */
 	unsigned char where; /* mm/object: which list @link is in */
 	unsigned char flags; /* mm/object: MW_SPAN_* */
-	/* mm/object: in a CPU's list of spans freed from elsewhere. Outlives the span: mm/page must
-	 * not clear it, nor pending_next, when it reuses a descriptor. */
-	_Atomic(unsigned int) pending; /* exchanged, so not smaller: that is a call on some machines */
-	_Atomic(unsigned int) queued; /* mm/gc: in a marker's queue */
+	_Atomic(unsigned int) queued; /* mm/gc: in a marker's queue; exchanged, so not smaller */
 	_Atomic(unsigned int) generation; /* mm/gc: of the sweep */
 
 	struct mw_list link; /* in a list of its owner's; guarded as that list is */
@@ -52,7 +53,7 @@ struct mw_span {
 	mw_atomic_t *remote; /* 1: freed by another CPU, not gathered yet */
 	mw_atomic_t *mark; /* mm/gc: collected spans only, else NULL */
 	mw_atomic_t *scanned; /* mm/gc: those with pointers only, else NULL */
-	struct mw_span *pending_next;
+	struct mw_span *pending_next; /* in a CPU's list of spans freed from elsewhere */
 	struct mw_debug_span *debug; /* NULL unless a debug aid is on */
 	size_t stride; /* from one object to the next */
 	unsigned int words; /* of each bitmap */

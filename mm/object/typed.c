@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Typed caches: the same structure as a size class, with a name, spans and counts of its own. Making
+ * one, allocating, giving back, ending it; bulk.c has the calls for many objects at once.
+ */
+#include "inside.h"
+
+#define MW_CACHE_LARGEST ((size_t)128 << 20)
+
+static const char *mw_cache_want_fault(const struct mw_cache_want *want)
+{
+	if (!want->name || !want->size)
+		return "a cache needs a name and a size";
+	if (want->size > MW_CACHE_LARGEST)
+		return "objects of a cache are too large";
+	if (want->align && (!mw_is_pow2(want->align) || want->align > MW_PAGE_SIZE))
+		return "the alignment of a cache is no power of two up to a page";
+	if (want->construct && (want->flags & (MW_COLLECTED | MW_NOSCAN)))
+		return "collected objects cannot have a constructor";
+	if (want->flags & ~(MW_POLICY_FLAGS | MW_ZONE_FLAGS))
+		return "a cache has flags that belong to an allocation";
+	return NULL;
+}
+
+static bool mw_cache_want_ok(const struct mw_cache_want *want)
+{
+	struct mw_report report = {
+		.what = MW_BAD_REQUEST,
+		.text = mw_cache_want_fault(want),
+		.given = want->size,
+		.given_cache = want->name,
+	};
+
+	if (report.text)
+		mw_misuse(&report);
+	return !report.text;
+}
+
+/* A number that no cache has; MW_MAX_CACHES: there is none. Registry lock held. */
+static unsigned int mw_cache_free_id(void)
+{
+	unsigned int id = MW_NR_BUILTIN;
+
+	while (id < MW_MAX_CACHES && atomic_load_explicit(&mw_object.cache[id], memory_order_relaxed))
+		id++;
+	return id;
+}
+
+static void mw_cache_fill(struct mw_cache *cache, const struct mw_cache_want *want)
+{
+	size_t align = want->align ? want->align : want->size < 16 ? 8 : 16;
+	enum mw_policy policy = mw_policy_of(want->flags);
+	size_t stride = mw_round_up(want->size, align);
+
+	cache->policy = (unsigned char)policy;
+	cache->span_flags = mw_object.builtin[policy * MW_MAX_CLASSES + 1].span_flags;
+	cache->flags = want->flags & MW_ZONE_FLAGS;
+	cache->name = want->name;
+	cache->type = want->type;
+	cache->construct = want->construct;
+	cache->asked = want->size;
+	cache->size = cache->stride = stride;
+	if (stride <= MW_SMALL_MAX)
+		return;
+	for (unsigned int i = 0; i < MW_SPAN_LENGTHS; i++)
+		cache->lengths[i] =
+			(unsigned short)(mw_round_up(stride, MW_PAGE_SIZE) >> MW_PAGE_SHIFT);
+}
+
+struct mw_cache *mw_cache_create(const struct mw_cache_want *want)
+{
+	struct mw_cache *cache;
+	unsigned long state;
+	unsigned int id;
+
+	if (!mw_cache_want_ok(want))
+		return NULL;
+	mw_object_ready();
+	do {
+		cache = mw_fixed_alloc(&mw_object.caches);
+	} while (!cache && mw_meta_refill());
+	if (!cache)
+		return NULL;
+	*cache = (struct mw_cache){ 0 };
+	state = mw_lock(&mw_object.lock);
+	id = mw_cache_free_id();
+	if (id < MW_MAX_CACHES) {
+		mw_cache_init(cache, id, mw_min(want->size, MW_SMALL_MAX));
+		mw_cache_fill(cache, want);
+	}
+	mw_unlock(&mw_object.lock, state);
+	if (id < MW_MAX_CACHES)
+		return cache;
+	mw_fixed_free(&mw_object.caches, cache);
+	return NULL;
+}
+
+static MW_NOINLINE bool mw_cache_refuses(const struct mw_cache *cache, mw_flags_t flags)
+{
+	struct mw_report report = {
+		.what = MW_BAD_REQUEST,
+		.text = "a constructed object cannot be asked for zeroed",
+		.given_cache = cache->name,
+	};
+
+	if (!(flags & MW_ZERO) || !cache->construct)
+		return false;
+	mw_misuse(&report);
+	return true;
+}
+
+void *mw_cache_alloc(struct mw_cache *cache, mw_flags_t flags)
+{
+	unsigned long state;
+	struct mw_cpu *cpu;
+	void *object;
+
+	if (mw_unlikely(flags & MW_ZERO) && mw_cache_refuses(cache, flags))
+		return NULL;
+	if (mw_unlikely((flags & MW_ZERO) || cache->policy == MW_POLICY_COLLECTED))
+		return mw_cache_alloc_from(cache, flags, MW_SITE);
+	state = mw_port_pin();
+	cpu = atomic_load_explicit(&mw_cpus[mw_port_cpu()], memory_order_relaxed);
+	object = mw_slot_take(cpu->slot[cache->id]);
+	mw_port_unpin(state);
+	if (mw_likely(object))
+		return object;
+	return mw_cache_alloc_from(cache, flags, MW_SITE);
+}
+
+/* Run @fn for every CPU's slot of @cache, with the world stopped if there is another CPU. */
+static bool mw_cache_each_slot(struct mw_cache *cache,
+			       void (*fn)(struct mw_cpu *cpu, struct mw_slot *slot, void *arg),
+			       void *arg)
+{
+	bool stop = MW_MAX_CPUS > 1 && MW_PORT_LEVEL >= 2;
+
+	if (stop && mw_port_stop_world() >= 0)
+		return false;
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
+		struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[i], memory_order_acquire);
+		unsigned long state = mw_port_pin();
+
+		if (cpu && cpu->slot[cache->id] != &mw_slot_none &&
+		    (MW_CAN_STOP || mw_port_cpu() == i))
+			fn(cpu, cpu->slot[cache->id], arg);
+		mw_port_unpin(state);
+	}
+	if (stop)
+		mw_port_start_world();
+	return true;
+}
+
+static void mw_slot_shrink(struct mw_cpu *cpu, struct mw_slot *slot, void *arg)
+{
+	struct mw_list *it, *after;
+	size_t *pages = arg;
+
+	while (mw_cpu_gather(cpu, 64))
+		;
+	if (slot->span && mw_span_all_free(slot->span))
+		*pages += mw_slot_release(cpu, slot, slot->span);
+	mw_list_for_each_safe (it, after, &slot->avail) {
+		struct mw_span *span = mw_container(it, struct mw_span, link);
+
+		if (mw_span_all_free(span))
+			*pages += mw_slot_release(cpu, slot, span);
+	}
+}
+
+size_t mw_cache_shrink(struct mw_cache *cache)
+{
+	size_t pages = 0;
+
+	(void)mw_cache_each_slot(cache, mw_slot_shrink, &pages);
+	return pages + mw_central_shrink(cache);
+}
+
+/* All spans to the cache; the slot stays, empty. */
+static void mw_slot_empty(struct mw_cpu *cpu, struct mw_slot *slot, void *arg)
+{
+	(void)arg;
+	while (mw_cpu_gather(cpu, 64))
+		;
+	while (mw_slot_flush(cpu, slot, 64))
+		;
+}
+
+static void mw_slot_drop(struct mw_cpu *cpu, struct mw_slot *slot, void *arg)
+{
+	(void)arg;
+	cpu->slot[slot->cache->id] = &mw_slot_none;
+	mw_fixed_free(&mw_object.slots, slot);
+}
+
+static void *mw_span_first_live(const struct mw_span *span)
+{
+	for (size_t w = 0; w < span->words; w++) {
+		unsigned long live = mw_span_live_word(span, w);
+
+		if (live)
+			return mw_span_object(span, w * MW_WORD_BITS + mw_lowest_bit(live));
+	}
+	return NULL;
+}
+
+/* The first live object of the cache, and how many there are. */
+static void mw_cache_count_live(struct mw_cache *cache, struct mw_report *report)
+{
+	struct mw_span_cursor cursor = { 0 };
+	struct mw_span *span;
+
+	while ((span = mw_span_next(&cursor))) {
+		if (!mw_span_readable(span) || span->cache != cache)
+			continue;
+		report->given += mw_span_live_count(span);
+		if (report->object)
+			continue;
+		report->object = mw_span_first_live(span);
+		report->span = (const void *)mw_round_down((uintptr_t)span->base, MW_PAGE_SIZE);
+		report->span_pages = span->pages;
+	}
+}
+
+static bool mw_cache_is_empty(struct mw_cache *cache)
+{
+	struct mw_report report = {
+		.what = MW_CACHE_LIVE,
+		.size = cache->size,
+		.cache = cache->name,
+	};
+
+	if (!cache->spans)
+		return true;
+	mw_cache_count_live(cache, &report);
+	report.address = report.object;
+	mw_misuse(&report);
+	return false;
+}
+
+bool mw_cache_destroy(struct mw_cache *cache)
+{
+	unsigned long state;
+
+	if (!mw_cache_each_slot(cache, mw_slot_empty, NULL))
+		return false;
+	(void)mw_central_shrink(cache);
+	if (!mw_cache_is_empty(cache) || !mw_cache_each_slot(cache, mw_slot_drop, NULL))
+		return false;
+	state = mw_lock(&mw_object.lock);
+	atomic_store_explicit(&mw_object.cache[cache->id], NULL, memory_order_release);
+	cache->live = false;
+	mw_unlock(&mw_object.lock, state);
+	mw_fixed_free(&mw_object.caches, cache);
+	return true;
+}
