@@ -51,7 +51,7 @@ void mw_central_give(struct mw_span *span)
 	bool empty;
 
 	mw_lock_pinned(&cache->lock);
-	mw_span_gather(span);
+	cache->remote_frees += mw_span_gather(span);
 	mw_set_owner(span, span->flags & MW_SPAN_DEBUG ? MW_OWNER_DEBUG : MW_OWNER_NONE);
 	empty = mw_central_settle_locked(cache, span);
 	mw_unlock_pinned(&cache->lock);
@@ -61,15 +61,17 @@ void mw_central_give(struct mw_span *span)
 
 bool mw_central_gather(struct mw_span *span)
 {
-	struct mw_cache *cache = span->cache;
+	struct mw_cache *cache = mw_span_cache(span);
 	bool ours, empty = false;
 
+	if (!cache)
+		return false;
 	mw_lock_pinned(&cache->lock);
-	ours = span->cache == cache && mw_owner(span) == MW_OWNER_NONE &&
+	ours = mw_owner(span) == MW_OWNER_NONE && mw_span_cache(span) == cache &&
 	       span->where != MW_WHERE_NOWHERE;
 	if (ours) {
 		mw_span_clear_pending(span);
-		mw_span_gather(span);
+		cache->remote_frees += mw_span_gather(span);
 		empty = mw_central_settle_locked(cache, span);
 	}
 	mw_unlock_pinned(&cache->lock);
@@ -85,7 +87,7 @@ enum mw_central_answer mw_central_free(struct mw_cache *cache, struct mw_span *s
 	bool empty = false;
 
 	mw_lock_pinned(&cache->lock);
-	if (span->cache == cache && mw_owner(span) == MW_OWNER_NONE) {
+	if (mw_owner(span) == MW_OWNER_NONE && mw_span_cache(span) == cache) {
 		answer = mw_span_live(span, index) ? MW_CENTRAL_DONE : MW_CENTRAL_DOUBLE;
 		if (answer == MW_CENTRAL_DONE) {
 			bool was_full = span->where == MW_WHERE_CENTRAL_FULL;
@@ -135,7 +137,7 @@ struct mw_span *mw_central_take(struct mw_cache *cache, unsigned int cpu)
 		if (!span)
 			return NULL;
 		mw_up_span_sweep(span);
-		mw_span_gather(span);
+		(void)mw_span_gather(span);
 		if (mw_span_some_free(span))
 			return span;
 		mw_central_give(span);

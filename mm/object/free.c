@@ -161,21 +161,19 @@ static enum mw_misuse mw_free_in(struct mw_span *span, void *object)
 
 	for (;;) {
 		unsigned int owner = mw_owner(span), here = mw_port_cpu();
+		struct mw_cache *cache = mw_span_cache(span);
 		enum mw_central_answer answer;
 
 		if ((owner & ~MW_OWNER_FULL) == here) {
 			return mw_free_owned(mw_cpu_here(), span, index);
 		}
 		if ((owner & ~MW_OWNER_FULL) < MW_MAX_CPUS) {
-			if (!mw_remote_free(span, index))
-				return MW_DOUBLE_FREE;
-			atomic_fetch_add_explicit(&span->cache->remote_frees, 1,
-						  memory_order_relaxed);
-			return MW_MISUSE_NONE;
+			/* After it the span may be anything, at once. */
+			return mw_remote_free(span, index) ? MW_MISUSE_NONE : MW_DOUBLE_FREE;
 		}
-		if (owner == MW_OWNER_GONE)
+		if (owner == MW_OWNER_GONE || owner == MW_OWNER_LARGE || !cache)
 			return MW_FREED_SPAN;
-		answer = mw_central_free(span->cache, span, index);
+		answer = mw_central_free(cache, span, index);
 		if (answer != MW_CENTRAL_NOT_OURS)
 			return answer == MW_CENTRAL_DONE ? MW_MISUSE_NONE : MW_DOUBLE_FREE;
 	}

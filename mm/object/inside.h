@@ -132,8 +132,8 @@ static inline bool mw_span_owned_by(const struct mw_span *span, unsigned int cpu
 	return atomic_load_explicit(&((struct mw_span *)span)->owner, memory_order_relaxed) == cpu;
 }
 
-/* For the owner, or with the cache's lock. */
-void mw_span_gather(struct mw_span *span);
+/* For the owner, or with the cache's lock. Return: how many. */
+size_t mw_span_gather(struct mw_span *span);
 /* Look at up to @most spans that others freed into. Pinned. Return: whether there were any. */
 bool mw_cpu_gather(struct mw_cpu *cpu, unsigned int most);
 /* See to it that somebody gathers. Pinned, no lock held. */

@@ -95,7 +95,7 @@ static void mw_large_fill(struct mw_span *span, enum mw_policy policy, size_t al
 					       MW_SPAN_COLLECTED | MW_SPAN_POINTERS,
 					       MW_SPAN_COLLECTED };
 
-	span->cache = NULL;
+	__atomic_store_n(&span->cache, NULL, __ATOMIC_RELAXED);
 	span->size = span->stride = span->pages << MW_PAGE_SHIFT;
 	span->count = 1;
 	span->magic = 1;

@@ -64,7 +64,7 @@ enum mw_policy {
 #define MW_OWNER_NONE 0x20000u /* the cache, under its lock */
 #define MW_OWNER_LARGE 0x20001u /* a large object: its free word is changed atomically */
 #define MW_OWNER_DEBUG 0x20002u /* the cache, with debug aids */
-#define MW_OWNER_GONE 0x20003u /* on its way to the page heap, or there */
+#define MW_OWNER_GONE 0x20003u /* between the page heap and the first of the above, or there */
 
 /* span->where */
 enum mw_where {
@@ -149,8 +149,14 @@ size_t mw_span_live_count(const struct mw_span *span);
 /* A CPU's number with or without MW_OWNER_FULL, or one of the other MW_OWNER_*. */
 static inline unsigned int mw_owner(const struct mw_span *span)
 {
-	return atomic_load_explicit(&((struct mw_span *)span)->owner, memory_order_relaxed) &
+	return atomic_load_explicit(&((struct mw_span *)span)->owner, memory_order_acquire) &
 	       ~MW_OWNER_PENDING;
+}
+
+/* For who may hold a span that has become another one meanwhile. */
+static inline struct mw_cache *mw_span_cache(const struct mw_span *span)
+{
+	return __atomic_load_n(&span->cache, __ATOMIC_RELAXED);
 }
 
 /* ---- caches ---- */
@@ -161,6 +167,7 @@ struct mw_cache {
 	struct mw_list full; /* and without; of a collected cache, unswept ones first */
 	size_t spans, pages; /* in all, with those of CPUs */
 	unsigned long allocs, frees; /* by way of the lock */
+	unsigned long remote_frees; /* gathered by way of the lock */
 
 	/* Set when the cache is made. */
 	unsigned int id; /* index of its slots */
@@ -175,7 +182,6 @@ struct mw_cache {
 	void (*construct)(void *object);
 
 	mw_atomic_t debug; /* MW_DEBUG_* for spans taken from now on */
-	mw_atomic_t remote_frees;
 };
 
 /* One cache on one CPU. That CPU alone uses it, pinned; or anyone, while the world is stopped. */
@@ -187,6 +193,7 @@ struct mw_slot {
 	unsigned long allocs; /* ever */
 	struct mw_span *span; /* that it belongs to; NULL: none */
 	struct mw_cache *cache;
+	unsigned long remote_frees; /* gathered here */
 	size_t spans; /* owned: the current one and those in the lists */
 	struct mw_list avail; /* spans that may have free objects */
 	struct mw_list full; /* spans that had none */
@@ -215,7 +222,7 @@ struct mw_cpu {
 		unsigned int used;
 		unsigned long packed; /* ever */
 	} tiny;
-	unsigned long large_allocs, large_frees, remote_frees, lookups;
+	unsigned long large_allocs, large_frees, lookups;
 };
 
 /* What fast paths use: the CPU, or mw_cpu_none, whose slots are all empty. */

@@ -69,13 +69,13 @@ static void mw_pending_route(struct mw_span *span)
 
 			if (mw_pending_push(cpu, span))
 				return;
-		} else if (owner != MW_OWNER_GONE) {
+		} else if (owner == MW_OWNER_NONE) {
 			if (mw_central_gather(span))
 				return;
 		} else {
+			/* Nobody gathers there. Unless it was taken again: a free may rely on the flag. */
 			mw_span_clear_pending(span);
-			/* If it was taken again before that, a free may have seen the flag. */
-			if (mw_owner(span) == MW_OWNER_GONE || !mw_set_pending(span))
+			if (mw_owner(span) == owner || !mw_set_pending(span))
 				return;
 		}
 		mw_port_relax();
@@ -97,8 +97,10 @@ static MW_NOINLINE void mw_gathered_twice(struct mw_span *span, size_t w, unsign
 			      memory_order_relaxed);
 }
 
-void mw_span_gather(struct mw_span *span)
+size_t mw_span_gather(struct mw_span *span)
 {
+	size_t count = 0;
+
 	for (size_t w = 0; w < span->words; w++) {
 		unsigned long freed = atomic_load_explicit(&span->remote[w], memory_order_seq_cst);
 		unsigned long word = mw_word(&span->free[w]);
@@ -109,7 +111,9 @@ void mw_span_gather(struct mw_span *span)
 			mw_gathered_twice(span, w, freed & word);
 		mw_set_word(&span->free[w], word | freed);
 		atomic_fetch_and_explicit(&span->remote[w], ~freed, memory_order_acq_rel);
+		count += mw_count_bits(freed);
 	}
+	return count;
 }
 
 static struct mw_span *mw_cpu_next_pending(struct mw_cpu *cpu)
@@ -144,7 +148,7 @@ bool mw_cpu_gather(struct mw_cpu *cpu, unsigned int most)
 			continue;
 		}
 		mw_span_clear_pending(span);
-		mw_span_gather(span);
+		cpu->slot[span->cache->id]->remote_frees += mw_span_gather(span);
 		if (owner & MW_OWNER_FULL)
 			mw_slot_unfull(cpu, span);
 	}

@@ -149,7 +149,7 @@ void *mw_slot_refill(struct mw_cpu *cpu, struct mw_slot *slot)
 			if (mw_slot_next_word(slot))
 				return mw_slot_take(slot);
 			if (mw_span_pending(span)) {
-				mw_span_gather(span);
+				slot->remote_frees += mw_span_gather(span);
 				if (mw_slot_next_word(slot))
 					return mw_slot_take(slot);
 			}

@@ -57,7 +57,7 @@ void mw_span_drop_bitmaps(struct mw_span *span)
 
 static void mw_span_fill(struct mw_span *span, struct mw_cache *cache)
 {
-	span->cache = cache;
+	__atomic_store_n(&span->cache, cache, __ATOMIC_RELAXED);
 	span->size = cache->size;
 	span->stride = cache->stride;
 	span->count = (unsigned int)((span->pages << MW_PAGE_SHIFT) / cache->stride);
@@ -70,7 +70,7 @@ static void mw_span_fill(struct mw_span *span, struct mw_cache *cache)
 	mw_span_set_magic(span);
 	mw_list_init(&span->link);
 	mw_list_init(&span->owned);
-	mw_set_owner(span, MW_OWNER_NONE);
+	mw_set_owner(span, MW_OWNER_GONE);
 }
 
 struct mw_span *mw_span_make(struct mw_cache *cache, size_t pages, mw_flags_t flags)

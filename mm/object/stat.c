@@ -46,15 +46,19 @@ static void mw_totals_of_cpu(const struct mw_cpu *cpu, struct mw_object_totals *
 }
 
 /* Allocations ever of one cache: by each CPU, and by way of the lock. */
-static unsigned long mw_cache_allocs(const struct mw_cache *cache)
+static unsigned long mw_cache_allocs(const struct mw_cache *cache, unsigned long *remote)
 {
 	unsigned long allocs = cache->allocs;
+
+	*remote = cache->remote_frees;
 
 	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
 		struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[i], memory_order_acquire);
 
-		if (cpu)
-			allocs += cpu->slot[cache->id]->allocs;
+		if (!cpu)
+			continue;
+		allocs += cpu->slot[cache->id]->allocs;
+		*remote += cpu->slot[cache->id]->remote_frees;
 	}
 	return allocs;
 }
@@ -74,8 +78,10 @@ void mw_object_totals(struct mw_object_totals *totals)
 			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
 
 		if (cache) {
-			totals->allocs += mw_cache_allocs(cache);
-			totals->remote_frees += mw_word(&cache->remote_frees);
+			unsigned long remote;
+
+			totals->allocs += mw_cache_allocs(cache, &remote);
+			totals->remote_frees += remote;
 		}
 	}
 	totals->frees = totals->allocs - totals->live_objects;
