@@ -16,6 +16,24 @@ static size_t free_pages(void)
 	return stats.free + stats.stocked;
 }
 
+static size_t raw_pages(void)
+{
+	struct mw_page_stats stats;
+
+	mw_page_stats(&stats);
+	return stats.raw;
+}
+
+/* Every page is accounted for. */
+static bool all_there(void)
+{
+	struct mw_page_stats stats;
+
+	mw_page_stats(&stats);
+	return (stats.free + stats.stocked + stats.raw + stats.objects) * PAGE + stats.metadata ==
+	       stats.bytes;
+}
+
 static size_t free_runs(void)
 {
 	struct mw_page_stats stats;
@@ -228,7 +246,7 @@ static void model_random(size_t ops, size_t check_each)
 			live[i].at = NULL;
 		}
 		if (op % check_each == 0)
-			NEED(mw_page_check() && free_pages() == bytes / PAGE - taken);
+			NEED(mw_page_check() && raw_pages() == taken && all_there());
 	}
 	for (size_t i = 0; i < 512; i++) {
 		if (live[i].at)
@@ -236,7 +254,8 @@ static void model_random(size_t ops, size_t check_each)
 		live[i].at = NULL;
 	}
 	__builtin_memset(model, 0, sizeof(model));
-	CHECK_EQ(free_pages(), bytes / PAGE);
+	CHECK_EQ(raw_pages(), 0);
+	CHECK(all_there());
 	CHECK(mw_page_check());
 }
 

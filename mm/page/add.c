@@ -102,7 +102,7 @@ static void publish(struct mw_region *region, size_t n)
 }
 
 /* A part that lies in one zone. Return: pages that became usable. */
-static size_t add_part(const struct frames *part, enum mw_zone_index zone)
+static size_t add_part(const struct frames *part, enum mw_zone_index zone, const void *base)
 {
 	size_t own = own_pages(part->first, part->n);
 	struct mw_region *region;
@@ -122,8 +122,10 @@ static size_t add_part(const struct frames *part, enum mw_zone_index zone)
 	region->frontier = part->first;
 	region->id = id;
 	region->zone = zone;
-	region->zeroed = region->some_zero = part->zeroed;
+	region->zeroed = part->zeroed;
+	atomic_init(&region->some_zero, part->zeroed);
 	region->own = own;
+	region->base = base;
 	state = mw_lock(&mw_page.heap);
 	publish(region, part->n);
 	mw_unlock(&mw_page.heap, state);
@@ -131,21 +133,23 @@ static size_t add_part(const struct frames *part, enum mw_zone_index zone)
 	return part->n - own;
 }
 
-static size_t add_parts(struct frames rest)
+static size_t add_parts(struct frames rest, const void *base)
 {
 	size_t usable = 0;
 
+	mw_stocks_close();
 	while (rest.n) {
 		struct frames part = rest;
 		size_t end;
 		enum mw_zone_index zone = zone_of(part.frame, &end);
 
 		part.n = mw_min(part.n, end - part.frame);
-		usable += add_part(&part, zone);
+		usable += add_part(&part, zone, base);
 		rest.first += part.n;
 		rest.frame += part.n;
 		rest.n -= part.n;
 	}
+	mw_stocks_open();
 	return usable;
 }
 
@@ -185,9 +189,8 @@ static size_t add(void *base, uint64_t phys, size_t len, bool zeroed)
 		if (overlaps(&want))
 			wrong = "region overlaps another one";
 		else
-			usable = add_parts(want);
+			usable = add_parts(want, base);
 		mw_unlock(&mw_page.add, state);
-		mw_stocks_open(); /* more memory, longer shelves */
 	}
 	if (!wrong && !usable)
 		wrong = "region too small for its own bookkeeping, or one too many";
@@ -206,4 +209,139 @@ size_t mw_region_add(void *base, uint64_t phys, size_t len)
 size_t mw_region_add_zeroed(void *base, uint64_t phys, size_t len)
 {
 	return add(base, phys, len, true);
+}
+
+/* ---- removal ---- */
+
+/*
+ * Shut the gap and look whether anything but the region's own bookkeeping is in use. Heap lock and
+ * @add held, stocks closed. Return: false, with the gap as before, if it cannot go.
+ */
+static bool let_go(struct mw_region *region)
+{
+	size_t own = region->end - region->own;
+	size_t gap = atomic_exchange_explicit(&region->gap, 0, memory_order_relaxed);
+	const char *lo = mw_pn_address(own), *hi = mw_pn_address(region->end);
+
+	if (!region->used && region->frontier + gap == own &&
+	    !mw_map_lends(region, region->first, region->end, lo, hi))
+		return true;
+	atomic_store_explicit(&region->gap, gap, memory_order_relaxed);
+	return false;
+}
+
+/* Nobody finds the region any more. Its one free run goes with it. Heap lock held. */
+static void unlink_region(struct mw_region *region)
+{
+	struct mw_zone *zone = &mw_page.zone[region->zone];
+	size_t first = mw_region_first(region), end = region->end, own = end - region->own;
+	struct mw_run run = { region, first, region->frontier - first };
+
+	if (run.n)
+		mw_run_remove(&run);
+	if (!mw_list_empty(&region->growing))
+		mw_list_remove(&region->growing);
+	zone->pages -= own - first;
+	zone->grown -= run.n;
+	zone->released -= region->released;
+	region->live = false;
+	mw_tables_remove(region);
+	atomic_store_explicit(&mw_page.by_id[region->id], NULL, memory_order_relaxed);
+	mw_map_disown(first, end, mw_pn_address(own), mw_pn_address(end));
+	atomic_fetch_sub_explicit(&mw_page.metadata, region->own, memory_order_relaxed);
+}
+
+/* The regions that mw_region_add(@base) made. Return: how many. */
+static size_t parts_of(const void *base, struct mw_region **parts)
+{
+	size_t n = 0;
+
+	for (unsigned int id = 0; id < MW_NR_IDS && n < MW_ZONES; id++) {
+		struct mw_region *region = mw_region_by_id(id);
+
+		if (region && region->base == base)
+			parts[n++] = region;
+	}
+	return n;
+}
+
+/* All of @parts or none. Heap lock and @add held, stocks closed. */
+static bool unlink_parts(struct mw_region **parts, size_t n)
+{
+	size_t ready = 0;
+
+	while (ready < n && let_go(parts[ready]))
+		ready++;
+	for (size_t i = 0; i < ready; i++) {
+		struct mw_region *region = parts[i];
+
+		if (ready == n)
+			unlink_region(region);
+		else
+			atomic_store_explicit(&region->gap,
+					      region->end - region->own - region->frontier,
+					      memory_order_relaxed);
+	}
+	return ready == n;
+}
+
+/* What the port has of it comes back; nobody else knows the region now. */
+static void reclaim_all(struct mw_region *region)
+{
+	size_t first = mw_region_first(region), at = 0, n = region->frontier - first, lo, hi;
+
+	while (mw_region_flag(&region->some_released) &&
+	       mw_bits_run(region->released_bits, at, n, true, &lo, &hi)) {
+		(void)mw_port_reclaim(mw_pn_address(first + lo), (hi - lo) << MW_PAGE_SHIFT);
+		at = hi;
+	}
+}
+
+/* Every CPU has been outside of Marrow since: none still reads the region's leaves. */
+static void wait_for_readers(void)
+{
+	while (MW_MAX_CPUS > 1 && mw_port_stop_world() >= 0)
+		mw_port_relax();
+	if (MW_MAX_CPUS > 1)
+		mw_port_start_world();
+}
+
+static void forget_region(struct mw_region *region)
+{
+	bool early = region >= mw_page.early && region < mw_page.early + MW_LEN(mw_page.early);
+
+	reclaim_all(region);
+	atomic_store_explicit(&region->end, 0, memory_order_relaxed);
+	if (!early)
+		mw_fixed_free(&mw_page.regions, region);
+}
+
+bool mw_region_remove(void *base)
+{
+	struct mw_region *parts[MW_ZONES];
+	unsigned long outer, inner;
+	bool done = false;
+	size_t n;
+
+	/* Without a way to stop the others there is no telling when they have stopped reading. */
+	if (!MW_CAN_STOP || !mw_page.ready)
+		return false;
+	/* The scavenger keeps a region in mind between its pieces. */
+	while (atomic_exchange_explicit(&mw_page.scavenging, 1, memory_order_acquire))
+		mw_port_relax();
+	outer = mw_lock(&mw_page.add);
+	n = parts_of(base, parts);
+	mw_stocks_close();
+	inner = mw_lock(&mw_page.heap);
+	done = n && unlink_parts(parts, n);
+	mw_unlock(&mw_page.heap, inner);
+	mw_stocks_open();
+	mw_unlock(&mw_page.add, outer);
+	atomic_store_explicit(&mw_page.scavenging, 0, memory_order_release);
+	if (!done)
+		return false;
+	wait_for_readers();
+	for (size_t i = 0; i < n; i++)
+		forget_region(parts[i]);
+	return true;
 }

@@ -110,7 +110,7 @@ static bool check_region(const struct mw_region *region, struct found *total)
 	MW_CHECK(region, found.free + region->used == region->frontier - first);
 	MW_CHECK(region, mw_tree_count(&region->ends) == found.runs);
 	MW_CHECK(region, mw_tree_count(&region->singles) == found.singles);
-	MW_CHECK(region, !region->some_released ||
+	MW_CHECK(region, !mw_region_flag(&region->some_released) ||
 				 count_bits(region->released_bits, region->frontier - first) ==
 					 region->released);
 	total->runs += found.runs;

@@ -192,9 +192,8 @@ static bool right_of(const struct mw_region *region, size_t end, struct mw_run *
 	return true;
 }
 
-void mw_heap_give(struct mw_region *region, size_t start, size_t n)
+static void give(struct mw_region *region, size_t start, size_t n, unsigned int age)
 {
-	unsigned int age = mw_page.epoch & MW_AGE_MASK;
 	struct mw_run run = { region, start, n }, other;
 
 	if (left_of(region, start, &other)) {
@@ -208,11 +207,36 @@ void mw_heap_give(struct mw_region *region, size_t start, size_t n)
 		mw_run_insert(&run, age);
 }
 
+void mw_heap_give(struct mw_region *region, size_t start, size_t n)
+{
+	give(region, start, n, mw_page.epoch & MW_AGE_MASK);
+}
+
+void mw_heap_lift(struct mw_region *region, size_t start, size_t n)
+{
+	struct mw_zone *zone = &mw_page.zone[region->zone];
+	size_t most_used = zone->most_used;
+	struct mw_run run;
+	bool found = run_around(region, start, &run);
+
+	MW_ASSERT(found);
+	cut(&run, start, n);
+	mw_map_write(start, 0);
+	zone->most_used = most_used;
+}
+
+void mw_heap_settle(struct mw_region *region, size_t start, size_t n, unsigned int age)
+{
+	region->used -= n;
+	mw_page.zone[region->zone].used -= n;
+	give(region, start, n, age);
+}
+
 void mw_heap_return(struct mw_region *region, size_t start, size_t n)
 {
 	region->used -= n;
 	mw_page.zone[region->zone].used -= n;
-	if (region->some_zero)
+	if (mw_region_flag(&region->some_zero))
 		mw_bits_set(region->zero_bits, start - mw_region_first(region), n, false);
 	mw_heap_give(region, start, n);
 }
@@ -239,12 +263,12 @@ static bool reclaim(struct mw_region *region, size_t from, size_t to)
 bool mw_heap_prepare(struct mw_region *region, size_t start, size_t n, bool zero, bool *dirty)
 {
 	size_t first = mw_region_first(region), from = start - first, to = from + n, lo, hi;
-	bool ok = !region->some_released || reclaim(region, start, start + n);
+	bool ok = !mw_region_flag(&region->some_released) || reclaim(region, start, start + n);
 
 	/* Lost pages stay handed out, to nobody. */
 	if (!ok)
 		return false;
-	if (zero && !region->some_zero) {
+	if (zero && !mw_region_flag(&region->some_zero)) {
 		__builtin_memset(mw_pn_address(start), 0, n << MW_PAGE_SHIFT);
 	} else if (zero) {
 		while (mw_bits_run(region->zero_bits, from, to, false, &lo, &hi)) {
@@ -253,7 +277,7 @@ bool mw_heap_prepare(struct mw_region *region, size_t start, size_t n, bool zero
 		}
 	}
 	if (dirty)
-		*dirty = !zero && (!region->some_zero ||
+		*dirty = !zero && (!mw_region_flag(&region->some_zero) ||
 				   mw_bits_run(region->zero_bits, from, to, false, &lo, &hi));
 	return true;
 }

@@ -12,7 +12,7 @@
  * Entries and twigs change under the heap lock, from 0 to something, and back only when a region is
  * removed; a reader without a lock sees the one or the other.
  */
-#include "map.h"
+#include "page.h"
 
 #define MAP_ASLEEP 2ul
 #define MAP_TABLE 4ul
@@ -71,7 +71,7 @@ static bool wants_leaf(size_t slot, size_t first, size_t end)
 	size_t lo = mw_max(first, slot << MW_LEAF_PAGE_SHIFT);
 	size_t hi = mw_min(end, (slot + 1) << MW_LEAF_PAGE_SHIFT);
 
-	return end - first >= MW_LEAF_PAGES || hi - lo >= MW_LEAF_PAGES / 2;
+	return hi - lo >= MW_LEAF_PAGES / 2 || end - first >= 16 * MW_LEAF_PAGES;
 }
 
 static size_t twigs_bytes(uintptr_t entry, size_t slot, size_t first, size_t end)
@@ -93,10 +93,10 @@ size_t mw_map_bytes(size_t first, size_t end)
 	     slot++) {
 		uintptr_t entry = root_get(slot);
 
-		if (entry & MAP_TABLE || (!entry && !wants_leaf(slot, first, end)))
-			bytes += twigs_bytes(entry, slot, first, end);
-		else if (!entry)
-			bytes += LEAF_BYTES;
+		if (entry & (MW_MAP_LEAF | MAP_ASLEEP))
+			continue;
+		bytes += wants_leaf(slot, first, end) ? LEAF_BYTES
+						      : twigs_bytes(entry, slot, first, end);
 	}
 	return bytes;
 }
@@ -126,18 +126,43 @@ static char *claim_twigs(size_t slot, size_t first, size_t end, char *at)
 	return at;
 }
 
+/*
+ * A leaf instead of a table of twigs. Nobody writes words meanwhile: the heap lock is held and the
+ * stocks are closed. Readers see the one or the other; what the twigs lay in is lost.
+ */
+static void replace_twigs(size_t slot, mw_map_word *leaf)
+{
+	uintptr_t entry = root_get(slot);
+
+	__builtin_memset((void *)leaf, 0, LEAF_BYTES);
+	for (size_t i = 0; i < TWIGS; i++) {
+		mw_map_word *twig = twig_of(entry, i << MW_TWIG_PAGE_SHIFT);
+
+		for (size_t j = 0; twig && j < MW_TWIG_PAGES; j++)
+			atomic_store_explicit(&leaf[(i << MW_TWIG_PAGE_SHIFT) + j],
+					      atomic_load_explicit(&twig[j], memory_order_relaxed),
+					      memory_order_relaxed);
+	}
+	root_set(slot, (uintptr_t)leaf + MW_MAP_LEAF);
+}
+
 void mw_map_claim(size_t first, size_t end, char *at)
 {
 	for (size_t slot = first >> MW_LEAF_PAGE_SHIFT; slot <= (end - 1) >> MW_LEAF_PAGE_SHIFT;
 	     slot++) {
 		uintptr_t entry = root_get(slot);
 
-		if (entry & MAP_TABLE || (!entry && !wants_leaf(slot, first, end))) {
+		if (entry & (MW_MAP_LEAF | MAP_ASLEEP))
+			continue;
+		if (!wants_leaf(slot, first, end)) {
 			at = claim_twigs(slot, first, end, at);
-		} else if (!entry) {
-			root_set(slot, (uintptr_t)at + MAP_ASLEEP);
-			at += LEAF_BYTES;
+			continue;
 		}
+		if (entry)
+			replace_twigs(slot, (mw_map_word *)at);
+		else
+			root_set(slot, (uintptr_t)at + MAP_ASLEEP);
+		at += LEAF_BYTES;
 	}
 }
 
@@ -153,6 +178,49 @@ void mw_map_wake(size_t first, size_t end, bool clear)
 		if (clear)
 			__builtin_memset((void *)entry, 0, LEAF_BYTES);
 		root_set(slot, entry + MW_MAP_LEAF);
+	}
+}
+
+static bool within(uintptr_t at, const char *lo, const char *hi)
+{
+	return at >= (uintptr_t)lo && at < (uintptr_t)hi;
+}
+
+bool mw_map_lends(const struct mw_region *region, size_t first, size_t end, const char *lo,
+		  const char *hi)
+{
+	for (size_t slot = first >> MW_LEAF_PAGE_SHIFT; slot <= (end - 1) >> MW_LEAF_PAGE_SHIFT;
+	     slot++) {
+		size_t pn = slot << MW_LEAF_PAGE_SHIFT;
+		uintptr_t entry = root_get(slot);
+
+		/* Who brought the table has its twigs in it too, but others may have added to it. */
+		if (within(entry, lo, hi) && mw_region_shares(region, pn, pn + MW_LEAF_PAGES))
+			return true;
+		for (size_t i = 0; entry & MAP_TABLE && i < TWIGS; i++, pn += MW_TWIG_PAGES) {
+			if (within((uintptr_t)twig_of(entry, pn), lo, hi) &&
+			    mw_region_shares(region, pn, pn + MW_TWIG_PAGES))
+				return true;
+		}
+	}
+	return false;
+}
+
+void mw_map_disown(size_t first, size_t end, const char *lo, const char *hi)
+{
+	for (size_t slot = first >> MW_LEAF_PAGE_SHIFT; slot <= (end - 1) >> MW_LEAF_PAGE_SHIFT;
+	     slot++) {
+		uintptr_t entry = root_get(slot);
+		mw_map_word *table = (mw_map_word *)(entry - MAP_TABLE);
+
+		if (within(entry, lo, hi)) {
+			root_set(slot, 0);
+			continue;
+		}
+		for (size_t i = 0; entry & MAP_TABLE && i < TWIGS; i++) {
+			if (within(atomic_load_explicit(&table[i], memory_order_relaxed), lo, hi))
+				atomic_store_explicit(&table[i], 0, memory_order_release);
+		}
 	}
 }
 

@@ -37,7 +37,7 @@ enum mw_map_tag {
 #define MW_PN_MASK (((uintptr_t)1 << MW_PN_BITS) - 1)
 #define MW_PN_NONE MW_PN_MASK /* the end of a list */
 
-/* Bit 0 of an id: below 16 MiB. Such pages are not stocked, so as not to be given to anyone. */
+/* Bit 0 of an id: below 16 MiB. */
 #define MW_ID_SHIFT 3
 #define MW_ID_BITS (MW_WORD_BITS == 64 ? 10 : 8)
 #define MW_ID_MASK (((uintptr_t)1 << MW_ID_BITS) - 1)
@@ -51,6 +51,8 @@ enum mw_map_tag {
 #define MW_AGE_MASK 127u
 #define MW_PAIR_AGE (MW_WORD_BITS == 64) /* there is room for one */
 #define MW_PAIR_AGE_SHIFT ((MW_PAYLOAD_SHIFT + MW_PN_BITS) % MW_WORD_BITS)
+
+struct mw_region;
 
 static inline uintptr_t mw_map_word_of(enum mw_map_tag tag, unsigned int id, uintptr_t payload)
 {
@@ -136,6 +138,13 @@ static inline void mw_map_write(size_t pn, uintptr_t word)
 size_t mw_map_bytes(size_t first, size_t end);
 void mw_map_claim(size_t first, size_t end, char *at);
 void mw_map_wake(size_t first, size_t end, bool clear);
+/*
+ * Leaves, tables and twigs in [@lo, @hi) leave the map, as far as they serve pages of [@first, @end).
+ * mw_map_lends(): other pages, too, are served by them.
+ */
+bool mw_map_lends(const struct mw_region *region, size_t first, size_t end, const char *lo,
+		  const char *hi);
+void mw_map_disown(size_t first, size_t end, const char *lo, const char *hi);
 /* For mw_reset(): as if nothing had ever been there. */
 void mw_map_forget(size_t first, size_t end);
 

@@ -72,13 +72,23 @@ void mw_shrinker_remove(struct mw_shrinker *shrinker)
 	}
 }
 
+/* Return: true if it had taken something out of the heap, and has put it back. */
+static bool wait_for_scavenger(mw_flags_t flags)
+{
+	if (flags & MW_ATOMIC || !atomic_load_explicit(&mw_page.lifted, memory_order_acquire))
+		return false;
+	while (atomic_load_explicit(&mw_page.lifted, memory_order_acquire))
+		mw_port_relax();
+	return true;
+}
+
 bool mw_page_reclaim(size_t pages, mw_flags_t flags, unsigned int *step)
 {
 	for (;;) {
 		unsigned int now = (*step)++;
 
 		if (!now) {
-			if (mw_stock_drain_all())
+			if (mw_stock_drain_all() | wait_for_scavenger(flags))
 				return true;
 		} else if (now < MW_RECLAIM_SHRINK) {
 			if (!mw_up_reclaim(pages, flags, now - 1))

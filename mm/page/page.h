@@ -73,7 +73,8 @@ struct mw_region {
 	enum mw_zone_index zone;
 	bool zeroed; /* memory that was never used reads as zero */
 	bool live;
-	bool some_zero, some_released; /* bits were ever set below */
+	/* Bits were ever set below; whoever owns a page with one sees it, by the heap lock. */
+	_Atomic(bool) some_zero, some_released;
 	size_t own; /* pages of metadata that it cannot be without */
 	size_t used; /* pages below the frontier that are in no free run; heap lock */
 	size_t released; /* of them, with the port; heap lock */
@@ -86,8 +87,7 @@ struct mw_region {
 	 */
 	mw_atomic_t *zero_bits, *released_bits;
 	struct mw_list growing; /* in its zone */
-	struct mw_region *next_part; /* of the same mw_region_add() */
-	void *base; /* as it was added; of the first part only */
+	const void *base; /* as it was added; the same for all parts of it */
 };
 
 /* A run of free pages. */
@@ -97,6 +97,7 @@ struct mw_run {
 };
 
 #define MW_MAX_REGIONS MW_NR_IDS
+#define MW_CAN_RELEASE (MW_PORT_LEVEL >= 3)
 
 /* See heap.c for what the fields under the lock mean together. */
 struct mw_page {
@@ -112,8 +113,17 @@ struct mw_page {
 	struct mw_region early[4]; /* the first ones, before there is memory for more */
 	struct mw_fixed regions, spans;
 	bool ready;
+	/*
+	 * Bits of a RAW word that count when it may be stocked: not the id, except that memory below
+	 * 16 MiB is too good for it where there is other. Changes while stocks are closed.
+	 */
+	_Atomic(uintptr_t) stock_mask;
 	size_t reserve; /* pages that only MW_RESERVE requests may take; heap lock */
-	unsigned int epoch; /* of the scavenger */
+	unsigned int epoch; /* of the scavenger; heap lock */
+	uint64_t epoch_at[MW_AGE_MASK + 1]; /* when each began; heap lock */
+	mw_atomic_t scavenging; /* somebody is */
+	mw_atomic_t lifted; /* pages that the scavenger has taken out of the heap now */
+	bool poison; /* fill what is freed, check it when it is taken */
 	size_t raw, objects; /* pages; heap lock */
 	unsigned long allocs, frees, failures;
 	mw_atomic_t metadata; /* pages */
@@ -160,6 +170,9 @@ struct mw_region *mw_heap_take(const struct mw_want *want, size_t *start);
 size_t mw_heap_left(void);
 struct mw_region *mw_heap_take_at(size_t start, size_t n, mw_flags_t flags);
 void mw_heap_give(struct mw_region *region, size_t start, size_t n);
+/* For the scavenger: out of its run and back, as if nothing had happened. */
+void mw_heap_lift(struct mw_region *region, size_t start, size_t n);
+void mw_heap_settle(struct mw_region *region, size_t start, size_t n, unsigned int age);
 /* The same for what was handed out: counted, and no longer known to be zero. */
 void mw_heap_return(struct mw_region *region, size_t start, size_t n);
 /*
@@ -176,6 +189,8 @@ size_t mw_page_gap(void);
 void *mw_pool_take(size_t n);
 void mw_tables_insert(struct mw_region *region);
 void mw_tables_remove(struct mw_region *region);
+/* Is any page of [@first, @end) in a region other than @region? */
+bool mw_region_shares(const struct mw_region *region, size_t first, size_t end);
 
 /* Bits of pages, see struct mw_region. */
 void mw_bits_set(mw_atomic_t *bits, size_t from, size_t n, bool value);
@@ -190,6 +205,11 @@ static inline size_t mw_region_first(const struct mw_region *region)
 static inline size_t mw_region_gap(const struct mw_region *region)
 {
 	return atomic_load_explicit(&((struct mw_region *)region)->gap, memory_order_relaxed);
+}
+
+static inline bool mw_region_flag(const _Atomic(bool) *flag)
+{
+	return atomic_load_explicit((_Atomic(bool) *)flag, memory_order_relaxed);
 }
 
 static inline struct mw_region *mw_region_by_id(unsigned int id)

@@ -40,7 +40,7 @@ static void *take_raw(const struct mw_want *want, const void *at)
 		mw_unlock(&mw_page.heap, state);
 		if (!region)
 			return NULL;
-		if (mw_likely(!(want->flags & MW_ZERO) && !region->some_released) ||
+		if (mw_likely(!(want->flags & MW_ZERO) && !mw_region_flag(&region->some_released)) ||
 		    mw_heap_prepare(region, start, want->n, want->flags & MW_ZERO, NULL))
 			return mw_pn_address(start);
 	}

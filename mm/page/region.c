@@ -217,3 +217,36 @@ void mw_tables_insert(struct mw_region *region)
 	atomic_store_explicit(&mw_page.nr_regions, n + 1, memory_order_release);
 	atomic_store_explicit(&mw_page.seq, load(&mw_page.seq) + 1, memory_order_release);
 }
+
+static void table_remove(region_slot *table, size_t n, struct mw_region *region)
+{
+	size_t i = 0;
+
+	while (slot_get(&table[i]) != region)
+		i++;
+	for (; i + 1 < n; i++)
+		atomic_store_explicit(&table[i], slot_get(&table[i + 1]), memory_order_release);
+	atomic_store_explicit(&table[i], NULL, memory_order_release);
+}
+
+void mw_tables_remove(struct mw_region *region)
+{
+	size_t n = load(&mw_page.nr_regions);
+
+	store(&mw_page.seq, load(&mw_page.seq) + 1);
+	table_remove(mw_page.by_address, n, region);
+	table_remove(mw_page.by_frame, n, region);
+	atomic_store_explicit(&mw_page.nr_regions, n - 1, memory_order_release);
+	atomic_store_explicit(&mw_page.seq, load(&mw_page.seq) + 1, memory_order_release);
+}
+
+bool mw_region_shares(const struct mw_region *region, size_t first, size_t end)
+{
+	for (size_t i = 0; i < load(&mw_page.nr_regions); i++) {
+		const struct mw_region *other = slot_get(&mw_page.by_address[i]);
+
+		if (other != region && load(&other->first) < end && first < load(&other->end))
+			return true;
+	}
+	return false;
+}

@@ -207,6 +207,11 @@ void mw_stocks_close(void)
 
 void mw_stocks_open(void)
 {
+	bool others = mw_page.zone[MW_ZONE_4G].pages || mw_page.zone[MW_ZONE_REST].pages;
+
+	uintptr_t any = (MW_ID_MASK & ~(uintptr_t)(others ? MW_ID_LOW : 0)) << MW_ID_SHIFT;
+
+	atomic_store_explicit(&mw_page.stock_mask, ~any, memory_order_relaxed);
 	set_all(true);
 }
 

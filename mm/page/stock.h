@@ -116,9 +116,8 @@ static inline __attribute__((always_inline)) void *mw_stock_take(unsigned int wh
 /* Is this the word of a run in use of @count pages that may be stocked? */
 static inline bool mw_stock_fits(uintptr_t word, size_t count)
 {
-	uintptr_t any = (MW_ID_MASK & ~(uintptr_t)MW_ID_LOW) << MW_ID_SHIFT;
-
-	return (word & ~any) == mw_map_word_of(MW_TAG_RAW, 0, count);
+	return (word & atomic_load_explicit(&mw_page.stock_mask, memory_order_relaxed)) ==
+	       mw_map_word_of(MW_TAG_RAW, 0, count);
 }
 
 /* @pages fits; the stock's lock is held. Return: false if there is no room. */
@@ -142,20 +141,21 @@ static inline __attribute__((always_inline)) bool mw_shelf_push(struct mw_shelf 
 static inline __attribute__((always_inline)) bool mw_stock_put(void *pages, unsigned int which,
 							       size_t count)
 {
-	mw_map_word *word = mw_map_find(pages);
 	unsigned long state;
-	struct mw_stock *stock;
-	uintptr_t value;
-	bool done;
+	struct mw_stock *stock = mw_stock_enter(&state);
+	mw_map_word *word;
+	bool done = false;
 
-	if (mw_unlikely(!word || (uintptr_t)pages & (MW_PAGE_SIZE - 1)))
-		return false;
-	stock = mw_stock_enter(&state);
 	if (mw_unlikely(!stock))
 		return false;
-	value = atomic_load_explicit(word, memory_order_relaxed);
-	done = mw_likely(mw_stock_fits(value, count)) &&
-	       mw_shelf_push(&stock->shelf[which], pages, word, value);
+	/* Looked up under the lock: words move only while stocks are closed. */
+	word = mw_map_find(pages);
+	if (mw_likely(word && !((uintptr_t)pages & (MW_PAGE_SIZE - 1)))) {
+		uintptr_t value = atomic_load_explicit(word, memory_order_relaxed);
+
+		done = mw_likely(mw_stock_fits(value, count)) &&
+		       mw_shelf_push(&stock->shelf[which], pages, word, value);
+	}
 	mw_unlock(&stock->lock, state);
 	return done;
 }

@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: MIT
+/* The page heap at its limits: nothing left, everything at once, the smallest and the largest. */
+#include <marrow/watch.h>
+#include "test.h"
+#include "../mm/page/span.h"
+#include "../mm/page/up.h"
+
+#define PAGE MW_PAGE_SIZE
+#define KIB ((size_t)1 << 10)
+#define MIB ((size_t)1 << 20)
+#define GIB ((uint64_t)1 << 30)
+
+/* Of the hosted port: bytes of this process that are really there. */
+__attribute__((weak)) size_t port_resident(void);
+
+/* Shadow memory counts as resident too. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SHADOW 8
+#else
+#define SHADOW 1
+#endif
+
+static struct mw_page_stats stats_now(void)
+{
+	struct mw_page_stats stats;
+
+	mw_page_stats(&stats);
+	return stats;
+}
+
+/* A heap over a region of the test's own. */
+static char *own_heap(size_t bytes, uint64_t phys)
+{
+	char *memory;
+
+	test_heap(PAGE * 4);
+	memory = test_memory(bytes);
+	mw_reset();
+	NEED(mw_region_add(memory, phys, bytes));
+	return memory;
+}
+
+/* Pages in a list through themselves. */
+struct chain {
+	struct chain *next;
+};
+
+static size_t take_all(struct chain **chain, mw_flags_t flags)
+{
+	struct chain *page;
+	size_t n = 0;
+
+	while ((page = mw_pages_alloc(1, flags))) {
+		page->next = *chain;
+		*chain = page;
+		n++;
+	}
+	return n;
+}
+
+static void give_all(struct chain *chain)
+{
+	while (chain) {
+		struct chain *next = chain->next;
+
+		mw_pages_free(chain, 1);
+		chain = next;
+	}
+}
+
+TEST(every_page_of_the_machine)
+{
+	size_t usable = test_heap(8 * MIB) / PAGE;
+
+	for (unsigned int round = 0; round < 3; round++) {
+		struct chain *chain = NULL;
+		size_t n = take_all(&chain, MW_ATOMIC);
+
+		CHECK_EQ(stats_now().free + stats_now().stocked, 0);
+		CHECK(n + 16 >= usable && n <= usable);
+		CHECK(mw_page_check());
+		give_all(chain);
+		CHECK_EQ(stats_now().raw, 0);
+	}
+}
+
+static void fill_stock_and_take(unsigned int i, void *arg)
+{
+	void *pages[24];
+	struct chain *chain = NULL;
+
+	(void)arg;
+	for (size_t n = 0; n < 24; n++)
+		pages[n] = mw_pages_alloc(1, MW_ATOMIC);
+	mw_stack_free(mw_stack_alloc(1 + i % 3, MW_ATOMIC), 1 + i % 3);
+	for (size_t n = 0; n < 24; n++)
+		mw_pages_free(pages[n], 1);
+	test_barrier();
+	if (i == 0) {
+		CHECK(stats_now().stocked >= 24);
+		take_all(&chain, MW_ATOMIC);
+		CHECK_EQ(stats_now().stocked + stats_now().free, 0);
+		give_all(chain);
+	}
+	test_barrier();
+}
+
+TEST(stocks_of_others_are_found)
+{
+	test_heap(4 * MIB);
+	test_parallel(test_cpus(), fill_stock_and_take, NULL);
+	CHECK(mw_page_check());
+}
+
+static void exhaust(unsigned int i, void *arg)
+{
+	size_t *taken = arg;
+	struct chain *chain = NULL;
+
+	for (unsigned int round = 0; round < 4; round++) {
+		chain = NULL;
+		test_barrier();
+		taken[i] = take_all(&chain, MW_ATOMIC);
+		test_barrier();
+		if (i == 0)
+			CHECK_EQ(stats_now().free + stats_now().stocked, 0);
+		test_barrier();
+		give_all(chain);
+	}
+}
+
+TEST(all_cpus_exhaust_at_once)
+{
+	size_t taken[8] = { 0 };
+
+	test_heap(8 * MIB);
+	test_parallel(test_cpus() < 8 ? test_cpus() : 8, exhaust, taken);
+	CHECK(mw_page_check());
+	CHECK_EQ(stats_now().raw, 0);
+}
+
+struct hoard {
+	struct mw_shrinker shrinker;
+	void *pages;
+	unsigned int asked;
+};
+
+static size_t give_up_hoard(struct mw_shrinker *self, size_t pages)
+{
+	struct hoard *hoard = (struct hoard *)self;
+
+	hoard->asked++;
+	CHECK(pages >= 1);
+	if (!hoard->pages)
+		return 0;
+	mw_pages_free(hoard->pages, 64);
+	hoard->pages = NULL;
+	return 64;
+}
+
+TEST(shrinkers_are_asked)
+{
+	struct hoard hoard = { .shrinker = { .shrink = give_up_hoard } };
+	struct chain *chain = NULL;
+	void *pages;
+
+	test_heap(2 * MIB);
+	hoard.pages = mw_pages_alloc(64, 0);
+	NEED(hoard.pages);
+	mw_shrinker_add(&hoard.shrinker);
+	take_all(&chain, MW_ATOMIC);
+	CHECK_EQ(hoard.asked, 0); /* such requests do not wait */
+	pages = mw_pages_alloc(60, 0);
+	CHECK(pages != NULL);
+	CHECK_EQ(hoard.asked, 1);
+	CHECK(!mw_pages_alloc(60, 0));
+	mw_shrinker_remove(&hoard.shrinker);
+	CHECK(!mw_pages_alloc(60, 0));
+	CHECK_EQ(hoard.asked, 2);
+	mw_pages_free(pages, 60);
+	give_all(chain);
+}
+
+TEST(reserve_is_kept)
+{
+	struct chain *chain = NULL, *critical = NULL;
+	size_t usable = test_heap(2 * MIB) / PAGE, n;
+
+	CHECK(!mw_reserve(4 * MIB));
+	CHECK(mw_reserve(64 * KIB));
+	n = take_all(&chain, MW_ATOMIC);
+	CHECK(n + 64 * KIB / PAGE <= usable);
+	CHECK(take_all(&critical, MW_ATOMIC | MW_RESERVE) >= 64 * KIB / PAGE);
+	CHECK(!mw_pages_alloc(1, MW_ATOMIC));
+	give_all(critical);
+	mw_page_cpu_stop();
+	/* It is full again before anyone else gets a page. */
+	CHECK(!mw_pages_alloc(2, MW_ATOMIC));
+	CHECK(mw_reserve(0));
+	critical = NULL;
+	CHECK(take_all(&critical, MW_ATOMIC) >= 64 * KIB / PAGE);
+	give_all(critical);
+	give_all(chain);
+}
+
+TEST(failing_on_purpose)
+{
+	struct mw_fail fail = { .every = 2, .pages = true };
+	size_t got = 0;
+
+	test_heap(4 * MIB);
+	mw_fail_set(&fail);
+	for (size_t i = 0; i < 100; i++) {
+		size_t count = 1 + i % 3;
+		void *page = mw_pages_alloc(count, 0);
+
+		got += page != NULL;
+		mw_pages_free(page, count);
+	}
+	CHECK_EQ(mw_fail_set(NULL), 50);
+	CHECK_EQ(got, 50);
+}
+
+TEST(descriptors_when_all_is_taken)
+{
+	static struct mw_span *spans[4096];
+	struct chain *chain = NULL;
+	size_t n = 0;
+
+	test_heap(4 * MIB);
+	/* The gap is gone, all is free again: descriptors must come from free pages. */
+	take_all(&chain, MW_ATOMIC);
+	give_all(chain);
+	mw_page_cpu_stop();
+	CHECK_EQ(stats_now().untouched, 0);
+	while (n < 4096 && (spans[n] = mw_span_alloc(1, 0, 0)))
+		mw_span_publish(spans[n++]);
+	CHECK(n > 900);
+	CHECK(stats_now().free < 16);
+	CHECK(mw_page_check());
+	while (n--)
+		mw_span_free(spans[n]);
+	CHECK(mw_page_check());
+}
+
+/* Is there an aligned block of @n pages in the bytes @used (0: free)? */
+static bool model_has(const unsigned char *used, size_t pages, size_t offset, size_t n)
+{
+	for (size_t at = (n - offset % n) % n; at + n <= pages; at += n) {
+		size_t i = 0;
+
+		while (i < n && !used[at + i])
+			i++;
+		if (i == n)
+			return true;
+	}
+	return false;
+}
+
+TEST(aligned_blocks_are_always_found)
+{
+	static unsigned char used[2048];
+	static void *page[2048];
+	size_t pages = test_heap(4 * MIB) / PAGE, found = 0, none = 0, first;
+	struct chain *chain = NULL;
+	char *base = (char *)UINTPTR_MAX;
+
+	pages = take_all(&chain, MW_ATOMIC);
+	NEED(pages <= 2048);
+	for (struct chain *at = chain; at; at = at->next)
+		base = (char *)at < base ? (char *)at : base;
+	__builtin_memset(used, 1, sizeof(used));
+	while (chain) {
+		struct chain *next = chain->next;
+
+		page[((char *)chain - base) / PAGE] = chain;
+		chain = next;
+	}
+	first = (uintptr_t)base / PAGE;
+	for (size_t round = 0; round < 3000; round++) {
+		size_t i = test_below(pages), n = (size_t)1 << test_below(6);
+		struct mw_pages want = { .count = n, .flags = MW_ATOMIC, .align = n * PAGE };
+		size_t to = i + test_below(40);
+		void *run;
+
+		for (; i < to && i < pages; i++) {
+			if (used[i] && page[i]) {
+				mw_pages_free(page[i], 1);
+				used[i] = 0;
+			} else if (!used[i]) {
+				struct mw_pages at = { .count = 1, .at = page[i] };
+
+				mw_page_cpu_stop();
+				CHECK_PTR(mw_pages_alloc_as(&at), page[i]);
+				used[i] = 1;
+			}
+		}
+		mw_page_cpu_stop();
+		run = mw_pages_alloc_as(&want);
+		CHECK_EQ(run != NULL, model_has(used, pages, first, n));
+		CHECK_EQ((uintptr_t)run % (n * PAGE), 0);
+		found += run != NULL;
+		none += !run;
+		mw_pages_free(run, n);
+	}
+	CHECK(found > 100 && none > 100);
+	for (size_t i = 0; i < pages; i++) {
+		if (used[i])
+			mw_pages_free(page[i], 1);
+	}
+}
+
+TEST(boundaries_are_not_crossed)
+{
+	void *pages[400];
+	size_t n = 0;
+
+	own_heap(8 * MIB, 3 * PAGE + 64 * KIB);
+	for (; n < 400; n++) {
+		struct mw_pages want = { .count = 1 + test_below(8), .boundary = 32 * KIB };
+		uint64_t phys;
+
+		pages[n] = mw_pages_alloc_as(&want);
+		NEED(pages[n]);
+		phys = mw_phys(pages[n]);
+		CHECK_EQ(phys / (32 * KIB), (phys + want.count * PAGE - 1) / (32 * KIB));
+		mw_pages_free(pages[n], want.count);
+		pages[n] = mw_pages_alloc(3, 0);
+	}
+	while (n--)
+		mw_pages_free(pages[n], 3);
+}
+
+TEST_WITH(zones_by_physical_address, TEST_HOSTED)
+{
+	char *low, *page;
+	struct mw_pages big = { .count = 16 * MIB / PAGE, .flags = MW_BELOW_4G };
+
+	low = own_heap(64 * MIB, 1 * MIB); /* 1 MiB .. 65 MiB */
+	NEED(mw_region_add(test_memory(64 * MIB), 4 * GIB - 32 * MIB, 64 * MIB));
+	CHECK_EQ(stats_now().zone[0].pages > 0, 1);
+	CHECK_EQ(stats_now().regions, 4);
+	page = mw_pages_alloc(1, MW_BELOW_16M);
+	NEED(page);
+	CHECK(mw_phys(page) < 16 * MIB && page >= low);
+	mw_pages_free(page, 1);
+	page = mw_pages_alloc(8, 0);
+	CHECK(mw_phys(page) >= 4 * GIB);
+	mw_pages_free(page, 8);
+	page = mw_pages_alloc_as(&big);
+	NEED(page);
+	CHECK(mw_phys(page) + 16 * MIB <= 4 * GIB);
+	mw_pages_free(page, big.count);
+	CHECK(!mw_pages_alloc(16 * MIB / PAGE, MW_BELOW_16M | MW_ATOMIC));
+	CHECK(mw_page_check());
+}
+
+TEST(bad_regions_are_refused)
+{
+	char *memory = own_heap(4 * MIB, 64 * MIB);
+
+	test_expect_misuse(MW_BAD_REGION);
+	CHECK_EQ(mw_region_add(memory + MIB, 128 * MIB, MIB), 0); /* virtual overlap */
+	test_misuse_came();
+	test_expect_misuse(MW_BAD_REGION);
+	CHECK_EQ(mw_region_add(test_memory(MIB), 65 * MIB, MIB), 0); /* physical */
+	test_misuse_came();
+	test_expect_misuse(MW_BAD_REGION);
+	CHECK_EQ(mw_region_add(memory + 16 * MIB, 256 * MIB + 8, MIB), 0);
+	test_misuse_came();
+	test_expect_misuse(MW_BAD_REGION);
+	CHECK_EQ(mw_region_add(memory + 16 * MIB + 1, 256 * MIB + 1, PAGE), 0);
+	test_misuse_came();
+	test_expect_misuse(MW_BAD_REGION);
+	CHECK_EQ(mw_region_add((void *)(UINTPTR_MAX - MIB), 256 * MIB, MIB / 2), 0);
+	test_misuse_came();
+	test_expect_misuse(MW_BAD_REQUEST);
+	CHECK(!mw_pages_alloc_as(&(struct mw_pages){ .count = 1, .align = 12345 }));
+	test_misuse_came();
+	CHECK(mw_page_check());
+}
+
+TEST(regions_come_and_go)
+{
+	char *first = own_heap(2 * MIB, 64 * MIB), *second = test_memory(4 * MIB), *page;
+	size_t metadata = stats_now().metadata;
+
+	(void)first;
+	for (unsigned int round = 0; round < 20; round++) {
+		struct mw_pages want = { .count = 16, .at = second + MIB };
+
+		NEED(mw_region_add(second, 128 * MIB, 4 * MIB));
+		page = mw_pages_alloc_as(&want);
+		CHECK_PTR(page, want.at);
+		CHECK(!mw_region_remove(second)); /* in use */
+		CHECK_EQ(mw_phys(page), 129 * MIB);
+		mw_pages_free(page, 16);
+		CHECK(mw_page_check());
+		CHECK(mw_region_remove(second));
+		CHECK(mw_phys(page) == UINT64_MAX);
+		CHECK(!mw_map_get((uintptr_t)page));
+		CHECK(!mw_region_remove(second));
+		CHECK(mw_page_check());
+		__builtin_memset(second, 0xa5, 4 * MIB); /* it is not Marrow's any more */
+	}
+	CHECK(stats_now().metadata <= metadata + 4 * PAGE);
+}
+
+/* Two small regions, then a large one in the same 64 MiB: twigs become a leaf. */
+TEST_WITH(small_regions_grow_a_leaf, TEST_HOSTED)
+{
+	char *memory = test_memory(192 * MIB), *a, *b, *c;
+	struct mw_span *span;
+
+	memory = (char *)(((uintptr_t)memory + 64 * MIB - 1) & ~(uintptr_t)(64 * MIB - 1));
+	test_heap(PAGE * 4);
+	mw_reset();
+	NEED(mw_region_add(memory, 256 * MIB, MIB));
+	NEED(mw_region_add(memory + 2 * MIB, 258 * MIB, MIB));
+	a = mw_pages_alloc(1, 0);
+	span = mw_span_alloc(3, 0, 0);
+	NEED(a && span);
+	mw_span_publish(span);
+	NEED(mw_region_add(memory + 4 * MIB, 260 * MIB, 60 * MIB));
+	CHECK_PTR(mw_span_of(span->base + 2 * PAGE), span);
+	CHECK(mw_page_check());
+	b = mw_pages_alloc(1000, 0);
+	c = mw_pages_alloc(1, 0);
+	CHECK(b && c);
+	mw_pages_free(a, 1);
+	mw_pages_free(b, 1000);
+	mw_pages_free(c, 1);
+	mw_span_free(span);
+	CHECK(mw_page_check());
+	CHECK(!mw_region_remove(memory + 4 * MIB)); /* its leaf serves the others too */
+	CHECK(mw_page_check());
+}
+
+/* What Marrow's records cost when all memory is used as raw pages. */
+TEST_WITH(metadata_is_small, TEST_HOSTED)
+{
+	for (size_t bytes = MIB; bytes <= 1024 * MIB; bytes *= 4) {
+		struct mw_page_stats stats;
+
+		test_heap(bytes);
+		stats = stats_now();
+		CHECK(stats.metadata * 1000 <= bytes * 8);
+		if (bytes >= 256 * MIB)
+			CHECK(stats.metadata * 1000 <= bytes * 3);
+	}
+}
+
+TEST_WITH(a_terabyte_untouched, TEST_HOSTED)
+{
+	size_t bytes = (size_t)1 << (sizeof(void *) == 8 ? 40 : 20), n = 0, before = port_resident();
+	struct mw_pages gib = { .count = GIB / PAGE, .align = GIB };
+	char *run[8];
+
+	if (sizeof(void *) < 8)
+		test_skip("needs 64 bits");
+	test_heap(bytes);
+	CHECK(stats_now().metadata <= bytes / 1000 * 3);
+	for (; n < 8; n++) {
+		run[n] = mw_pages_alloc_as(&gib);
+		NEED(run[n]);
+		CHECK_EQ((uintptr_t)run[n] % GIB, 0);
+	}
+	test_note("%zu KiB resident", (port_resident() - before) / 1024);
+	CHECK(port_resident() - before < 64 * MIB * SHADOW);
+	while (n--)
+		mw_pages_free(run[n], gib.count);
+	CHECK(mw_pages_alloc(bytes / PAGE, MW_ATOMIC) == NULL);
+	CHECK_PTR(mw_pages_alloc_as(&(struct mw_pages){ .count = 1, .at = run[0] + bytes / 2 }),
+		  run[0] + bytes / 2);
+	mw_pages_free(run[0] + bytes / 2, 1);
+}
+
+TEST_WITH(scavenged_pages_leave, TEST_HOSTED)
+{
+	size_t n = 48 * MIB, before;
+	char *run;
+
+	test_heap(64 * MIB);
+	run = mw_pages_alloc(n / PAGE, 0);
+	NEED(run);
+	__builtin_memset(run, 1, n);
+	before = port_resident();
+	mw_pages_free(run, n / PAGE);
+	CHECK_EQ(mw_scavenge(UINT64_C(3600000000000), SIZE_MAX), 0); /* not idle for an hour */
+	CHECK_EQ(mw_scavenge(0, 8 * MIB), 8 * MIB);
+	CHECK(mw_page_check());
+	CHECK(mw_scavenge(0, SIZE_MAX) >= n - 8 * MIB);
+	CHECK_EQ(mw_scavenge(0, SIZE_MAX), 0);
+	CHECK(mw_page_check());
+	CHECK(before - port_resident() >= n - MIB);
+	run = mw_pages_alloc(n / PAGE, MW_ZERO);
+	NEED(run);
+	/* Known to be zero: it was not even touched to clear it. */
+	CHECK(before - port_resident() >= n - MIB);
+	for (size_t i = 0; i < n; i += PAGE / 2)
+		NEED(!run[i]);
+	__builtin_memset(run, 1, n);
+	mw_pages_free(run, n / PAGE);
+	run = mw_pages_alloc(n / PAGE, MW_ZERO);
+	NEED(run);
+	for (size_t i = 0; i < n; i += PAGE / 2)
+		NEED(!run[i]);
+	mw_pages_free(run, n / PAGE);
+	CHECK(mw_page_check());
+}
+
+TEST(age_decides_what_is_scavenged)
+{
+	char *old, *young, *fence;
+	uint64_t until;
+
+	test_heap(4 * MIB);
+	old = mw_pages_alloc(100, 0);
+	fence = mw_pages_alloc(3, 0);
+	young = mw_pages_alloc(500, 0);
+	NEED(old && fence && young);
+	mw_pages_free(old, 100);
+	if (!mw_scavenge(0, PAGE))
+		test_skip("no way to release pages");
+	until = test_now() + 20000000;
+	while (test_now() < until)
+		CHECK_EQ(mw_scavenge(1000000000, SIZE_MAX), 0);
+	mw_pages_free(young, 500);
+	/* Idle for a millisecond: the old run, and not what was freed just now. */
+	CHECK(mw_scavenge(1000000, SIZE_MAX) >= 99 * PAGE);
+	CHECK(stats_now().zone[0].released + stats_now().zone[1].released +
+		      stats_now().zone[2].released <
+	      500);
+	mw_pages_free(fence, 3);
+	CHECK(mw_page_check());
+}

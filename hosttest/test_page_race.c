@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+/* The page heap on all CPUs at once. Each page is stamped by its owner: two owners are noticed. */
+#include <marrow/watch.h>
+#include "test.h"
+#include "../mm/page/span.h"
+#include "../mm/page/up.h"
+
+#define PAGE MW_PAGE_SIZE
+#define MIB ((size_t)1 << 20)
+#define SLOTS 48
+#define MOST 40
+
+struct slot {
+	char *pages; /* NULL: none */
+	struct mw_span *span; /* or of this span */
+	size_t n;
+};
+
+static struct slot slots[8][SLOTS];
+
+static void stamp(struct slot *slot, unsigned int cpu)
+{
+	for (size_t i = 0; i < slot->n; i++)
+		*(volatile uintptr_t *)(slot->pages + i * PAGE) = (uintptr_t)slot->pages ^ cpu;
+}
+
+static void check_stamp(const struct slot *slot, unsigned int cpu)
+{
+	for (size_t i = 0; i < slot->n; i++)
+		CHECK(*(volatile uintptr_t *)(slot->pages + i * PAGE) ==
+		      ((uintptr_t)slot->pages ^ cpu));
+}
+
+static void fill(struct slot *slot, unsigned int cpu)
+{
+	unsigned int how = (unsigned int)test_below(8);
+
+	slot->span = NULL;
+	slot->n = how < 3 ? 1 : 1 + test_below(MOST);
+	if (how == 7) {
+		slot->span = mw_span_alloc(slot->n, 0, 0);
+		slot->pages = slot->span ? slot->span->base : NULL;
+		if (slot->span)
+			mw_span_publish(slot->span);
+	} else {
+		slot->pages = mw_pages_alloc(slot->n, how == 6 ? MW_ZERO : MW_ATOMIC);
+		if (slot->pages && how == 6)
+			CHECK(!*(uintptr_t *)(slot->pages + (slot->n - 1) * PAGE));
+	}
+	if (slot->pages)
+		stamp(slot, cpu);
+}
+
+static void empty(struct slot *slot, unsigned int cpu)
+{
+	check_stamp(slot, cpu);
+	if (slot->span) {
+		CHECK_PTR(mw_span_of(slot->pages + slot->n * PAGE - 1), slot->span);
+		mw_span_free(slot->span);
+	} else {
+		mw_pages_free(slot->pages, slot->n);
+	}
+	slot->pages = NULL;
+}
+
+static void churn(unsigned int cpu, void *arg)
+{
+	size_t ops = *(size_t *)arg;
+
+	for (size_t op = 0; op < ops; op++) {
+		struct slot *slot = &slots[cpu][test_below(SLOTS)];
+
+		if (slot->pages)
+			empty(slot, cpu);
+		else
+			fill(slot, cpu);
+		if (op % 512 == 511 && cpu == 0)
+			(void)mw_scavenge(0, 4 * MIB);
+		if (op % 1024 == 1023 && cpu == 1)
+			mw_page_cpu_stop();
+	}
+	for (size_t i = 0; i < SLOTS; i++) {
+		if (slots[cpu][i].pages)
+			empty(&slots[cpu][i], cpu);
+	}
+}
+
+static unsigned int cpus(void)
+{
+	return test_cpus() < 4 ? test_cpus() : 4;
+}
+
+TEST(four_cpus_with_room)
+{
+	size_t ops = 20000;
+
+	test_heap(32 * MIB);
+	test_parallel(cpus(), churn, &ops);
+	CHECK(mw_page_check());
+}
+
+TEST(four_cpus_without_room)
+{
+	size_t ops = 20000;
+
+	test_heap(4 * MIB);
+	test_parallel(cpus(), churn, &ops);
+	CHECK(mw_page_check());
+}
+
+static char *extra;
+
+static void churn_or_change(unsigned int cpu, void *arg)
+{
+	if (cpu) {
+		churn(cpu, arg);
+		return;
+	}
+	for (unsigned int round = 0; round < 100; round++) {
+		size_t usable = mw_region_add(extra, (uint64_t)1 << 34, 2 * MIB);
+
+		CHECK(usable > 0);
+		/* Others may have taken pages of it: then it stays until they are back. */
+		while (!mw_region_remove(extra)) {
+			(void)mw_phys(extra);
+			mw_page_cpu_stop();
+		}
+	}
+}
+
+TEST(regions_change_meanwhile)
+{
+	size_t ops = 5000;
+
+	test_heap(32 * MIB);
+	extra = test_memory(2 * MIB);
+	if (cpus() < 2)
+		test_skip("needs two CPUs");
+	test_parallel(cpus(), churn_or_change, &ops);
+	CHECK(mw_page_check());
+}
+
+static void alloc_in_interrupt(void *arg)
+{
+	size_t *turn = arg, n = 1 + ++*turn % 5;
+	char *pages = mw_pages_alloc(n, MW_ATOMIC);
+
+	if (pages)
+		pages[0] = pages[n * PAGE - 1] = 1;
+	mw_pages_free(pages, n);
+}
+
+TEST(interrupts_allocate_too)
+{
+	size_t ops = 50000, turn = 0;
+
+	test_heap(8 * MIB);
+	if (!test_interrupts_on(alloc_in_interrupt, &turn))
+		test_skip("no interrupts");
+	churn(0, &ops);
+	CHECK(test_interrupts_off() > 0);
+	CHECK(mw_page_check());
+}
