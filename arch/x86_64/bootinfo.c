@@ -48,11 +48,11 @@ void bootinfo_add_e820(uint64_t start, uint64_t len, uint32_t type)
 				 : MW_MEM_RESERVED);
 }
 
+/* Return: false if there are too many; its memory is then as free as the firmware says. */
 bool bootinfo_add_module(uint64_t phys, uint64_t len, const char *cmdline)
 {
 	size_t n = boot_info.nr_modules;
 
-	bootinfo_add(phys, len, MW_MEM_RESERVED);
 	if (n == MODULES)
 		return false;
 	modules[n] = (struct arch_module){ phys, len, bootinfo_keep(cmdline) };
@@ -119,6 +119,8 @@ void bootinfo_read(uint32_t magic, uint32_t info)
 	if (!boot_info.rsdp && !boot_info.uefi)
 		search_rsdp();
 	boot_nr_firmware = boot_info.nr_map;
+	for (size_t i = 0; i < boot_info.nr_modules; i++)
+		bootinfo_add(modules[i].phys, modules[i].len, MW_MEM_RESERVED);
 	bootinfo_add(arch_phys(arch_image_start), (uint64_t)(arch_image_end - arch_image_start),
 		     MW_MEM_RESERVED);
 	/* The real mode's vectors and the BIOS's data; also, nothing should live at address 0. */

@@ -142,6 +142,18 @@ static void map_memory(enum mw_memtype type)
 		must_map((uintptr_t)arch_virt(run.start), run.start, run.len, PTE_P | PTE_W | PTE_NX);
 }
 
+/* They are in free memory, but perhaps in what "mem=" cut off. */
+static void map_modules(void)
+{
+	for (size_t i = 0; i < boot_info.nr_modules; i++) {
+		uint64_t start = boot_info.modules[i].phys & ~(ARCH_PAGE_SIZE - 1);
+		uint64_t end = boot_info.modules[i].phys + boot_info.modules[i].len;
+
+		end = (end + ARCH_PAGE_SIZE - 1) & ~(ARCH_PAGE_SIZE - 1);
+		must_map((uintptr_t)arch_virt(start), start, end - start, PTE_P | PTE_W | PTE_NX);
+	}
+}
+
 /* Each CPU: no execution where forbidden, no writing where forbidden, the kernel's tables. */
 void paging_cpu_init(void)
 {
@@ -169,6 +181,7 @@ void paging_init(void)
 	must_map((uintptr_t)arch_virt(0), 0, 0x100000, PTE_P | PTE_W | PTE_NX);
 	map_memory(MW_MEM_FREE);
 	map_memory(MW_MEM_RECLAIM);
+	map_modules();
 	paging_cpu_init();
 }
 

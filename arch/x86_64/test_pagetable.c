@@ -83,6 +83,25 @@ TEST(own_memory_is_reserved)
 			CHECK(arch_phys(own[i]) - run.start >= run.len);
 }
 
+TEST(modules_are_mapped_and_reserved)
+{
+	struct mw_memrange run;
+
+	if (!boot_info.nr_modules)
+		test_skip("the loader gave none");
+	for (size_t i = 0; i < boot_info.nr_modules; i++) {
+		const struct arch_module *module = &boot_info.modules[i];
+
+		for (uint64_t at = 0; at < module->len; at += PAGE)
+			CHECK(works(do_read, arch_virt(module->phys + at)));
+		for (uint64_t from = 0;
+		     mw_memmap_next(boot_info.map, boot_info.nr_map, MW_MEM_FREE, from, &run);
+		     from = run.start + run.len)
+			CHECK(module->phys >= run.start + run.len ||
+			      run.start >= module->phys + module->len);
+	}
+}
+
 TEST(nothing_is_writable_and_executable)
 {
 	static char data[16];
