@@ -39,7 +39,7 @@ test: setup-test ## all tests: hosted in five builds, in QEMU in seven ways, and
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) test-files
 	$(Q)scripts/test.py --jobs $(JOBS) --host $(variants) \
 		--part runner 'scripts/runner/test_runner.py --tiny $(tiny)' \
-		--machine kernel-1 '$(direct)' \
+		--machine kernel-1 '$(direct) --extra="-initrd LICENSE"' \
 		--machine kernel-4-single '$(direct) --cpus 4 --thread single' \
 		--wide kernel-4-multi '$(direct) --cpus 4 --thread multi' \
 		--wide iso-bios '--iso $(test_iso) --symbols $(kernel_elf) --cpus 4' \
