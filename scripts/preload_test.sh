@@ -136,7 +136,8 @@ run_bash() {
 	done | sort | sha256sum
 }
 
-run_git() {
+# In a subshell, as it changes the folder.
+run_git() (
 	export GIT_AUTHOR_DATE='2020-01-01T00:00:00Z' GIT_COMMITTER_DATE='2020-01-01T00:00:00Z'
 	export GIT_CONFIG_GLOBAL=/dev/null HOME=$PWD
 	git init -q x && cd x || return 1
@@ -147,7 +148,7 @@ run_git() {
 	done
 	git -c pack.threads=2 gc -q && git fsck --full --strict && git log --stat --format=%H | sha256sum
 	git diff HEAD~3 | sha256sum && git grep -c mw_ | sha256sum && git blame mm/base/lock.c | sha256sum
-}
+)
 
 run_threads_cxx() {
 	"$tree/build/preload_check_cxx"
