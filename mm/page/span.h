@@ -96,9 +96,9 @@ static inline uintptr_t mw_map_get(uintptr_t address)
 /* The span in use that @address lies in, or NULL. Says nothing of objects. */
 static inline struct mw_span *mw_span_of(const void *address)
 {
-	uintptr_t word = mw_map_get((uintptr_t)address);
+	uintptr_t span = mw_map_get((uintptr_t)address) - MW_MAP_SPAN;
 
-	return (word & MW_MAP_TAG) == MW_MAP_SPAN ? (struct mw_span *)(word - MW_MAP_SPAN) : NULL;
+	return span & MW_MAP_TAG ? NULL : (struct mw_span *)span;
 }
 
 /*
