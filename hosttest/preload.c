@@ -10,15 +10,41 @@
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <marrow/watch.h>
 #include "preload.h"
+#include "../mm/object/inside.h"
 
 #define MIN_ALIGN 16u
 
 __attribute__((weak)) size_t mw_scavenge(uint64_t older_than_ns, size_t max_bytes);
 
-/* Out of the line of malloc(): this thread's first time, no slot, or no memory. */
+/*
+ * The fast path. A thread without a slot of its own has a CPU here whose slots are all empty. Sizes
+ * below MIN_ALIGN share the class of that size: see even_out().
+ */
+static inline void *quick_alloc(size_t size)
+{
+	struct mw_cpu *cpu = preload_self.cpu;
+
+	if (mw_likely(size <= MW_FINE_MAX))
+		return mw_slot_take(cpu->fine[(size + 7) / 8]);
+	if (mw_likely(size <= MW_SMALL_MAX))
+		return mw_slot_take(cpu->slot[mw_class_of(&mw_object.classes, size)]);
+	return NULL;
+}
+
+/* Once this thread has objects of MIN_ALIGN bytes, smaller requests lead to them as well. */
+static void even_out(void)
+{
+	struct mw_cpu *cpu = preload_self.cpu;
+
+	for (unsigned int i = 0; i < MIN_ALIGN / 8 && cpu != &mw_cpu_none; i++)
+		cpu->fine[i] = cpu->fine[MIN_ALIGN / 8];
+}
+
+/* Out of the line of malloc(): this thread's first time, no slot, a large object, or no memory. */
 static MW_NOINLINE void *slow_alloc(size_t size, size_t align, mw_flags_t flags)
 {
 	bool borrowed = preload_begin();
@@ -32,6 +58,8 @@ static MW_NOINLINE void *slow_alloc(size_t size, size_t align, mw_flags_t flags)
 			p = mw_alloc_aligned(size, align, flags);
 		while (!p && preload_heap_grow(size > align ? size : align + size));
 	}
+	if (size == MIN_ALIGN && !borrowed)
+		even_out();
 	preload_end(borrowed);
 	if (!p)
 		errno = ENOMEM;
@@ -40,10 +68,8 @@ static MW_NOINLINE void *slow_alloc(size_t size, size_t align, mw_flags_t flags)
 
 PRELOAD_API void *malloc(size_t size)
 {
-	void *p = NULL;
+	void *p = quick_alloc(size);
 
-	if (mw_likely(preload_slot))
-		p = mw_alloc(size < MIN_ALIGN ? MIN_ALIGN : size, MW_NORMAL);
 	return mw_likely(p) ? p : slow_alloc(size, MIN_ALIGN, MW_NORMAL);
 }
 
@@ -51,7 +77,7 @@ PRELOAD_API void free(void *object)
 {
 	bool borrowed;
 
-	if (mw_likely(preload_slot)) {
+	if (mw_likely(preload_self.slot)) {
 		mw_free(object);
 		return;
 	}
@@ -63,13 +89,14 @@ PRELOAD_API void free(void *object)
 PRELOAD_API void *calloc(size_t n, size_t size)
 {
 	size_t bytes;
-	void *p = NULL;
+	void *p;
 
 	if (mw_unlikely(mw_mul_overflows(n, size, &bytes)))
 		bytes = SIZE_MAX;
-	else if (mw_likely(preload_slot))
-		p = mw_alloc(bytes < MIN_ALIGN ? MIN_ALIGN : bytes, MW_ZERO);
-	return mw_likely(p) ? p : slow_alloc(bytes, MIN_ALIGN, MW_ZERO);
+	p = quick_alloc(bytes);
+	if (mw_likely(p))
+		return memset(p, 0, bytes);
+	return slow_alloc(bytes, MIN_ALIGN, MW_ZERO);
 }
 
 PRELOAD_API void *realloc(void *object, size_t size)

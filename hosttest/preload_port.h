@@ -11,10 +11,14 @@
 #define MW_PORT_INLINE_GIVEN
 
 /*
- * This thread's slot. 0: none yet, or no more, or all were taken; see preload_slot.c. Initial-exec,
- * because the general model may allocate on first use.
+ * What this thread is to Marrow. Slot 0: none yet, or no more, or all were taken, see preload_slot.c;
+ * then @cpu is one that has nothing. Initial-exec, because the general model may allocate on first use.
  */
-extern __thread unsigned int preload_slot
+struct preload_self {
+	struct mw_cpu *cpu;
+	unsigned int slot;
+};
+extern __thread struct preload_self preload_self
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 void preload_yield(void);
@@ -31,7 +35,7 @@ static inline void mw_port_unpin(unsigned long state)
 
 static inline unsigned int mw_port_cpu(void)
 {
-	return preload_slot;
+	return preload_self.slot;
 }
 
 static inline void mw_port_relax(void)

@@ -15,12 +15,13 @@
 #include <marrow/port.h>
 #include "preload.h"
 #include "../mm/base/hold.h"
+#include "../mm/object/object.h"
 
 #define SHARED_SLOT 1u
 #define FIRST_SLOT 2u
 #define SLOT_WORDS (MW_MAX_CPUS / MW_WORD_BITS)
 
-__thread unsigned int preload_slot;
+__thread struct preload_self preload_self = { .cpu = &mw_cpu_none };
 /* This thread's destructor has run: no slot of its own any more. */
 static __thread bool ended __attribute__((tls_model("initial-exec")));
 
@@ -79,17 +80,31 @@ static void start(void)
 	preload_unlock(&slots.lock);
 }
 
+/* Return: false: the slot cannot be used, there is no memory for it. */
+static bool become(unsigned int slot)
+{
+	preload_self.slot = slot;
+	if (!slot || !mw_cpu_start())
+		return false;
+	preload_self.cpu = atomic_load_explicit(&mw_cpus[slot], memory_order_relaxed);
+	return true;
+}
+
+static void become_nobody(void)
+{
+	preload_self = (struct preload_self){ .cpu = &mw_cpu_none };
+}
+
 MW_NOINLINE bool preload_begin(void)
 {
 	unsigned int slot;
 
-	if (mw_likely(preload_slot))
+	if (mw_likely(preload_self.slot))
 		return false;
 	if (!atomic_load_explicit(&slots.started, memory_order_acquire))
 		start();
 	slot = ended ? 0 : take_slot();
-	preload_slot = slot;
-	if (slot && mw_cpu_start()) {
+	if (become(slot)) {
 		/* May allocate, which it can by now. */
 		if (slots.have_key)
 			pthread_setspecific(slots.key, &slots);
@@ -97,16 +112,16 @@ MW_NOINLINE bool preload_begin(void)
 	}
 	if (slot)
 		give_slot(slot);
-	preload_slot = 0;
 	preload_lock(&slots.shared);
-	preload_slot = SHARED_SLOT;
+	/* Without memory even for this one, allocations fail and frees go the way of other CPUs. */
+	(void)become(SHARED_SLOT);
 	return true;
 }
 
 void preload_end(bool borrowed)
 {
 	if (borrowed) {
-		preload_slot = 0;
+		become_nobody();
 		preload_unlock(&slots.shared);
 	}
 }
@@ -117,7 +132,7 @@ void preload_end(bool borrowed)
  */
 static void thread_ends(void *round)
 {
-	unsigned int slot = preload_slot;
+	unsigned int slot = preload_self.slot;
 
 	if (round == &slots) {
 		pthread_setspecific(slots.key, &slots.key);
@@ -127,7 +142,7 @@ static void thread_ends(void *round)
 	if (!slot)
 		return;
 	mw_cpu_stop();
-	preload_slot = 0;
+	become_nobody();
 	give_slot(slot);
 }
 
