@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: MIT
-/*
- * Memory maps from a fuzzer's bytes, against the painted model:
- *
- *	clang -g -O1 -fsanitize=fuzzer,address,undefined -Imm/include hosttest/fuzz_memmap.c \
- *		mm/page/memmap.c -o build/fuzz_memmap && build/fuzz_memmap -max_total_time=60
- */
+/* Memory maps from a fuzzer's bytes, against the painted model: make fuzz. */
 #include "maps/model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
