@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Where pointers to objects may be, for the collector: registers and stacks of all CPUs, data, bss.
- * The world is stopped.
+ * The world is stopped. Stacks lie outside of the image, so that what is dead in them is no data.
  */
 #include <marrow/port.h>
 #include "kernel.h"
@@ -11,39 +11,26 @@ struct visitor {
 	void *ctx;
 };
 
-struct stack {
-	uintptr_t lo, hi;
-};
-
-/* The stack number @n, over all CPUs. Return: false past the last. */
-static bool nth_stack(unsigned int *cpu, unsigned int *which, struct stack *stack)
+/* The upper end of the stack that @sp points into; NULL: it is none. */
+static const void *stack_end(uintptr_t sp)
 {
 	void *lo, *hi;
 
-	while (*cpu < arch_cpu_count() && !arch_cpu_stack(*cpu, *which, &lo, &hi)) {
-		++*cpu;
-		*which = 0;
-	}
-	if (*cpu == arch_cpu_count())
-		return false;
-	++*which;
-	*stack = (struct stack){ (uintptr_t)lo, (uintptr_t)hi };
-	return true;
+	for (unsigned int cpu = 0; cpu < arch_cpu_count(); cpu++)
+		for (unsigned int which = 0; arch_cpu_stack(cpu, which, &lo, &hi); which++)
+			if (sp >= (uintptr_t)lo && sp < (uintptr_t)hi)
+				return hi;
+	return NULL;
 }
 
 /* The live part of the stack that @sp points into. */
 static void visit_stack(const struct visitor *v, uintptr_t sp)
 {
-	unsigned int cpu = 0, which = 0;
-	struct stack stack;
+	const void *end = stack_end(sp);
 
-	sp &= ~(uintptr_t)(sizeof(void *) - 1);
-	while (nth_stack(&cpu, &which, &stack))
-		if (sp >= stack.lo && sp < stack.hi) {
-			v->visit(v->ctx, MW_ROOT_STACK, "stack", (void *)sp, (void *)stack.hi);
-			return;
-		}
-	mw_port_panic("a CPU was stopped on a stack that nobody knows");
+	if (!end)
+		mw_port_panic("a CPU was stopped on a stack that nobody knows");
+	v->visit(v->ctx, MW_ROOT_STACK, "stack", (void *)(sp & -sizeof(void *)), end);
 }
 
 static void visit_cpu(const struct visitor *v, const struct arch_regs *regs)
@@ -57,24 +44,6 @@ static void visit_self(const void *sp, void *arg)
 	visit_stack(arg, (uintptr_t)sp);
 }
 
-/* [lo, hi) without stacks that lie in it: what is dead in a stack must keep nothing alive. */
-static void visit_data(const struct visitor *v, const char *name, char *from, char *end)
-{
-	uintptr_t lo = (uintptr_t)from, hi = (uintptr_t)end;
-
-	while (lo < hi) {
-		unsigned int cpu = 0, which = 0;
-		struct stack stack, first = { hi, hi };
-
-		while (nth_stack(&cpu, &which, &stack))
-			if (stack.lo >= lo && stack.lo < first.lo)
-				first = stack;
-		if (first.lo > lo)
-			v->visit(v->ctx, MW_ROOT_DATA, name, (void *)lo, (void *)first.lo);
-		lo = first.hi;
-	}
-}
-
 void mw_port_scan_roots(mw_root_visit_fn *visit, void *ctx)
 {
 	struct visitor v = { visit, ctx };
@@ -83,6 +52,6 @@ void mw_port_scan_roots(mw_root_visit_fn *visit, void *ctx)
 		if (stop_regs(cpu))
 			visit_cpu(&v, stop_regs(cpu));
 	arch_spill(visit_self, &v);
-	visit_data(&v, "data", arch_data_start, arch_data_end);
-	visit_data(&v, "bss", arch_bss_start, arch_bss_end);
+	visit(ctx, MW_ROOT_DATA, "data", arch_data_start, arch_data_end);
+	visit(ctx, MW_ROOT_DATA, "bss", arch_bss_start, arch_bss_end);
 }

@@ -44,7 +44,7 @@ static void prepare(unsigned int least_cpus)
 {
 	if (test_cpus() < least_cpus)
 		test_skip("one CPU");
-	stop_set_limit(30000000000);
+	stop_set_limit(10000000000);
 	atomic_store(&done, false);
 	atomic_store(&is_pinned, false);
 }
@@ -317,7 +317,7 @@ static void hold_words(unsigned int i)
 
 static void look_for_words(unsigned int i, void *arg)
 {
-	uint64_t until = test_now() + 30000000000;
+	uint64_t until = test_now() + 10000000000;
 	struct search search;
 
 	(void)arg;
