@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+#
+# What can be said of the sources without running them. Each check is timed and counts as one.
+
+c_files = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+graph_dir := build/check
+graph_objects := $(mm_sources:%.c=$(graph_dir)/%.o)
+deps += $(graph_objects:.o=.d)
+
+# As a kernel builds it with the fullest port: calls and stacks as they are there.
+$(graph_dir)/%.o: %.c $(graph_dir)/flags
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc $(graph_flags) -MMD -MP -c -o $@ $<
+graph_flags := -std=gnu11 -O2 -ffreestanding -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
+	-Imm/include -DMW_PORT_LEVEL=3 -fcallgraph-info=su
+$(eval $(call flags-file,$(graph_dir)/flags,$(graph_flags)))
+
+# shiftTooManyBits: cppcheck 2.10 takes __int128 for a type of 64 bits; the compilers warn of those.
+cppcheck = cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	--error-exitcode=1 --suppress=missingIncludeSystem --suppress=shiftTooManyBits \
+	--max-configs=1 -Imm/include -DMW_PORT_LEVEL=3 -DMW_GC=1 -j$(JOBS) mm
+
+.PHONY: check check-files format sizes
+check-files: $(graph_objects) $(host_runners) $(kernel_elf)
+
+check: setup-check ## layers, format, warnings of gcc and clang, every knob, cppcheck, documents, sizes
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-files
+	$(Q)scripts/test.py --jobs $(JOBS) \
+		--part layers 'scripts/check/layers.py build/host' \
+		--part documents scripts/check/docs.py \
+		--part words scripts/check/words.py \
+		--part sizes scripts/check/sizes.py \
+		--part calls-and-stacks 'scripts/check/graph.py $(graph_dir)' \
+		--part format 'scripts/check/once.sh clang-format --dry-run -Werror $(c_files)' \
+		--part cppcheck 'scripts/check/once.sh $(cppcheck)' \
+		--part knobs 'scripts/check/knobs.py gcc clang' \
+		--part llvm 'scripts/check/once.sh $(MAKE) TOOLCHAIN=llvm kernel host host-debug host-m32'
+
+sizes: ## report the sizes of files and functions, and what exceeds the house's
+	$(Q)scripts/check/sizes.py
+
+format: setup-format ## let clang-format write all C files
+	$(Q)clang-format -i $(c_files)
