@@ -69,9 +69,29 @@ void arch_print_backtrace(uintptr_t frame)
 	}
 }
 
+/*
+ * A function that calls nothing may have no frame; its caller is then where the stack ends, and not in
+ * the chain of frames.
+ */
+static void print_hidden_caller(const struct arch_regs *regs)
+{
+	uintptr_t frame = regs->rbp, pc;
+
+	if ((regs->rsp & 7) || !arch_is_mapped((void *)regs->rsp))
+		return;
+	pc = *(const uintptr_t *)regs->rsp;
+	if (pc < (uintptr_t)arch_text_start || pc >= (uintptr_t)arch_text_end ||
+	    pc == next_pc(&frame))
+		return;
+	arch_print("perhaps from\n");
+	print_pc(pc, true);
+	arch_print("and surely from\n");
+}
+
 void panic_trace(const struct arch_regs *regs)
 {
 	print_pc(regs->rip, false);
+	print_hidden_caller(regs);
 	arch_print_backtrace(regs->rbp ? regs->rbp : 8);
 }
 
