@@ -6,8 +6,11 @@
  */
 #include "internal.h"
 
-#define CELL_WIDTH 8
-#define CELL_HEIGHT 16
+#define MARGIN 8 /* pixels on each side */
+#define WIDE_FROM 960 /* pixels: letters of double width still give 80 columns */
+#define GLYPH_WIDTH 6 /* with the gap */
+#define GLYPH_HEIGHT 8
+#define LINE_GAP 2
 #define MAX_CELLS (256 * 96)
 #define EGA_COLOUR 0x0700
 #define LIGHT 0x00d0d0d0u
@@ -15,6 +18,7 @@
 
 static char wanted[MAX_CELLS], shown[MAX_CELLS];
 static unsigned int columns, rows, x, y;
+static unsigned int scale_x, scale_y; /* pixels for a dot of a letter */
 static unsigned int scan; /* where the last screen_draw() left off */
 static bool behind; /* wanted and shown may differ */
 static volatile char *memory;
@@ -34,21 +38,24 @@ static void draw_pixel(volatile char *pixel, size_t width, uint32_t colour)
 		pixel[i] = (char)(colour >> 8 * i);
 }
 
+/* One line of dots, each @scale_x pixels wide. */
+static void draw_dots(volatile char *pixel, size_t width, unsigned int bits)
+{
+	for (unsigned int dot = GLYPH_WIDTH - 1; dot-- > 0;)
+		for (unsigned int i = 0; i < scale_x; i++, pixel += width)
+			draw_pixel(pixel, width, bits >> dot & 1 ? LIGHT : DARK);
+}
+
 static void draw_pixels(unsigned int at, char c)
 {
+	const struct arch_framebuffer *fb = &boot_info.fb;
 	const uint8_t *glyph = font_glyphs[c >= ' ' && c <= '~' ? c - ' ' : '?' - ' '];
-	size_t width = boot_info.fb.bpp / 8; /* of a pixel: 3 or 4 */
-	volatile char *line = memory + (size_t)(at / columns) * CELL_HEIGHT * boot_info.fb.pitch +
-			      (size_t)(at % columns) * CELL_WIDTH * width;
+	size_t left = MARGIN + at % columns * GLYPH_WIDTH * scale_x;
+	size_t top = MARGIN + at / columns * (GLYPH_HEIGHT * scale_y + LINE_GAP);
+	volatile char *line = memory + top * fb->pitch + left * (fb->bpp / 8u);
 
-	for (unsigned int row = 0; row < CELL_HEIGHT; row++) {
-		volatile char *pixel = line;
-		unsigned int bits = (unsigned int)glyph[row / 2] << 2;
-
-		for (unsigned int i = CELL_WIDTH; i-- > 0; pixel += width)
-			draw_pixel(pixel, width, bits >> i & 1 ? LIGHT : DARK);
-		line += boot_info.fb.pitch;
-	}
+	for (unsigned int row = 0; row < GLYPH_HEIGHT * scale_y; row++, line += fb->pitch)
+		draw_dots(line, fb->bpp / 8u, glyph[row / scale_y]);
 }
 
 /* Bring up to @cells characters of the screen up to date. */
@@ -137,6 +144,18 @@ static bool can_draw(const struct arch_framebuffer *fb)
 	return fb->phys && (fb->text || fb->bpp == 32 || fb->bpp == 24);
 }
 
+static void set_size(const struct arch_framebuffer *fb)
+{
+	columns = fb->width;
+	rows = fb->height;
+	if (fb->text)
+		return;
+	scale_x = fb->width >= WIDE_FROM ? 2 : 1;
+	scale_y = 2;
+	columns = columns > 2 * MARGIN ? (columns - 2 * MARGIN) / (GLYPH_WIDTH * scale_x) : 0;
+	rows = rows > 2 * MARGIN ? (rows - 2 * MARGIN) / (GLYPH_HEIGHT * scale_y + LINE_GAP) : 0;
+}
+
 /* Fewer than eight bits a colour are left alone. */
 void screen_init(void)
 {
@@ -144,10 +163,7 @@ void screen_init(void)
 
 	if (!can_draw(fb))
 		return;
-	columns = fb->text ? fb->width : fb->width / CELL_WIDTH;
-	rows = fb->text ? fb->height : fb->height / CELL_HEIGHT;
-	if (columns > 256)
-		columns = 256;
+	set_size(fb);
 	if (!columns || !rows)
 		return;
 	if (columns * rows > MAX_CELLS)
