@@ -214,7 +214,7 @@ static void refused(struct mw_field field)
 
 TEST(contradictions_are_reported)
 {
-	static const struct mw_type odd = { .name = "odd", .size = 12 };
+	static const struct mw_type odd = { .name = "odd", .size = 10 };
 
 	test_heap(1 << 20);
 	refused((struct mw_field){ .kind = MW_FIELD_POINTER, .offset = 32, .count = 1 });

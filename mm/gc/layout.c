@@ -244,13 +244,14 @@ struct mw_type *mw_layout_types(void)
 	return atomic_load_explicit(&types, memory_order_acquire);
 }
 
-void mw_gc_reset(void)
+void mw_layout_reset(void)
 {
 	struct mw_type *type = mw_layout_types();
 
 	for (; type; type = type->next) {
 		atomic_store_explicit(&type->layout, NULL, memory_order_relaxed);
 		atomic_store_explicit(&type->cache, NULL, memory_order_relaxed);
+		atomic_store_explicit(&type->arrays, NULL, memory_order_relaxed);
 	}
 	atomic_store_explicit(&types, NULL, memory_order_relaxed);
 }

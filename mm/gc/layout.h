@@ -53,7 +53,7 @@ struct mw_layout {
 /* Every type that has a layout, newest first; only grows. */
 struct mw_type *mw_layout_types(void);
 /* For mw_reset(): all types are as if never used. */
-void mw_gc_reset(void);
+void mw_layout_reset(void);
 
 /* The layout of @type, made if need be. NULL: reported, or no memory. Not pinned, no locks. */
 const struct mw_layout *mw_layout_of(struct mw_type *type);

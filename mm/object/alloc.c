@@ -20,6 +20,9 @@ static void *mw_cache_grow(struct mw_cache *cache, mw_flags_t flags, size_t have
 	state = mw_port_pin();
 	cpu = mw_cpu_here();
 	slot = cpu ? mw_slot_of(cpu, cache) : NULL;
+	/* A cycle may have come and gone since the span was made. */
+	if (span->flags & MW_SPAN_COLLECTED)
+		mw_up_span_sweep(span);
 	if (slot) {
 		mw_slot_adopt(cpu, slot, span);
 		mw_span_publish(span);
@@ -64,14 +67,26 @@ static void *mw_cache_alloc_owned(struct mw_cache *cache, size_t *have)
 	return object;
 }
 
+/* Before a collected cache takes pages: collect if it is due, sweep, and look again. */
+static void *mw_cache_sweep_first(struct mw_cache *cache, size_t *have)
+{
+	mw_up_grow();
+	return mw_cache_alloc_owned(cache, have);
+}
+
 static MW_NOINLINE void *mw_cache_alloc_slow(struct mw_cache *cache, mw_flags_t flags)
 {
+	bool waits = !(flags & MW_ATOMIC) && (cache->span_flags & MW_SPAN_COLLECTED);
 	unsigned int step = 0;
 
+	if (waits)
+		mw_up_count();
 	for (;;) {
 		size_t have = 0;
 		void *object = mw_cache_alloc_owned(cache, &have);
 
+		if (!object && waits && !step)
+			object = mw_cache_sweep_first(cache, &have);
 		if (!object)
 			object = mw_cache_grow(cache, flags, have);
 		if (mw_unlikely(atomic_load_explicit(&mw_object.late_double, memory_order_relaxed)))

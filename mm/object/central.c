@@ -130,6 +130,8 @@ struct mw_span *mw_central_take(struct mw_cache *cache, unsigned int cpu)
 {
 	struct mw_span *span;
 
+	if ((cache->span_flags & MW_SPAN_COLLECTED) && mw_up_marking())
+		return NULL;
 	for (unsigned int tries = 0; tries < MW_CENTRAL_SWEEPS; tries++) {
 		span = mw_central_first(cache, &cache->some, cpu);
 		if (!span)
@@ -178,13 +180,14 @@ size_t mw_central_shrink(struct mw_cache *cache)
 	}
 }
 
-void mw_object_swept(struct mw_span *span)
+void mw_object_swept(struct mw_cache *cache, struct mw_span *span, size_t dead)
 {
-	struct mw_cache *cache = span->cache;
 	unsigned long state = mw_lock(&cache->lock);
 	bool empty = false;
 
-	if (mw_owner(span) == MW_OWNER_NONE && span->where != MW_WHERE_NOWHERE)
+	cache->frees += dead;
+	if (span->cache == cache && mw_owner(span) == MW_OWNER_NONE &&
+	    span->where != MW_WHERE_NOWHERE && !mw_up_span_unswept(span))
 		empty = mw_central_settle_locked(cache, span);
 	mw_unlock(&cache->lock, state);
 	if (empty)

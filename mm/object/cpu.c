@@ -86,7 +86,8 @@ static void mw_cpu_init(struct mw_cpu *cpu, unsigned int number)
 /* Let the fast paths see the CPU, or nobody. */
 static void mw_cpu_show(struct mw_cpu *cpu)
 {
-	bool hide = atomic_load_explicit(&mw_object.failing, memory_order_relaxed);
+	bool hide = atomic_load_explicit(&mw_object.failing, memory_order_relaxed) |
+		    atomic_load_explicit(&mw_object.slowly, memory_order_relaxed);
 
 	atomic_store_explicit(&mw_cpus[cpu->number], hide ? &mw_cpu_none : cpu, memory_order_release);
 }
@@ -156,11 +157,13 @@ bool mw_cpu_start(void)
 	return ok;
 }
 
-void mw_up_fail_set(bool on)
+static void mw_object_hide(_Atomic(bool) *why, bool on)
 {
-	unsigned long state = mw_lock(&mw_object.lock);
+	unsigned long state;
 
-	atomic_store_explicit(&mw_object.failing, on, memory_order_relaxed);
+	mw_object_ready();
+	state = mw_lock(&mw_object.lock);
+	atomic_store_explicit(why, on, memory_order_relaxed);
 	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
 		struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[i], memory_order_acquire);
 
@@ -168,6 +171,17 @@ void mw_up_fail_set(bool on)
 			mw_cpu_show(cpu);
 	}
 	mw_unlock(&mw_object.lock, state);
+}
+
+/* Called by mm/base when failing on purpose begins and ends. */
+void mw_up_fail_set(bool on)
+{
+	mw_object_hide(&mw_object.failing, on);
+}
+
+void mw_object_slowly(bool on)
+{
+	mw_object_hide(&mw_object.slowly, on);
 }
 
 void mw_object_reset(void)

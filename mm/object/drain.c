@@ -114,29 +114,6 @@ bool mw_slot_flush(struct mw_cpu *cpu, struct mw_slot *slot, unsigned int most)
 	return true;
 }
 
-static void mw_cpu_flush_stopped(struct mw_cpu *cpu)
-{
-	while (mw_cpu_gather(cpu, MW_DRAIN_STEP))
-		;
-	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
-		if (cpu->slot[id] != &mw_slot_none) {
-			while (mw_slot_flush(cpu, cpu->slot[id], MW_DRAIN_STEP))
-				;
-		}
-	}
-	cpu->tiny.block = NULL;
-}
-
-void mw_object_flush(void)
-{
-	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
-		struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[i], memory_order_acquire);
-
-		if (cpu && cpu->running)
-			mw_cpu_flush_stopped(cpu);
-	}
-}
-
 /* One slot's spans, a few at a time, so that the CPU is not pinned for long. */
 static void mw_slot_stop(struct mw_cpu *cpu, unsigned int id)
 {
@@ -148,6 +125,42 @@ static void mw_slot_stop(struct mw_cpu *cpu, unsigned int id)
 		more = cpu->slot[id] != &mw_slot_none &&
 		       mw_slot_flush(cpu, cpu->slot[id], MW_DRAIN_STEP);
 		mw_port_unpin(state);
+	}
+}
+
+static bool mw_slot_collected(const struct mw_slot *slot)
+{
+	return slot != &mw_slot_none && (slot->cache->span_flags & MW_SPAN_COLLECTED);
+}
+
+static void mw_cpu_flush(struct mw_cpu *cpu, unsigned long cycle)
+{
+	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
+		if (mw_slot_collected(cpu->slot[id]))
+			mw_slot_stop(cpu, id);
+	}
+	cpu->tiny.block = NULL;
+	cpu->flushed = cycle;
+}
+
+void mw_object_flush_here(unsigned long cycle)
+{
+	unsigned long state = mw_port_pin();
+	struct mw_cpu *cpu =
+		atomic_load_explicit(&mw_object.cpu[mw_port_cpu()], memory_order_relaxed);
+
+	mw_port_unpin(state);
+	if (cpu && cpu->running)
+		mw_cpu_flush(cpu, cycle);
+}
+
+void mw_object_flush_rest(unsigned long cycle)
+{
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
+		struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[i], memory_order_acquire);
+
+		if (cpu && cpu->running && cpu->flushed != cycle)
+			mw_cpu_flush(cpu, cycle);
 	}
 }
 

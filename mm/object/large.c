@@ -67,6 +67,8 @@ static bool mw_stock_put(struct mw_span *span)
 static void mw_large_release(struct mw_span *span)
 {
 	mw_set_owner(span, MW_OWNER_GONE);
+	if (span->flags & MW_SPAN_COLLECTED)
+		mw_up_span_gone(span);
 	mw_span_free(span);
 }
 
@@ -96,6 +98,7 @@ static void mw_large_fill(struct mw_span *span, enum mw_policy policy, size_t al
 					       MW_SPAN_COLLECTED };
 
 	__atomic_store_n(&span->cache, NULL, __ATOMIC_RELAXED);
+	span->type = NULL;
 	span->size = span->stride = span->pages << MW_PAGE_SHIFT;
 	span->count = 1;
 	span->magic = 1;
@@ -120,6 +123,8 @@ static void *mw_large_new(size_t pages, size_t align, mw_flags_t flags)
 
 	if (mw_policy_of(flags) == MW_POLICY_COLLECTED)
 		for_pages |= MW_ZERO;
+	if (MW_GC && mw_policy_of(flags) >= MW_POLICY_COLLECTED && !(flags & MW_ATOMIC))
+		mw_up_grow();
 	while (!(span = mw_span_alloc(pages, align, for_pages))) {
 		if (!mw_meta_refill() && !mw_page_reclaim(pages, flags, &step))
 			return NULL;

@@ -222,6 +222,7 @@ struct mw_cpu {
 		unsigned int used;
 		unsigned long packed; /* ever */
 	} tiny;
+	unsigned long flushed; /* the last cycle for which it was */
 	unsigned long large_allocs, large_frees, lookups;
 };
 
@@ -234,6 +235,7 @@ extern char mw_zero_object[16]; /* the address of all objects without bytes */
 struct mw_object {
 	struct mw_lock lock; /* MW_RANK_REGISTRY; guards setting up, and the list of caches */
 	_Atomic(bool) ready;
+	_Atomic(bool) slowly; /* the same, for the collector's debugging */
 	_Atomic(bool) failing; /* mw_cpus[] are mw_cpu_none, so that each request is seen */
 	struct mw_class_tables classes;
 	struct mw_cpu *_Atomic cpu[MW_MAX_CPUS]; /* NULL: not started yet */
@@ -278,16 +280,20 @@ static inline enum mw_policy mw_policy_of(mw_flags_t flags)
 /* ---- for the collector, the checker, statistics ---- */
 
 /*
- * With the world stopped: take from every CPU all that it holds, so that no span of a cache is
- * owned; remote frees are gathered, empty spans of hand-managed caches may go to the page heap.
+ * Take from this CPU all spans of collected caches, so that none is owned, with what was freed in them
+ * from elsewhere; a few at a time, so that interrupts go on. @cycle is noted as the last one that
+ * did it; mw_object_flush_rest(), with the world stopped, does it for every CPU that did not.
  */
-void mw_object_flush(void);
+void mw_object_flush_here(unsigned long cycle);
+void mw_object_flush_rest(unsigned long cycle);
 
 /*
- * After a sweep cleared objects of a span that no CPU owns: put it where it belongs now, or give it
- * back if it is empty. The span must not be touched afterwards. Pinned or not, no lock held.
+ * After a sweep freed @dead objects of a span of @cache: if no CPU owns it, put it where it belongs now,
+ * or give it back if it is empty. It may be anything by now, and is not to be touched afterwards.
  */
-void mw_object_swept(struct mw_span *span);
+void mw_object_swept(struct mw_cache *cache, struct mw_span *span, size_t dead);
+/* Let each allocation take the long way, where mw_up_count() is asked. */
+void mw_object_slowly(bool on);
 
 /* A large span whose object the sweep found dead: gone after this. */
 void mw_object_free_large(struct mw_span *span);

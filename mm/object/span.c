@@ -62,6 +62,7 @@ static void mw_span_fill(struct mw_span *span, struct mw_cache *cache)
 	span->stride = cache->stride;
 	span->count = (unsigned int)((span->pages << MW_PAGE_SHIFT) / cache->stride);
 	span->flags = cache->span_flags;
+	span->type = cache->type;
 	span->where = MW_WHERE_NOWHERE;
 	span->debug = NULL;
 	span->align = 0;
@@ -101,6 +102,8 @@ void mw_span_unmake(struct mw_span *span)
 	mw_set_owner(span, MW_OWNER_GONE);
 	if (span->cache)
 		mw_cache_count_span(span->cache, span, false);
+	if (span->flags & MW_SPAN_COLLECTED)
+		mw_up_span_gone(span);
 	mw_span_drop_bitmaps(span);
 	mw_span_free(span);
 }

@@ -21,6 +21,24 @@ MW_IF_ALONE bool mw_up_span_unswept(const struct mw_span *span)
 	return false;
 }
 
+MW_IF_ALONE void mw_up_span_gone(struct mw_span *span)
+{
+	(void)span;
+}
+
+MW_IF_ALONE bool mw_up_marking(void)
+{
+	return false;
+}
+
+MW_IF_ALONE void mw_up_grow(void)
+{
+}
+
+MW_IF_ALONE void mw_up_count(void)
+{
+}
+
 MW_IF_ALONE void mw_up_allocated(size_t bytes)
 {
 	(void)bytes;

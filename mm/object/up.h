@@ -18,6 +18,14 @@ void mw_up_span_born(struct mw_span *span);
 void mw_up_span_sweep(struct mw_span *span);
 /* Is there still something that a sweep would do to it? Any lock may be held. */
 bool mw_up_span_unswept(const struct mw_span *span);
+/* A span is on its way to the page heap: no sweeper may take it for one of the collector's. */
+void mw_up_span_gone(struct mw_span *span);
+/* Is a mark under way? Then only spans that are born now may be allocated from. */
+bool mw_up_marking(void);
+/* A collected cache is about to take pages. Not pinned, may wait. */
+void mw_up_grow(void);
+/* An allocation for the collector is about to be made, the long way. Not pinned, may wait. */
+void mw_up_count(void);
 /* So many bytes of collected caches were set aside for allocation on this CPU. Pinned. */
 void mw_up_allocated(size_t bytes);
 /* Get @pages back by a collection. Not pinned, may wait. Return: whether it is worth another try. */
@@ -37,6 +45,24 @@ static inline bool mw_up_span_unswept(const struct mw_span *span)
 {
 	(void)span;
 	return false;
+}
+
+static inline void mw_up_span_gone(struct mw_span *span)
+{
+	(void)span;
+}
+
+static inline bool mw_up_marking(void)
+{
+	return false;
+}
+
+static inline void mw_up_grow(void)
+{
+}
+
+static inline void mw_up_count(void)
+{
 }
 
 static inline void mw_up_allocated(size_t bytes)

@@ -23,6 +23,7 @@
 #define MW_MAP_SPAN 1ul
 
 struct mw_cache;
+struct mw_type;
 struct mw_record;
 
 struct mw_span {
@@ -43,8 +44,10 @@ struct mw_span {
 	bool dirty; /* not known to be zero; set by mm/page */
 	_Atomic(bool) in_use; /* between mw_span_alloc() and mw_span_free(); written under MW_RANK_HEAP */
 	unsigned char where; /* mm/object: which list @link is in */
-	unsigned char flags; /* mm/object: MW_SPAN_* */
-	_Atomic(unsigned int) queued; /* mm/gc: in a marker's queue; exchanged, so not smaller */
+	_Atomic(unsigned char) flags; /* mm/object: MW_SPAN_* */
+	/* mm/gc; exchanged, so not smaller: that is a call on some machines */
+	_Atomic(unsigned int) queued; /* in a marker's queue */
+	_Atomic(unsigned int) born; /* while the world was stopped for a mark */
 	_Atomic(unsigned int) generation; /* mm/gc: of the sweep */
 
 	struct mw_list link; /* in a list of its owner's; guarded as that list is */
@@ -60,6 +63,7 @@ struct mw_span {
 	unsigned int align; /* log2 of what a large object was asked with */
 	mw_atomic_t bits[4]; /* the bitmaps of a span of few objects */
 	/* mm/gc and mm/special */
+	const struct mw_type *type; /* NULL: objects are scanned conservatively */
 	struct mw_span *gc_next;
 	mw_atomic_t gc_scanned; /* how far a large object has been handed out to scanners, bytes */
 	struct mw_record *records;

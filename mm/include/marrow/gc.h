@@ -4,7 +4,8 @@
  *
  * Objects allocated with MW_COLLECTED or MW_NOSCAN, or through a type, need no free: what no root
  * reaches is swept. Nothing moves; any address inside an object keeps it. All of this is absent with
- * MW_GC=0. The four words of each contract are those of <marrow/mm.h>; unless another one is
+ * MW_GC=0. Interrupt handlers may run, and may allocate, while the world is stopped; they must not
+ * then move a reference from one collected object to another. The four words of each contract are those of <marrow/mm.h>; unless another one is
  * stated, a call here is early: no, interrupt: no, waits: yes.
  */
 #ifndef MARROW_GC_H
@@ -108,7 +109,8 @@ struct mw_type {
 	size_t field_count;
 	/* Marrow's: what is made at first use. */
 	const void *_Atomic layout;
-	struct mw_cache *_Atomic cache; /* the spans of this type alone */
+	struct mw_cache *_Atomic cache; /* spans of this type alone */
+	struct mw_type_array *_Atomic arrays; /* and of arrays of it, a cache for each size class */
 	struct mw_type *next;
 };
 
@@ -197,7 +199,8 @@ struct mw_gc_policy {
 	int percent; /* growth over what lived after the last cycle; MW_GC_OFF */
 	size_t least; /* no cycle below so many bytes */
 	size_t limit; /* of bytes taken by collected objects; 0: none */
-	unsigned int cpu_permille; /* most that cycles forced by @limit may use */
+	unsigned int cpu_permille; /* of the time, at most, for cycles that allocations wait for */
+	unsigned int markers; /* at most so many CPUs mark; 0: all that stop */
 };
 
 void mw_gc_policy_get(struct mw_gc_policy *policy);

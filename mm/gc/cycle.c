@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A collection, from beginning to end: mw_gc_collect() at the end of this file.
+ *
+ * One CPU collects at a time. Interrupts go on, on all CPUs, while the world is stopped: a handler may
+ * allocate, and what it allocates is born in the next generation; but it must not move a reference
+ * from one collected object to another meanwhile.
+ */
+#include "gc.h"
+
+#if MW_GC
+
+#include "../base/report.h"
+
+struct mw_gc mw_gc = { .registry = MW_LOCK_INIT(MW_RANK_REGISTRY) };
+
+void mw_gc_start(void)
+{
+	unsigned long state = mw_lock(&mw_gc.registry);
+	bool mine = !atomic_load_explicit(&mw_gc.ready, memory_order_relaxed);
+
+	if (mine) {
+		mw_fixed_init(&mw_gc.root_records, sizeof(struct mw_root), MW_USE_COLLECTOR, NULL);
+		mw_fixed_init(&mw_gc.pin_records, sizeof(struct mw_pin), MW_USE_COLLECTOR, NULL);
+		mw_fixed_init(&mw_gc.array_records, sizeof(struct mw_type_array), MW_USE_COLLECTOR,
+			      NULL);
+		mw_lock_init(&mw_gc.sweeping.lock, MW_RANK_LEAF);
+		/* Above that of spans that are none, and with room below. */
+		atomic_store_explicit(&mw_gc.sweeping.generation, 4, memory_order_relaxed);
+		mw_gc.sweeping.done_walking = true;
+		atomic_store_explicit(&mw_gc.ready, true, memory_order_release);
+	}
+	mw_unlock(&mw_gc.registry, state);
+	if (mine)
+		mw_pace_init();
+}
+
+void mw_gc_reset(void)
+{
+	mw_layout_reset();
+	__builtin_memset((void *)&mw_gc, 0, sizeof(mw_gc));
+	mw_lock_init(&mw_gc.registry, MW_RANK_REGISTRY);
+}
+
+/* ---- who listens ---- */
+
+void mw_gc_listen(struct mw_gc_listener *listener)
+{
+	unsigned long state;
+
+	mw_gc_ready();
+	state = mw_lock(&mw_gc.registry);
+	listener->next = mw_gc.listeners;
+	mw_gc.listeners = listener;
+	mw_unlock(&mw_gc.registry, state);
+}
+
+void mw_gc_unlisten(struct mw_gc_listener *listener)
+{
+	unsigned long state = mw_lock(&mw_gc.registry);
+	struct mw_gc_listener **at = &mw_gc.listeners;
+
+	while (*at && *at != listener)
+		at = &(*at)->next;
+	if (*at)
+		*at = listener->next;
+	mw_unlock(&mw_gc.registry, state);
+}
+
+void mw_gc_announce(enum mw_gc_moment moment)
+{
+	for (struct mw_gc_listener *l = mw_gc.listeners; l; l = l->next)
+		l->moment(l, moment, &mw_gc.cycle);
+}
+
+void mw_gc_trace(bool on)
+{
+	mw_set_word(&mw_gc.trace, on);
+}
+
+static void print_line(const struct mw_gc_cycle *c)
+{
+	mw_print("gc %lu: %u markers, stop %lu us, roots %lu, mark %lu, start %lu, sweep %lu; "
+		 "%zu -> %zu KiB, goal %zu; %zu objects, %zu words; "
+		 "%zu + %zu spans swept, %lu steals, %lu yields\n",
+		 c->number, c->markers, (unsigned long)c->stop_ns / 1000,
+		 (unsigned long)c->roots_ns / 1000, (unsigned long)c->mark_ns / 1000,
+		 (unsigned long)c->start_ns / 1000, (unsigned long)c->sweep_ns / 1000,
+		 c->heap_before >> 10, c->heap_marked >> 10, c->goal >> 10, c->objects_marked,
+		 c->words_scanned, c->spans_swept_background, c->spans_swept_on_demand, c->steals,
+		 c->yields);
+}
+
+/* ---- the steps ---- */
+
+static void begin_alone(void)
+{
+	mw_gc_ready();
+	while (atomic_exchange_explicit(&mw_gc.collecting, 1, memory_order_acquire))
+		mw_port_relax();
+}
+
+static void end_alone(void)
+{
+	atomic_store_explicit(&mw_gc.collecting, 0, memory_order_release);
+}
+
+/* Everything of the last cycle is swept; what lived, and what it cost, is known. */
+static void last_sweep_ended(void)
+{
+	struct mw_gc_cycle *c = &mw_gc.cycle;
+
+	if (!c->number || mw_word(&mw_gc.swept_cycle) == c->number)
+		return;
+	mw_set_word(&mw_gc.swept_cycle, c->number);
+	mw_pace_swept();
+	c->sweep_ns =
+		mw_port_now() - c->started - c->stop_ns - c->roots_ns - c->mark_ns - c->start_ns;
+	c->heap_marked = mw_word(&mw_gc.sweeping.kept_bytes);
+	c->goal = mw_word(&mw_gc.pace.goal);
+	c->spans_swept_background = mw_word(&mw_gc.sweeping.swept_background);
+	c->spans_swept_on_demand = mw_word(&mw_gc.sweeping.swept_demand);
+	c->spans = c->spans_swept_background + c->spans_swept_on_demand;
+	mw_gc_announce(MW_GC_SWEPT);
+	if (mw_word(&mw_gc.trace))
+		print_line(c);
+}
+
+static void finish_last_sweep(void)
+{
+	mw_sweep_finish();
+	last_sweep_ended();
+}
+
+void mw_gc_all_swept(void)
+{
+	if (mw_word(&mw_gc.swept_cycle) == mw_word(&mw_gc.cycles))
+		return;
+	begin_alone();
+	finish_last_sweep();
+	end_alone();
+}
+
+static uint64_t lap(uint64_t *since)
+{
+	uint64_t now = mw_port_now(), ns = now - *since;
+
+	*since = now;
+	return ns;
+}
+
+static bool stop(uint64_t *clock)
+{
+	struct mw_report report = { .what = MW_STUCK_CPU };
+	char text[80];
+	int culprit;
+
+	mw_gc_announce(MW_GC_STOPPING);
+	*clock = mw_gc.cycle.started = mw_port_now();
+	culprit = mw_port_stop_world();
+	if (culprit >= 0) {
+		mw_format(text, sizeof(text), "CPU %d did not answer the request to stop", culprit);
+		report.text = text;
+		report.given = (size_t)culprit;
+		mw_misuse(&report);
+		return false;
+	}
+	mw_gc.cycle.stop_ns = lap(clock);
+	mw_gc_announce(MW_GC_STOPPED);
+	return true;
+}
+
+static void flush_here(unsigned int worker, void *arg)
+{
+	(void)worker;
+	mw_object_flush_here(mw_gc.cycle.number);
+	atomic_fetch_add_explicit((mw_atomic_t *)arg, 1, memory_order_relaxed);
+}
+
+/* Every CPU gives up its collected spans. Return: how many CPUs can mark. */
+static unsigned int flush(void)
+{
+	unsigned int most = mw_gc.pace.policy.markers;
+	mw_atomic_t n = 0;
+
+	mw_port_run_stopped(flush_here, (void *)&n);
+	mw_object_flush_rest(mw_gc.cycle.number);
+	if (!most || most > MW_MAX_MARKERS)
+		most = MW_MAX_MARKERS;
+	return (unsigned int)mw_min(mw_word(&n), most);
+}
+
+static void add_root(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
+		     const void *hi, const struct mw_layout *layout)
+{
+	(void)ctx, (void)kind, (void)name;
+	mw_mark_add_range(lo, hi, layout);
+}
+
+static void mark_roots(void)
+{
+	mw_set_word(&mw_gc.marking.births, 0);
+	atomic_store_explicit(&mw_gc.marking.on, 1, memory_order_seq_cst);
+	mw_mark_begin(flush());
+	mw_gc.cycle.heap_before = mw_word(&mw_gc.pace.live);
+	mw_roots_each(add_root, NULL);
+}
+
+static void run_markers(void)
+{
+	if (mw_gc.marking.markers == 1)
+		mw_mark_run(0, NULL);
+	else
+		mw_port_run_stopped(mw_mark_run, NULL);
+}
+
+/*
+ * Objects that interrupts allocated meanwhile live, and so does all that they point to. Their marks, if
+ * a pointer to them was found, go: no sweep will clear them.
+ */
+static void mark_born(void)
+{
+	struct mw_span_cursor cursor = { 0 };
+	struct mw_span *span;
+
+	if (!mw_word(&mw_gc.marking.births))
+		return;
+	mw_mark_again();
+	while ((span = mw_span_next(&cursor))) {
+		if (!atomic_load_explicit(&span->born, memory_order_acquire))
+			continue;
+		for (size_t i = 0; span->scanned && i < span->count; i++)
+			if (mw_span_live(span, i))
+				mw_mark_add_range(mw_span_object(span, i),
+						  mw_span_object(span, i) + span->size, NULL);
+	}
+	mw_mark_run(0, NULL);
+	cursor = (struct mw_span_cursor){ 0 };
+	while ((span = mw_span_next(&cursor)))
+		if (atomic_exchange_explicit(&span->born, 0, memory_order_acq_rel))
+			mw_sweep_clear(span);
+}
+
+static void sum_markers(void)
+{
+	struct mw_gc_cycle *c = &mw_gc.cycle;
+
+	c->markers = mw_gc.marking.markers;
+	for (unsigned int i = 0; i < MW_MAX_MARKERS; i++) {
+		const struct mw_marker *marker = &mw_gc.marking.marker[i];
+
+		c->objects_marked += marker->objects;
+		c->words_scanned += marker->words;
+		c->steals += marker->steals;
+		c->yields += marker->yields;
+	}
+}
+
+static void restart(uint64_t *clock)
+{
+	struct mw_gc_cycle *c = &mw_gc.cycle;
+	uint64_t pause;
+
+	mw_port_start_world();
+	c->start_ns = lap(clock);
+	pause = c->stop_ns + c->roots_ns + c->mark_ns + c->start_ns;
+	mw_gc.pause_total += pause;
+	if (pause > mw_gc.pause_max)
+		mw_gc.pause_max = pause;
+	mw_gc_announce(MW_GC_STARTED);
+	mw_port_wake(MW_WORKER_SWEEP);
+}
+
+bool mw_gc_collect(enum mw_collect how)
+{
+	uint64_t clock;
+	bool stopped;
+
+	begin_alone();
+	finish_last_sweep();
+	mw_gc.cycle = (struct mw_gc_cycle){ .number = mw_word(&mw_gc.cycles) + 1 };
+	stopped = stop(&clock);
+	if (stopped) {
+		mark_roots();
+		mw_gc.cycle.roots_ns = lap(&clock);
+		mw_gc_announce(MW_GC_ROOTS_DONE);
+		run_markers();
+		mark_born();
+		sum_markers();
+		if (mw_gc.debug)
+			mw_check_marks();
+		mw_sweep_begin();
+		mw_set_word(&mw_gc.marking.on, 0);
+		mw_pace_marked();
+		mw_set_word(&mw_gc.cycles, mw_gc.cycle.number);
+		mw_gc.cycle.mark_ns = lap(&clock);
+		mw_gc_announce(MW_GC_MARKED);
+		restart(&clock);
+		if (how == MW_COLLECT_SWEPT)
+			finish_last_sweep();
+	} else {
+		mw_gc.cycle.number = 0;
+	}
+	end_alone();
+	return stopped;
+}
+
+#endif

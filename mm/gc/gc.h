@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The collector: mark and sweep, not moving, the mark on all CPUs with the world stopped, the sweep
+ * lazy and in the background.
+ *
+ * The way of a collection is mw_gc_collect() in cycle.c, a call a step:
+ *
+ *	finish the last sweep   sweep.c   no span is unswept when marks are made
+ *	stop                    the port
+ *	flush                   mm/object no CPU owns a span: free words tell what is allocated
+ *	generation + 2          sweep.c   every collected span is now unswept
+ *	mark                    roots.c shows ranges, mark.c turns words into marks and marks into scans
+ *	start                   the port
+ *	sweep                   sweep.c   whoever needs a span first, and a worker behind them all
+ *
+ * layout.c knows where the pointers of a type are; pace.c when the next cycle is due; alloc.c what is
+ * allocated for the collector; check.c marks again and compares.
+ *
+ * Nothing here allocates between stop and start, and nothing recurses.
+ */
+#ifndef MW_GC_GC_H
+#define MW_GC_GC_H
+
+#include <marrow/gc.h>
+#include "../object/object.h"
+#include "../object/up.h"
+#include "layout.h"
+
+#if MW_GC
+
+#define MW_MAX_MARKERS 32
+#define MW_MAX_RANGES                                                                              \
+	1024 /* root ranges dealt out to markers; more are marked where they are found */
+
+/* ---- marking: mark.c ---- */
+
+/* A queue of spans, first in first out, linked through span->gc_next. */
+struct mw_span_queue {
+	struct mw_span *first, *last;
+	size_t length;
+};
+
+struct mw_marker {
+	struct mw_span_queue own; /* of this marker alone */
+	size_t objects, words; /* marked, looked at */
+	unsigned long steals, yields;
+} __attribute__((aligned(MW_CACHE_LINE)));
+
+/* A range of possible pointers, dealt out in pieces. */
+struct mw_range {
+	const uintptr_t *lo, *hi;
+	const struct mw_layout *layout; /* NULL: every word may be one */
+};
+
+struct mw_marking {
+	struct mw_marker marker[MW_MAX_MARKERS];
+	unsigned int markers; /* most that run; 1: no locked instructions */
+	struct mw_lock lock; /* MW_RANK_LEAF: guards shared */
+	struct mw_span_queue shared;
+	mw_atomic_t shared_length; /* == shared.length; read without the lock */
+	/*
+	 * Markers that have work or may take some. A marker counts itself in before it takes a span
+	 * or a range and out when it has none, so: 0 means that no span is queued and no range left.
+	 * One that comes late finds nothing, and leaves.
+	 */
+	mw_atomic_t busy;
+	mw_atomic_t hungry; /* waiting for others to share */
+	mw_atomic_t on; /* the world is stopped for a mark: what is born now is born swept */
+	mw_atomic_t births; /* spans, while on */
+	struct mw_range range[MW_MAX_RANGES];
+	size_t ranges;
+	mw_atomic_t next_range;
+};
+
+/* Run by every marker at once, between stop and start. */
+void mw_mark_run(unsigned int worker, void *arg);
+/* Forget the last mark; @markers will run. */
+void mw_mark_begin(unsigned int markers);
+/* Once more, for what is added now, alone. Marks and counts stay. */
+void mw_mark_again(void);
+/* A range of roots, before the markers run. */
+void mw_mark_add_range(const void *lo, const void *hi, const struct mw_layout *layout);
+/* One object, before the markers run. */
+void mw_mark_object(const void *object);
+
+/* ---- roots: roots.c ---- */
+
+struct mw_root {
+	const char *name;
+	const void *lo, *hi;
+	const struct mw_layout *layout;
+	struct mw_root *next;
+};
+
+struct mw_pin {
+	void *object;
+	const char *owner;
+	unsigned long count;
+	struct mw_pin *next;
+};
+
+/*
+ * Every root there is: registered ranges, pins, hand-managed objects that hold pointers, and what
+ * the port shows. The mark, the heap dump and the check all use this walk. World stopped.
+ */
+typedef void mw_each_root_fn(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
+			     const void *hi, const struct mw_layout *layout);
+void mw_roots_each(mw_each_root_fn *visit, void *ctx);
+
+/* ---- sweeping: sweep.c ---- */
+
+struct mw_sweeping {
+	/* Grows by 2 a cycle, while the world is stopped. A span's generation is
+	 *	2 less: it has not been swept since the mark
+	 *	1 less: somebody is sweeping it
+	 *	equal:  swept, or born since
+	 *	2 more: born during the mark that is under way
+	 */
+	_Atomic(unsigned int) generation;
+	mw_atomic_t swept_background, swept_demand; /* spans in this cycle */
+	mw_atomic_t kept_bytes, kept_objects; /* in this cycle, of the spans swept so far */
+	struct mw_lock lock; /* MW_RANK_LEAF: guards what follows */
+	struct mw_span_cursor cursor; /* of the walk over all spans */
+	bool done_walking;
+};
+
+void mw_sweep_begin(void);
+/* One step of the background's; false: there is nothing left. */
+bool mw_sweep_step(void);
+/* An allocation that is about to take pages sweeps so many spans first. */
+void mw_sweep_help(size_t spans);
+/* Until no span is unswept. Not pinned. */
+void mw_sweep_finish(void);
+void mw_sweep_clear(struct mw_span *span);
+
+/* ---- pacing: pace.c ---- */
+
+struct mw_pace {
+	struct mw_gc_policy policy;
+	mw_atomic_t live; /* bytes: what lives, as far as it is known, and all that was allocated since */
+	mw_atomic_t since; /* bytes allocated since the mark */
+	mw_atomic_t goal; /* a cycle is due when live reaches it */
+	mw_atomic_t due; /* it did */
+	mw_atomic_t allocations, every; /* collect at each every-th; 0: not */
+	uint64_t forced_ns, window_start; /* of cycles for the limit, see mw_pace_may_force() */
+	/* Set aside by each CPU, not added to live yet; that CPU's, pinned. */
+	struct {
+		size_t bytes;
+	} __attribute__((aligned(MW_CACHE_LINE))) cpu[MW_MAX_CPUS];
+};
+
+void mw_pace_init(void);
+void mw_pace_freed(size_t bytes);
+/* At the end of a mark: everything counts as living until the sweep says otherwise. */
+void mw_pace_marked(void);
+/* When all is swept: what lives is known. */
+void mw_pace_swept(void);
+
+/* ---- allocating: alloc.c ---- */
+
+/* Arrays of one type, or objects with a flexible array, of one size class. */
+struct mw_type_array {
+	struct mw_cache *cache;
+	size_t size;
+	struct mw_type_array *next;
+};
+
+/* ---- the room's state ---- */
+
+struct mw_gc {
+	struct mw_marking marking;
+	struct mw_sweeping sweeping;
+	struct mw_pace pace;
+	mw_atomic_t collecting; /* a CPU is in mw_gc_collect() */
+	struct mw_gc_cycle cycle; /* under way, or the last one; of who is collecting */
+	mw_atomic_t swept_cycle; /* number of the last cycle that was swept to its end */
+	struct mw_lock registry; /* MW_RANK_REGISTRY: guards the lists that follow */
+	struct mw_gc_listener *listeners;
+	struct mw_root *roots;
+	struct mw_pin *pins[256]; /* by hash of the object */
+	struct mw_fixed root_records, pin_records, array_records;
+	mw_atomic_t trace;
+	_Atomic(unsigned int) debug; /* MW_GC_DEBUG_* */
+	mw_atomic_t cycles;
+	uint64_t pause_total, pause_max; /* of who is collecting */
+	bool check_ok; /* of the last second mark; of who is collecting */
+	_Atomic(bool) ready;
+};
+
+extern struct mw_gc mw_gc;
+
+/* Set up what the first use needs. */
+void mw_gc_start(void);
+
+static inline void mw_gc_ready(void)
+{
+	if (mw_unlikely(!atomic_load_explicit(&mw_gc.ready, memory_order_acquire)))
+		mw_gc_start();
+}
+
+static inline unsigned int mw_span_flags(const struct mw_span *span)
+{
+	return atomic_load_explicit(&((struct mw_span *)span)->flags, memory_order_acquire);
+}
+
+static inline const struct mw_layout *mw_span_layout(const struct mw_span *span)
+{
+	struct mw_type *type = (struct mw_type *)span->type;
+
+	return type ? atomic_load_explicit(&type->layout, memory_order_acquire) : NULL;
+}
+
+/* check.c; world stopped, after the mark. Return: whether a second mark agrees with the first. */
+bool mw_check_marks(void);
+/* cycle.c */
+void mw_gc_announce(enum mw_gc_moment moment);
+/* The walk over all spans has ended: note what the cycle came to, if nobody did. Not pinned. */
+void mw_gc_all_swept(void);
+
+#endif
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pacing: when the next cycle is due.
+ *
+ * live counts bytes: what the last mark left, and all that was set aside for allocation since. While
+ * the sweep goes on everything is taken to live, and each swept span lowers live by what it freed;
+ * when the sweep has ended, live is what was kept and what came since. The goal is what lives, plus
+ * the percentage of it, and never more than the limit.
+ *
+ * A CPU counts what it sets aside for itself, and adds it to live in steps of FOLD bytes.
+ *
+ * When live reaches the goal the collecting worker is woken. Where there is none, or it does not come,
+ * an allocation that may wait collects by itself once live is an eighth above the goal.
+ */
+#include "gc.h"
+
+#if MW_GC
+
+#define FOLD ((size_t)32 << 10)
+#define LEAST_DEFAULT ((size_t)4 << 20)
+/* Cycles that a limit forces are weighed over windows of so many ns. */
+#define WINDOW_NS 1000000000ull
+
+/* Parts of the room that allocations read without the cycle's order are atomics of their own. */
+static size_t percent_of(size_t bytes, int percent)
+{
+	size_t hundredth = bytes / 100;
+
+	return percent && hundredth > SIZE_MAX / 2 / (size_t)percent ? SIZE_MAX / 2
+								     : hundredth * (size_t)percent;
+}
+
+static void set_goal(void)
+{
+	struct mw_pace *pace = &mw_gc.pace;
+	struct mw_gc_policy policy;
+	size_t live = mw_word(&pace->live), goal;
+
+	mw_gc_policy_get(&policy);
+	goal = policy.percent == MW_GC_OFF ? SIZE_MAX : live + percent_of(live, policy.percent);
+	goal = mw_max(goal, policy.least);
+	if (policy.limit)
+		goal = mw_min(goal, policy.limit);
+	mw_set_word(&pace->goal, goal);
+	mw_set_word(&pace->due, 0);
+}
+
+void mw_pace_init(void)
+{
+	mw_gc.pace.policy = (struct mw_gc_policy){
+		.percent = 100,
+		.least = LEAST_DEFAULT,
+		.cpu_permille = 500,
+	};
+	set_goal();
+}
+
+void mw_gc_policy_get(struct mw_gc_policy *policy)
+{
+	unsigned long state;
+
+	mw_gc_ready();
+	state = mw_lock(&mw_gc.registry);
+	*policy = mw_gc.pace.policy;
+	mw_unlock(&mw_gc.registry, state);
+}
+
+bool mw_gc_policy_set(const struct mw_gc_policy *policy)
+{
+	unsigned long state;
+
+	if (policy->percent < MW_GC_OFF || policy->percent > 10000 || policy->cpu_permille > 1000 ||
+	    policy->markers > MW_MAX_MARKERS)
+		return false;
+	mw_gc_ready();
+	state = mw_lock(&mw_gc.registry);
+	mw_gc.pace.policy = *policy;
+	mw_unlock(&mw_gc.registry, state);
+	set_goal();
+	return true;
+}
+
+void mw_pace_freed(size_t bytes)
+{
+	atomic_fetch_sub_explicit(&mw_gc.pace.live, bytes, memory_order_relaxed);
+}
+
+void mw_pace_marked(void)
+{
+	struct mw_pace *pace = &mw_gc.pace;
+
+	mw_set_word(&pace->since, 0);
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++)
+		pace->cpu[i].bytes = 0;
+	set_goal();
+}
+
+void mw_pace_swept(void)
+{
+	struct mw_pace *pace = &mw_gc.pace;
+
+	mw_set_word(&pace->live, mw_word(&mw_gc.sweeping.kept_bytes) + mw_word(&pace->since));
+	set_goal();
+}
+
+void mw_up_allocated(size_t bytes)
+{
+	struct mw_pace *pace = &mw_gc.pace;
+	size_t *mine = &pace->cpu[mw_port_cpu()].bytes;
+	size_t live;
+
+	*mine += bytes;
+	if (*mine < FOLD)
+		return;
+	bytes = *mine;
+	*mine = 0;
+	atomic_fetch_add_explicit(&pace->since, bytes, memory_order_relaxed);
+	live = atomic_fetch_add_explicit(&pace->live, bytes, memory_order_relaxed) + bytes;
+	if (live >= mw_word(&pace->goal) &&
+	    !atomic_exchange_explicit(&pace->due, 1, memory_order_relaxed))
+		mw_port_wake(MW_WORKER_COLLECT);
+}
+
+/* A cycle for the limit's sake is refused once such cycles have had their share of the time. */
+static bool may_force(void)
+{
+	struct mw_pace *pace = &mw_gc.pace;
+	uint64_t now = mw_port_now();
+
+	if (now - pace->window_start > WINDOW_NS) {
+		pace->window_start = now;
+		pace->forced_ns = 0;
+	}
+	return pace->forced_ns * 1000 <= WINDOW_NS * pace->policy.cpu_permille;
+}
+
+static void collect_and_count(enum mw_collect how)
+{
+	uint64_t start = mw_port_now();
+
+	mw_gc_collect(how);
+	mw_gc.pace.forced_ns += mw_port_now() - start;
+}
+
+/* Before an allocation takes pages from the page heap, where it may wait. */
+void mw_up_grow(void)
+{
+	struct mw_pace *pace = &mw_gc.pace;
+	size_t live, goal;
+
+	mw_gc_ready();
+	live = mw_word(&pace->live);
+	goal = mw_word(&pace->goal);
+	if (live >= goal && live - goal >= goal / 8 && may_force())
+		collect_and_count(MW_COLLECT_MARKED);
+	mw_sweep_help(64);
+}
+
+bool mw_up_collect(size_t pages)
+{
+	(void)pages;
+	mw_gc_ready();
+	if (!may_force())
+		return false;
+	collect_and_count(MW_COLLECT_SWEPT);
+	return true;
+}
+
+void mw_up_count(void)
+{
+	struct mw_pace *pace = &mw_gc.pace;
+	unsigned long every = mw_word(&pace->every);
+
+	if (every && atomic_fetch_add_explicit(&pace->allocations, 1, memory_order_relaxed) % every ==
+			     every - 1)
+		mw_gc_collect(MW_COLLECT_SWEPT);
+}
+
+bool mw_worker_run(enum mw_worker worker, uint64_t budget_ns)
+{
+	uint64_t start = mw_port_now();
+	bool more;
+
+	mw_gc_ready();
+	if (worker == MW_WORKER_COLLECT) {
+		if (atomic_exchange_explicit(&mw_gc.pace.due, 0, memory_order_relaxed))
+			mw_gc_collect(MW_COLLECT_MARKED);
+		return false;
+	}
+	if (worker == MW_WORKER_SWEEP) {
+		do
+			more = mw_sweep_step();
+		while (more && mw_port_now() - start < budget_ns);
+		if (!more)
+			mw_gc_all_swept();
+		return more;
+	}
+	return false;
+}
+
+#endif

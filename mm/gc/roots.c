@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Roots: one walk over everything that is reached without being pointed to.
+ *
+ * The lists are guarded by the registry lock while the world runs; the walk is made with the world
+ * stopped, when nobody holds it.
+ */
+#include "gc.h"
+
+#if MW_GC
+
+static size_t pin_bucket(const void *object)
+{
+	return ((uintptr_t)object >> 4) * 2654435761u >> 8 & (MW_LEN(mw_gc.pins) - 1);
+}
+
+/* A fixed-size record, made before the lock is taken: its allocator may need pages. */
+static void *record_new(struct mw_fixed *records)
+{
+	mw_gc_ready();
+	return mw_fixed_alloc(records);
+}
+
+bool mw_gc_root_add(const char *name, const void *lo, const void *hi, struct mw_type *layout)
+{
+	struct mw_report report = { .what = MW_BAD_REQUEST, .address = lo };
+	const struct mw_layout *made = NULL;
+	struct mw_root *root;
+	unsigned long state;
+
+	if ((uintptr_t)lo % sizeof(void *) || (uintptr_t)hi % sizeof(void *) || hi < lo) {
+		report.text = "a root range is not whole words";
+		mw_misuse(&report);
+		return false;
+	}
+	if (layout && !(made = mw_layout_of(layout)))
+		return false;
+	root = record_new(&mw_gc.root_records);
+	if (!root)
+		return false;
+	*root = (struct mw_root){ .name = name, .lo = lo, .hi = hi, .layout = made };
+	state = mw_lock(&mw_gc.registry);
+	root->next = mw_gc.roots;
+	mw_gc.roots = root;
+	mw_unlock(&mw_gc.registry, state);
+	return true;
+}
+
+bool mw_gc_root_remove(const void *lo)
+{
+	unsigned long state = mw_lock(&mw_gc.registry);
+	struct mw_root **at = &mw_gc.roots, *root;
+
+	while (*at && (*at)->lo != lo)
+		at = &(*at)->next;
+	root = *at;
+	if (root)
+		*at = root->next;
+	mw_unlock(&mw_gc.registry, state);
+	if (root)
+		mw_fixed_free(&mw_gc.root_records, root);
+	return root != NULL;
+}
+
+static struct mw_pin **pin_find(const void *object)
+{
+	struct mw_pin **at = &mw_gc.pins[pin_bucket(object)];
+
+	while (*at && (*at)->object != object)
+		at = &(*at)->next;
+	return at;
+}
+
+bool mw_pin(void *object, const char *owner)
+{
+	struct mw_pin *fresh, **at;
+	unsigned long state;
+
+	if (!mw_gc_is_object(object))
+		return false;
+	fresh = record_new(&mw_gc.pin_records);
+	if (!fresh)
+		return false;
+	*fresh = (struct mw_pin){ .object = object, .owner = owner, .count = 1 };
+	state = mw_lock(&mw_gc.registry);
+	at = pin_find(object);
+	if (*at) {
+		(*at)->count++;
+	} else {
+		*at = fresh;
+		fresh = NULL;
+	}
+	mw_unlock(&mw_gc.registry, state);
+	if (fresh)
+		mw_fixed_free(&mw_gc.pin_records, fresh);
+	return true;
+}
+
+bool mw_unpin(void *object)
+{
+	unsigned long state = mw_lock(&mw_gc.registry);
+	struct mw_pin **at = pin_find(object), *pin = *at;
+	bool last = pin && !--pin->count;
+
+	if (last)
+		*at = pin->next;
+	mw_unlock(&mw_gc.registry, state);
+	if (last)
+		mw_fixed_free(&mw_gc.pin_records, pin);
+	return pin != NULL;
+}
+
+struct port_walk {
+	mw_each_root_fn *visit;
+	void *ctx;
+};
+
+static void port_range(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
+		       const void *hi)
+{
+	struct port_walk *walk = ctx;
+
+	walk->visit(walk->ctx, kind, name, lo, hi, NULL);
+}
+
+/* Hand-managed objects that were declared to hold pointers: all that are live. */
+static void each_hand_span(mw_each_root_fn *visit, void *ctx)
+{
+	struct mw_span_cursor cursor = { 0 };
+	struct mw_span *span;
+
+	while ((span = mw_span_next(&cursor))) {
+		if (!span->in_use || (span->flags & MW_SPAN_COLLECTED) ||
+		    !(span->flags & MW_SPAN_POINTERS))
+			continue;
+		for (size_t w = 0; w < span->words; w++) {
+			unsigned long live = mw_span_live_word(span, w) & mw_span_mask(span, w);
+
+			for (; live; live &= live - 1) {
+				char *object =
+					mw_span_object(span, w * MW_WORD_BITS + mw_lowest_bit(live));
+
+				visit(ctx, MW_ROOT_OTHER, "object", object, object + span->size,
+				      mw_span_layout(span));
+			}
+		}
+	}
+}
+
+void mw_roots_each(mw_each_root_fn *visit, void *ctx)
+{
+	struct port_walk walk = { visit, ctx };
+
+	for (struct mw_root *root = mw_gc.roots; root; root = root->next)
+		visit(ctx, MW_ROOT_DATA, root->name, root->lo, root->hi, root->layout);
+	for (size_t i = 0; i < MW_LEN(mw_gc.pins); i++)
+		for (struct mw_pin *pin = mw_gc.pins[i]; pin; pin = pin->next)
+			visit(ctx, MW_ROOT_OTHER, pin->owner, &pin->object, &pin->object + 1, NULL);
+	each_hand_span(visit, ctx);
+	mw_port_scan_roots(port_range, &walk);
+}
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sweeping: what was not marked is free, a word of bits at a time; objects are not touched.
+ *
+ * Each span is swept once a cycle, by whoever needs it first: the CPU that is about to allocate from
+ * it, a free by hand into it, the worker in the background, or the next cycle, which begins by
+ * finishing the last sweep. Who does it is settled by one compare-and-swap of span->generation, see
+ * struct mw_sweeping; who needs the span and lost waits for the few hundred instructions it takes.
+ *
+ * The walk over all spans is shared: a cursor that background, demand and cycle advance together.
+ */
+#include "gc.h"
+
+#if MW_GC
+
+/* Spans that one turn of the walk sweeps at most. */
+#define STEP 32
+/* The generation of a span that is none: odd, so that nobody who still knows it can claim it. */
+#define GONE 1u
+
+static unsigned int current_generation(void)
+{
+	return atomic_load_explicit(&mw_gc.sweeping.generation, memory_order_acquire);
+}
+
+static unsigned int generation_of(const struct mw_span *span)
+{
+	return atomic_load_explicit(&((struct mw_span *)span)->generation, memory_order_acquire);
+}
+
+/*
+ * A span that is born while the world is stopped, in an interrupt, belongs to the next generation
+ * already: the sweep that follows this mark has nothing to say of it. It is the collector's, and
+ * may be claimed, only once its generation is right.
+ */
+void mw_up_span_born(struct mw_span *span)
+{
+	bool marking = mw_up_marking();
+
+	if (marking) {
+		atomic_store_explicit(&span->born, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&mw_gc.marking.births, 1, memory_order_release);
+	}
+	atomic_store_explicit(&span->generation, current_generation() + (marking ? 2 : 0),
+			      memory_order_release);
+}
+
+void mw_up_span_gone(struct mw_span *span)
+{
+	atomic_store_explicit(&span->born, 0, memory_order_relaxed);
+	atomic_store_explicit(&span->generation, GONE, memory_order_release);
+}
+
+bool mw_up_marking(void)
+{
+	return atomic_load_explicit(&mw_gc.marking.on, memory_order_acquire);
+}
+
+bool mw_up_span_unswept(const struct mw_span *span)
+{
+	unsigned int generation = generation_of(span);
+
+	return generation != GONE && (mw_span_flags(span) & MW_SPAN_COLLECTED) &&
+	       (int)(current_generation() - generation) > 0;
+}
+
+/* Pinned from here until it is swept, so that whoever waits for it does not wait long. */
+static bool claim(struct mw_span *span)
+{
+	unsigned int now = current_generation(), old = now - 2;
+
+	return atomic_compare_exchange_strong_explicit(&span->generation, &old, now - 1,
+						       memory_order_acquire, memory_order_relaxed);
+}
+
+static void poison(struct mw_span *span, size_t w, unsigned long dead)
+{
+	for (; dead; dead &= dead - 1)
+		__builtin_memset(mw_span_object(span, w * MW_WORD_BITS + mw_lowest_bit(dead)), 0xdb,
+				 span->size);
+}
+
+/* The bits of all objects; marks are clear afterwards, as the next cycle wants them. */
+static size_t sweep_bits(struct mw_span *span, size_t *kept)
+{
+	size_t count = 0;
+
+	*kept = 0;
+	for (size_t w = 0; w < span->words; w++) {
+		unsigned long marked = mw_word(&span->mark[w]), free = mw_word(&span->free[w]);
+		unsigned long dead = ~free & ~marked;
+
+		*kept += mw_count_bits(~free & marked);
+		if (dead) {
+			if (mw_unlikely(mw_gc.debug & MW_GC_DEBUG_POISON))
+				poison(span, w, dead);
+			count += mw_count_bits(dead);
+			/* A large object's bit is set by who gives the span back. */
+			if (span->cache)
+				mw_set_word(&span->free[w], free | dead);
+		}
+	}
+	mw_sweep_clear(span);
+	return count;
+}
+
+void mw_sweep_clear(struct mw_span *span)
+{
+	atomic_store_explicit(&span->queued, 0, memory_order_relaxed);
+	mw_set_word(&span->gc_scanned, 0);
+	for (size_t w = 0; w < span->words; w++) {
+		mw_set_word(&span->mark[w], 0);
+		if (span->scanned)
+			mw_set_word(&span->scanned[w], 0);
+	}
+}
+
+/* The caller has claimed the span, and is pinned. The span is not to be touched after this. */
+static void sweep_claimed(struct mw_span *span, mw_atomic_t *counter)
+{
+	struct mw_sweeping *sweeping = &mw_gc.sweeping;
+	struct mw_cache *cache = span->cache;
+	size_t size = span->stride, kept, dead = sweep_bits(span, &kept);
+
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&sweeping->kept_bytes, kept * size, memory_order_relaxed);
+	atomic_fetch_add_explicit(&sweeping->kept_objects, kept, memory_order_relaxed);
+	if (dead)
+		mw_pace_freed(dead * size);
+	/* Whoever waits for the span may have it, and lose it, as soon as its generation says so. */
+	atomic_store_explicit(&span->generation, current_generation(), memory_order_release);
+	if (dead && cache)
+		mw_object_swept(cache, span, dead);
+	else if (dead)
+		mw_object_free_large(span);
+}
+
+/* Return: false: it was somebody else's to sweep, or swept. */
+static bool sweep(struct mw_span *span, mw_atomic_t *counter)
+{
+	unsigned long state = mw_port_pin();
+	bool ours = claim(span);
+
+	if (ours)
+		sweep_claimed(span, counter);
+	mw_port_unpin(state);
+	return ours;
+}
+
+void mw_up_span_sweep(struct mw_span *span)
+{
+	if (!mw_up_span_unswept(span) || sweep(span, &mw_gc.sweeping.swept_demand))
+		return;
+	while (mw_up_span_unswept(span))
+		mw_port_relax();
+}
+
+/* Up to STEP spans further. Return: whether there may be more. */
+static bool walk(mw_atomic_t *counter)
+{
+	struct mw_sweeping *sweeping = &mw_gc.sweeping;
+	struct mw_span *batch[STEP];
+	size_t n = 0, looks = 0;
+	unsigned long state = mw_lock(&sweeping->lock);
+	bool more;
+
+	for (; n < STEP && looks < 4 * STEP && !sweeping->done_walking; looks++) {
+		struct mw_span *span = mw_span_next(&sweeping->cursor);
+
+		if (!span)
+			sweeping->done_walking = true;
+		else if (mw_up_span_unswept(span))
+			batch[n++] = span;
+	}
+	more = !sweeping->done_walking;
+	mw_unlock(&sweeping->lock, state);
+	for (size_t i = 0; i < n; i++)
+		sweep(batch[i], counter);
+	return more;
+}
+
+bool mw_sweep_step(void)
+{
+	return walk(&mw_gc.sweeping.swept_background);
+}
+
+void mw_sweep_help(size_t spans)
+{
+	for (size_t done = 0; done < spans && walk(&mw_gc.sweeping.swept_demand); done += STEP)
+		;
+}
+
+/*
+ * The walk hands each span to one sweeper, who may be slow to begin: so all are looked at once more,
+ * and this time nobody is waited for who has not begun.
+ */
+void mw_sweep_finish(void)
+{
+	struct mw_span_cursor cursor = { 0 };
+	struct mw_span *span;
+
+	while (walk(&mw_gc.sweeping.swept_demand))
+		;
+	while ((span = mw_span_next(&cursor)))
+		mw_up_span_sweep(span);
+}
+
+/* With the world stopped, after the mark. */
+void mw_sweep_begin(void)
+{
+	struct mw_sweeping *sweeping = &mw_gc.sweeping;
+
+	mw_set_word(&sweeping->swept_background, 0);
+	mw_set_word(&sweeping->swept_demand, 0);
+	mw_set_word(&sweeping->kept_bytes, 0);
+	mw_set_word(&sweeping->kept_objects, 0);
+	sweeping->cursor = (struct mw_span_cursor){ 0 };
+	sweeping->done_walking = false;
+	atomic_fetch_add_explicit(&sweeping->generation, 2, memory_order_release);
+}
+
+#endif
