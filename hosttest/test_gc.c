@@ -6,6 +6,8 @@
 #if MW_GC
 
 #define NOINLINE __attribute__((noinline))
+/* Without a sanitizer's gaps in its frame, in which old pointers would stay. */
+#define BARE __attribute__((no_sanitize("address"), no_sanitize("undefined")))
 
 struct node {
 	struct node *next, *other;
@@ -29,9 +31,9 @@ static void setup(size_t bytes)
 }
 
 /* Overwrite what calls left behind on this stack. */
-NOINLINE static void scribble(void)
+BARE NOINLINE static void scribble(void)
 {
-	volatile char stack[4096];
+	volatile char stack[16384];
 
 	for (size_t i = 0; i < sizeof(stack); i++)
 		stack[i] = 0;
@@ -49,7 +51,7 @@ static size_t live_objects(void)
 	return live;
 }
 
-static void collect(void)
+BARE NOINLINE static void collect(void)
 {
 	scribble();
 	CHECK(mw_gc_collect(MW_COLLECT_SWEPT));
@@ -104,12 +106,17 @@ TEST(unreached_objects_die_reached_ones_live)
 	CHECK(live_objects() <= 10);
 }
 
-TEST(cycles_of_garbage_die)
+NOINLINE static void make_cycle(void)
 {
-	setup(16 << 20);
 	keep_list(0, 1000);
 	root[0]->other = root[0];
 	root[0]->next->next->other = root[0];
+}
+
+TEST(cycles_of_garbage_die)
+{
+	setup(16 << 20);
+	make_cycle();
 	root[0] = NULL;
 	collect();
 	collect();
@@ -141,16 +148,19 @@ TEST(all_sizes_are_swept)
 	}
 }
 
+NOINLINE static void make_noscan_holder(void)
+{
+	void **holder = mw_alloc(64, MW_NOSCAN);
+
+	NEED(holder);
+	root[0] = (struct node *)holder;
+	*holder = make_list(100);
+}
+
 TEST(noscan_objects_keep_nothing)
 {
-	void **holder;
-
 	setup(16 << 20);
-	root[0] = mw_alloc(64, MW_NOSCAN);
-	NEED(root[0]);
-	holder = (void **)root[0];
-	*holder = make_list(100);
-	holder = NULL;
+	make_noscan_holder();
 	collect();
 	collect();
 	CHECK(live_objects() <= 5);
@@ -234,6 +244,11 @@ NOINLINE static void fill_array(size_t n)
 		array[i] = make_list(1);
 }
 
+NOINLINE static void forget_one(size_t i)
+{
+	((struct node **)root[0])[i] = NULL;
+}
+
 TEST(one_array_of_many)
 {
 	size_t n = 200000;
@@ -242,7 +257,7 @@ TEST(one_array_of_many)
 	fill_array(n);
 	collect();
 	CHECK_EQ(live_objects(), n + 1);
-	((struct node **)root[0])[n / 2] = NULL;
+	forget_one(n / 2);
 	collect();
 	CHECK_EQ(live_objects(), n);
 	root[0] = NULL;
@@ -376,6 +391,12 @@ TEST(pins_keep_objects)
 	CHECK(!mw_pin(&local, "stack"));
 }
 
+NOINLINE static void fill_hand(void **hand, void **blind)
+{
+	hand[3] = make_list(50);
+	blind[3] = make_list(500);
+}
+
 TEST(hand_managed_objects_with_pointers_are_roots)
 {
 	void **hand, **blind;
@@ -384,8 +405,7 @@ TEST(hand_managed_objects_with_pointers_are_roots)
 	hand = mw_alloc(64, MW_POINTERS | MW_ZERO);
 	blind = mw_alloc(64, MW_ZERO);
 	NEED(hand && blind);
-	hand[3] = make_list(50);
-	blind[3] = make_list(500);
+	fill_hand(hand, blind);
 	collect();
 	collect();
 	CHECK(live_objects() >= 50 && live_objects() <= 60);

@@ -113,11 +113,8 @@ static void last_sweep_ended(void)
 	if (!c->number || mw_word(&mw_gc.swept_cycle) == c->number)
 		return;
 	mw_set_word(&mw_gc.swept_cycle, c->number);
-	mw_pace_swept();
 	c->sweep_ns =
 		mw_port_now() - c->started - c->stop_ns - c->roots_ns - c->mark_ns - c->start_ns;
-	c->heap_marked = mw_word(&mw_gc.sweeping.kept_bytes);
-	c->goal = mw_word(&mw_gc.pace.goal);
 	c->spans_swept_background = mw_word(&mw_gc.sweeping.swept_background);
 	c->spans_swept_on_demand = mw_word(&mw_gc.sweeping.swept_demand);
 	c->spans = c->spans_swept_background + c->spans_swept_on_demand;
@@ -202,7 +199,7 @@ static void mark_roots(void)
 	mw_set_word(&mw_gc.marking.births, 0);
 	atomic_store_explicit(&mw_gc.marking.on, 1, memory_order_seq_cst);
 	mw_mark_begin(flush());
-	mw_gc.cycle.heap_before = mw_word(&mw_gc.pace.live);
+	mw_gc.cycle.heap_before = mw_pace_live();
 	mw_roots_each(add_root, NULL);
 }
 
@@ -250,10 +247,13 @@ static void sum_markers(void)
 		const struct mw_marker *marker = &mw_gc.marking.marker[i];
 
 		c->objects_marked += marker->objects;
+		c->heap_marked += marker->bytes;
 		c->words_scanned += marker->words;
 		c->steals += marker->steals;
 		c->yields += marker->yields;
 	}
+	mw_pace_marked(c->heap_marked);
+	c->goal = mw_word(&mw_gc.pace.goal);
 }
 
 static void restart(uint64_t *clock)
@@ -291,7 +291,6 @@ bool mw_gc_collect(enum mw_collect how)
 			mw_check_marks();
 		mw_sweep_begin();
 		mw_set_word(&mw_gc.marking.on, 0);
-		mw_pace_marked();
 		mw_set_word(&mw_gc.cycles, mw_gc.cycle.number);
 		mw_gc.cycle.mark_ns = lap(&clock);
 		mw_gc_announce(MW_GC_MARKED);

@@ -42,7 +42,8 @@ struct mw_span_queue {
 
 struct mw_marker {
 	struct mw_span_queue own; /* of this marker alone */
-	size_t objects, words; /* marked, looked at */
+	size_t objects, bytes; /* marked */
+	size_t words; /* looked at */
 	unsigned long steals, yields;
 } __attribute__((aligned(MW_CACHE_LINE)));
 
@@ -118,7 +119,6 @@ struct mw_sweeping {
 	 */
 	_Atomic(unsigned int) generation;
 	mw_atomic_t swept_background, swept_demand; /* spans in this cycle */
-	mw_atomic_t kept_bytes, kept_objects; /* in this cycle, of the spans swept so far */
 	struct mw_lock lock; /* MW_RANK_LEAF: guards what follows */
 	struct mw_span_cursor cursor; /* of the walk over all spans */
 	bool done_walking;
@@ -137,24 +137,23 @@ void mw_sweep_clear(struct mw_span *span);
 
 struct mw_pace {
 	struct mw_gc_policy policy;
-	mw_atomic_t live; /* bytes: what lives, as far as it is known, and all that was allocated since */
-	mw_atomic_t since; /* bytes allocated since the mark */
-	mw_atomic_t goal; /* a cycle is due when live reaches it */
+	mw_atomic_t marked; /* bytes that lived at the last mark */
+	mw_atomic_t since; /* bytes set aside for allocation since */
+	mw_atomic_t goal; /* a cycle is due when both together reach it: */
+	mw_atomic_t room; /* == goal - marked */
 	mw_atomic_t due; /* it did */
 	mw_atomic_t allocations, every; /* collect at each every-th; 0: not */
 	uint64_t forced_ns, window_start; /* of cycles for the limit, see mw_pace_may_force() */
-	/* Set aside by each CPU, not added to live yet; that CPU's, pinned. */
+	/* Set aside by each CPU, not added to since yet; that CPU's, pinned. */
 	struct {
 		size_t bytes;
 	} __attribute__((aligned(MW_CACHE_LINE))) cpu[MW_MAX_CPUS];
 };
 
 void mw_pace_init(void);
-void mw_pace_freed(size_t bytes);
-/* At the end of a mark: everything counts as living until the sweep says otherwise. */
-void mw_pace_marked(void);
-/* When all is swept: what lives is known. */
-void mw_pace_swept(void);
+/* At the end of a mark that found @bytes living. */
+void mw_pace_marked(size_t bytes);
+size_t mw_pace_live(void);
 
 /* ---- allocating: alloc.c ---- */
 

@@ -80,6 +80,13 @@ INLINE bool test_and_queue(struct mw_span *span, bool alone)
 	       !atomic_exchange_explicit(&span->queued, 1, memory_order_seq_cst);
 }
 
+/* Objects with pointers are counted when they are scanned, many at a time. */
+INLINE void count(struct mw_marker *marker, const struct mw_span *span, size_t objects)
+{
+	marker->objects += objects;
+	marker->bytes += objects * span->stride;
+}
+
 INLINE void mark_word(struct mw_marker *marker, uintptr_t word, bool alone)
 {
 	struct mw_span *span = mw_span_of((void *)word);
@@ -95,8 +102,9 @@ INLINE void mark_word(struct mw_marker *marker, uintptr_t word, bool alone)
 	bit = mw_bit(index);
 	if (mw_unlikely(mw_word(&span->free[w]) & bit) || !set_bit(&span->mark[w], bit, alone))
 		return;
-	marker->objects++;
-	if (span->scanned && test_and_queue(span, alone))
+	if (!span->scanned)
+		count(marker, span, 1);
+	else if (test_and_queue(span, alone))
 		queue_push(&marker->own, span);
 }
 
@@ -187,6 +195,7 @@ INLINE void scan_small(struct mw_marker *marker, struct mw_span *span, bool alon
 		else
 			todo &= ~atomic_fetch_or_explicit(&span->scanned[w], todo,
 							  memory_order_relaxed);
+		count(marker, span, mw_count_bits(todo));
 		scan_objects(marker, span, w, todo, alone);
 	}
 }
@@ -214,6 +223,8 @@ INLINE void scan_large(struct mw_marker *marker, struct mw_span *span, bool alon
 	at = atomic_fetch_add_explicit(&span->gc_scanned, piece, memory_order_relaxed);
 	if (at >= span->size)
 		return;
+	if (!at)
+		count(marker, span, 1);
 	bytes = mw_min(piece, span->size - at);
 	if (at + bytes < span->size) {
 		if (alone)

@@ -2,15 +2,13 @@
 /*
  * Pacing: when the next cycle is due.
  *
- * live counts bytes: what the last mark left, and all that was set aside for allocation since. While
- * the sweep goes on everything is taken to live, and each swept span lowers live by what it freed;
- * when the sweep has ended, live is what was kept and what came since. The goal is what lives, plus
- * the percentage of it, and never more than the limit.
+ * The mark counts what lives, so the goal is known as soon as it ends: the bytes that were marked, plus
+ * the percentage of them, and never more than the limit. What has been taken since then is counted
+ * against it: words of free objects as CPUs set them aside, large objects as they are made. Each CPU
+ * counts for itself and adds it up in steps of FOLD bytes.
  *
- * A CPU counts what it sets aside for itself, and adds it to live in steps of FOLD bytes.
- *
- * When live reaches the goal the collecting worker is woken. Where there is none, or it does not come,
- * an allocation that may wait collects by itself once live is an eighth above the goal.
+ * When the goal is reached the collecting worker is woken. Where there is none, or it does not come, an
+ * allocation that may wait collects by itself once an eighth more has been taken.
  */
 #include "gc.h"
 
@@ -18,6 +16,8 @@
 
 #define FOLD ((size_t)32 << 10)
 #define LEAST_DEFAULT ((size_t)4 << 20)
+/* Spans that an allocation sweeps before it takes pages. */
+#define SWEEP_FIRST 64
 /* Cycles that a limit forces are weighed over windows of so many ns. */
 #define WINDOW_NS 1000000000ull
 
@@ -34,14 +34,15 @@ static void set_goal(void)
 {
 	struct mw_pace *pace = &mw_gc.pace;
 	struct mw_gc_policy policy;
-	size_t live = mw_word(&pace->live), goal;
+	size_t marked = mw_word(&pace->marked), goal;
 
 	mw_gc_policy_get(&policy);
-	goal = policy.percent == MW_GC_OFF ? SIZE_MAX : live + percent_of(live, policy.percent);
+	goal = policy.percent == MW_GC_OFF ? SIZE_MAX : marked + percent_of(marked, policy.percent);
 	goal = mw_max(goal, policy.least);
 	if (policy.limit)
 		goal = mw_min(goal, policy.limit);
 	mw_set_word(&pace->goal, goal);
+	mw_set_word(&pace->room, goal - mw_min(goal, marked));
 	mw_set_word(&pace->due, 0);
 }
 
@@ -80,43 +81,35 @@ bool mw_gc_policy_set(const struct mw_gc_policy *policy)
 	return true;
 }
 
-void mw_pace_freed(size_t bytes)
-{
-	atomic_fetch_sub_explicit(&mw_gc.pace.live, bytes, memory_order_relaxed);
-}
-
-void mw_pace_marked(void)
+void mw_pace_marked(size_t bytes)
 {
 	struct mw_pace *pace = &mw_gc.pace;
 
+	mw_set_word(&pace->marked, bytes);
 	mw_set_word(&pace->since, 0);
 	for (unsigned int i = 0; i < MW_MAX_CPUS; i++)
 		pace->cpu[i].bytes = 0;
 	set_goal();
 }
 
-void mw_pace_swept(void)
+size_t mw_pace_live(void)
 {
-	struct mw_pace *pace = &mw_gc.pace;
-
-	mw_set_word(&pace->live, mw_word(&mw_gc.sweeping.kept_bytes) + mw_word(&pace->since));
-	set_goal();
+	return mw_word(&mw_gc.pace.marked) + mw_word(&mw_gc.pace.since);
 }
 
 void mw_up_allocated(size_t bytes)
 {
 	struct mw_pace *pace = &mw_gc.pace;
 	size_t *mine = &pace->cpu[mw_port_cpu()].bytes;
-	size_t live;
+	size_t since;
 
 	*mine += bytes;
-	if (*mine < FOLD)
+	if (mw_likely(*mine < FOLD))
 		return;
 	bytes = *mine;
 	*mine = 0;
-	atomic_fetch_add_explicit(&pace->since, bytes, memory_order_relaxed);
-	live = atomic_fetch_add_explicit(&pace->live, bytes, memory_order_relaxed) + bytes;
-	if (live >= mw_word(&pace->goal) &&
+	since = atomic_fetch_add_explicit(&pace->since, bytes, memory_order_relaxed) + bytes;
+	if (since >= mw_word(&pace->room) &&
 	    !atomic_exchange_explicit(&pace->due, 1, memory_order_relaxed))
 		mw_port_wake(MW_WORKER_COLLECT);
 }
@@ -146,14 +139,14 @@ static void collect_and_count(enum mw_collect how)
 void mw_up_grow(void)
 {
 	struct mw_pace *pace = &mw_gc.pace;
-	size_t live, goal;
+	size_t since, room;
 
 	mw_gc_ready();
-	live = mw_word(&pace->live);
-	goal = mw_word(&pace->goal);
-	if (live >= goal && live - goal >= goal / 8 && may_force())
+	since = mw_word(&pace->since);
+	room = mw_word(&pace->room);
+	if (since >= room && since - room >= mw_word(&pace->goal) / 8 && may_force())
 		collect_and_count(MW_COLLECT_MARKED);
-	mw_sweep_help(64);
+	mw_sweep_help(SWEEP_FIRST);
 }
 
 bool mw_up_collect(size_t pages)

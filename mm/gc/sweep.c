@@ -80,17 +80,15 @@ static void poison(struct mw_span *span, size_t w, unsigned long dead)
 				 span->size);
 }
 
-/* The bits of all objects; marks are clear afterwards, as the next cycle wants them. */
-static size_t sweep_bits(struct mw_span *span, size_t *kept)
+/* Return: objects that died. Marks are clear afterwards, as the next cycle wants them. */
+static size_t sweep_bits(struct mw_span *span)
 {
 	size_t count = 0;
 
-	*kept = 0;
 	for (size_t w = 0; w < span->words; w++) {
 		unsigned long marked = mw_word(&span->mark[w]), free = mw_word(&span->free[w]);
 		unsigned long dead = ~free & ~marked;
 
-		*kept += mw_count_bits(~free & marked);
 		if (dead) {
 			if (mw_unlikely(mw_gc.debug & MW_GC_DEBUG_POISON))
 				poison(span, w, dead);
@@ -118,15 +116,10 @@ void mw_sweep_clear(struct mw_span *span)
 /* The caller has claimed the span, and is pinned. The span is not to be touched after this. */
 static void sweep_claimed(struct mw_span *span, mw_atomic_t *counter)
 {
-	struct mw_sweeping *sweeping = &mw_gc.sweeping;
 	struct mw_cache *cache = span->cache;
-	size_t size = span->stride, kept, dead = sweep_bits(span, &kept);
+	size_t dead = sweep_bits(span);
 
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&sweeping->kept_bytes, kept * size, memory_order_relaxed);
-	atomic_fetch_add_explicit(&sweeping->kept_objects, kept, memory_order_relaxed);
-	if (dead)
-		mw_pace_freed(dead * size);
 	/* Whoever waits for the span may have it, and lose it, as soon as its generation says so. */
 	atomic_store_explicit(&span->generation, current_generation(), memory_order_release);
 	if (dead && cache)
@@ -212,8 +205,6 @@ void mw_sweep_begin(void)
 
 	mw_set_word(&sweeping->swept_background, 0);
 	mw_set_word(&sweeping->swept_demand, 0);
-	mw_set_word(&sweeping->kept_bytes, 0);
-	mw_set_word(&sweeping->kept_objects, 0);
 	sweeping->cursor = (struct mw_span_cursor){ 0 };
 	sweeping->done_walking = false;
 	atomic_fetch_add_explicit(&sweeping->generation, 2, memory_order_release);
