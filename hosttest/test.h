@@ -50,14 +50,14 @@ _Noreturn void test_give_up(void);
 #define CHECK_EQ(a, b)                                                                             \
 	do {                                                                                       \
 		long long test_a_ = (long long)(a), test_b_ = (long long)(b);                      \
-		(void)test_check(test_a_ == test_b_, __FILE__, __LINE__,                           \
-				 "%s: %lld and %lld", #a " == " #b, test_a_, test_b_);             \
+		(void)test_check(test_a_ == test_b_, __FILE__, __LINE__, "%s: %lld and %lld",      \
+				 #a " == " #b, test_a_, test_b_);                                  \
 	} while (0)
 #define CHECK_PTR(a, b)                                                                            \
 	do {                                                                                       \
 		const void *test_a_ = (a), *test_b_ = (b);                                         \
-		(void)test_check(test_a_ == test_b_, __FILE__, __LINE__,                           \
-				 "%s: %p and %p", #a " == " #b, test_a_, test_b_);                 \
+		(void)test_check(test_a_ == test_b_, __FILE__, __LINE__, "%s: %p and %p",          \
+				 #a " == " #b, test_a_, test_b_);                                  \
 	} while (0)
 #define NEED(cond)                                                                                 \
 	do {                                                                                       \
