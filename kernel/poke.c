@@ -108,6 +108,26 @@ static void overflow(void *arg)
 	(void)deep(&levels);
 }
 
+static void hang(void *arg)
+{
+	(void)arg;
+	(void)arch_irq_save();
+	for (;;)
+		arch_relax();
+}
+
+/* Without a table of handlers no exception can be reported: the machine resets. */
+static void triple_fault(void *arg)
+{
+	static const struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) nothing = { 0, 0 };
+
+	(void)arg;
+	__asm__ volatile("lidt %0\n\tud2" : : "m"(nothing));
+}
+
 static const struct mistake mistakes[] = {
 	{ "double-free", "free an object twice", double_free },
 	{ "inner-free", "free an address inside an object", inner_free },
@@ -119,6 +139,8 @@ static const struct mistake mistakes[] = {
 	{ "text", "write to the kernel's code", text_write },
 	{ "data", "call data as a function", data_call },
 	{ "stack", "recurse until the stack's guard page", overflow },
+	{ "hang", "wait for ever, interrupts off", hang },
+	{ "triple-fault", "an exception that nobody can handle", triple_fault },
 };
 
 static void make(const struct mistake *mistake)

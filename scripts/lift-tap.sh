@@ -20,7 +20,7 @@ not_ok() {
 
 plan() {
 	echo "1..$tap_n"
-	echo "# lift: $((tap_n - tap_bad)) of $tap_n passed"
+	echo "$((tap_n - tap_bad)) passed, $tap_bad failed"
 	[ "$tap_n" -gt 0 ] && [ "$tap_bad" -eq 0 ]
 }
 

@@ -38,7 +38,7 @@ test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(test_iso) $
 test: setup-test ## all tests: hosted in five builds, in QEMU in seven ways, and of the scripts
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) test-files
 	$(Q)scripts/test.py --jobs $(JOBS) --host $(variants) \
-		--part runner 'scripts/runner/test_runner.py --tiny $(tiny)' \
+		--part runner 'scripts/runner/test_runner.py --tiny $(tiny) --kernel $(kernel_elf)' \
 		--machine kernel-1 '$(direct) --extra="-initrd LICENSE"' \
 		--machine kernel-4-single '$(direct) --cpus 4 --thread single' \
 		--wide kernel-4-multi '$(direct) --cpus 4 --thread multi' \
@@ -54,7 +54,7 @@ test-kernel: setup-run $(kernel_elf) ## the tests in the kernel: CPUS= MEM= TEST
 		$(if $(filter 1,$(V)),--verbose)
 
 test-runner: setup-run $(tiny) $(kernel_elf) ## the tests of the script that judges the kernel's
-	$(Q)scripts/runner/test_runner.py --tiny $(tiny)
+	$(Q)scripts/runner/test_runner.py --tiny $(tiny) --kernel $(kernel_elf)
 
 run_seeds = scripts/ktap.py --kernel $(kernel_elf) $(seeded) --log build/log/seed --jobs $(JOBS) \
 	--append 'test=$(seed_tests) tsc_hz=1000000000' --limit 300 \

@@ -32,7 +32,7 @@ else
 endif
 
 warnings := -Wall -Wextra -Wundef -Werror
-common_flags := -std=gnu11 -O2 -g -fno-omit-frame-pointer $(warnings)
+common_flags := -std=gnu11 -O2 -g -ffile-prefix-map=$(CURDIR)=. -fno-omit-frame-pointer $(warnings)
 
 # flags-file (path, text): a file that changes when the text does; objects depend on it, so
 # that a new flag or compiler rebuilds what it touches.

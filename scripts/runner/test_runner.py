@@ -47,7 +47,12 @@ MACHINES = [
 ]
 
 # name, commands for the demo kernel's monitor, what the report must say
-KERNELS = []
+KERNELS = [
+    ("the kernel panics", "panic bang", r"(?s)QEMU ended with \d+: the kernel wrote.*panic.*bang"),
+    ("the kernel triple-faults", "poke triple-fault", r"triple fault"),
+    ("the kernel hangs", "poke hang", r"(?s)CPU 0 at hang\+.*hung.*NMI: registers.*monitor_run"),
+    ("the kernel runs no tests", "exit", r"no plan"),
+]
 
 
 class Results:
@@ -94,7 +99,7 @@ def transcripts(results, folder):
 def kernels(results, folder, kernel):
     for name, commands, says in KERNELS:
         status, text = run(folder, ["--kernel", kernel, "--cpus", "4", "--append",
-                                    f"run={commands}", "--limit", "8"])
+                                    f'run="{commands}"', "--limit", "8"])
         with open(os.path.join(folder, "log"), encoding="utf-8") as log:
             text += log.read()
         results.take(status == 1 and re.search(says, text), name, text)
