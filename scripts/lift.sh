@@ -68,7 +68,7 @@ build() {
 	cc=$(compiler "$1" "$2")
 	out=$lifted/$(echo "$*" | tr -s ' =,' '-')
 	cpu=$1 flags="$common $(cpu_flags "$1")"
-	flags="$flags -nostdinc -isystem $(own_headers "${cc%% *}") -I$lifted/mm/include"
+	flags="$flags -nostdinc -isystem $(own_headers "${cc%% *}") -Imm/include"
 	flags="$flags -DMW_PORT_LEVEL=$3 -DMW_GC=$4"
 	shift 4
 	mkdir -p "$out"
@@ -120,6 +120,7 @@ check_all() {
 	done
 	check x86_64 gcc 0 0 -DMW_WATCH=0
 	check i386 gcc 3 1 -DMW_DEBUG=2 -DMW_SITES=1
+	check aarch64 gcc 0 0 -DMW_PAGE_SHIFT=16
 	for who in 'x86_64 clang' 'i386 gcc' 'i386 clang' 'riscv64 gcc' 'riscv64 clang' \
 		'aarch64 gcc' 'aarch64 clang'; do
 		check $who 0 0

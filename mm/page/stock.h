@@ -15,7 +15,8 @@
 
 #define MW_SHELVES 6
 #define MW_STACK_SHELVES 4 /* a shelf's number is the order of its runs up to here */
-#define MW_STOCK_SINGLES (((size_t)128 << 10) >> MW_PAGE_SHIFT)
+/* 128 KiB, but also with large pages so many that a batch is one. */
+#define MW_STOCK_SINGLES ((size_t)(MW_PAGE_SHIFT < 14 ? (128 << 10) >> MW_PAGE_SHIFT : 8))
 #define MW_STOCK_BATCH (MW_STOCK_SINGLES / 2)
 #define MW_STOCK_PAGES (((size_t)32 << 10) >> MW_PAGE_SHIFT) /* of a stack order, at most */
 
