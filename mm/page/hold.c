@@ -3,8 +3,20 @@
 #include "../base/hold.h"
 #include "stock.h"
 
+/* A piece that is being scavenged is in nobody's list, and its scavenger is not copied. */
+static void hold_scavenger(bool hold)
+{
+	if (!hold) {
+		atomic_store_explicit(&mw_page.scavenging, 0, memory_order_release);
+		return;
+	}
+	while (atomic_exchange_explicit(&mw_page.scavenging, 1, memory_order_acquire))
+		mw_port_relax();
+}
+
 void mw_page_hold_registry(bool hold)
 {
+	hold_scavenger(hold);
 	mw_hold(&mw_page.add, hold);
 }
 
