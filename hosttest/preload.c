@@ -18,8 +18,6 @@
 
 #define MIN_ALIGN 16u
 
-__attribute__((weak)) size_t mw_scavenge(uint64_t older_than_ns, size_t max_bytes);
-
 /*
  * The fast path. A thread without a slot of its own has a CPU here whose slots are all empty. Sizes
  * below MIN_ALIGN share the class of that size: see even_out().
@@ -58,8 +56,11 @@ static MW_NOINLINE void *slow_alloc(size_t size, size_t align, mw_flags_t flags)
 			p = mw_alloc_aligned(size, align, flags);
 		while (!p && preload_heap_grow(size > align ? size : align + size));
 	}
-	if (size == MIN_ALIGN && !borrowed)
-		even_out();
+	if (!borrowed) {
+		if (size == MIN_ALIGN)
+			even_out();
+		preload_heap_tend();
+	}
 	preload_end(borrowed);
 	if (!p)
 		errno = ENOMEM;
@@ -220,7 +221,7 @@ PRELOAD_API int malloc_trim(size_t keep)
 	size_t given;
 
 	(void)keep;
-	given = mw_scavenge ? mw_scavenge(0, SIZE_MAX) : 0;
+	given = preload_heap_trim();
 	preload_end(borrowed);
 	return given != 0;
 }

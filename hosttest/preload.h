@@ -34,8 +34,10 @@ void preload_unlock(struct preload_lock *lock);
 void preload_heap_start(void);
 /* After Marrow had no room for @bytes: more address space. Return: whether to try again. */
 bool preload_heap_grow(size_t bytes);
-/* Now and then, from slow paths: give memory back that has been idle for a while. */
+/* Now and then, from slow paths of threads with a slot: give memory back that has been idle for a while. */
 void preload_heap_tend(void);
+/* For malloc_trim(): all that is idle. Return: bytes. */
+size_t preload_heap_trim(void);
 extern struct preload_lock preload_heap_lock;
 
 #endif

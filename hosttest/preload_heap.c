@@ -8,9 +8,21 @@
 #include <sys/mman.h>
 #include <marrow/port.h>
 #include "preload.h"
+#include "../mm/object/inside.h"
+#include "../mm/page/up.h"
 
 #define LARGEST ((size_t)1 << (sizeof(void *) == 8 ? 40 : 30))
 #define SMALLEST ((size_t)32 << 20)
+
+/*
+ * How often a thread on a slow path looks for memory to give back, how many of its spans it looks
+ * at, and how long pages have been idle before the system gets them.
+ */
+#define TEND_EVERY_NS 100000000u
+#define TEND_SPANS 8192u
+#define IDLE_NS 300000000u
+/* The clock is read each so many times only. */
+#define TEND_TICKS 64u
 
 struct preload_lock preload_heap_lock;
 
@@ -58,4 +70,43 @@ bool preload_heap_grow(size_t bytes)
 		__atomic_store_n(&grown, seen + 1, __ATOMIC_RELEASE);
 	preload_unlock(&preload_heap_lock);
 	return done;
+}
+
+/* Of all threads, one at a time gives to the system. */
+static void scavenge_now_and_then(uint64_t now)
+{
+	static _Atomic(uint64_t) last;
+	uint64_t before = atomic_load_explicit(&last, memory_order_relaxed);
+
+	if (now - before >= TEND_EVERY_NS &&
+	    atomic_compare_exchange_strong_explicit(&last, &before, now, memory_order_relaxed,
+						    memory_order_relaxed))
+		mw_scavenge(IDLE_NS, SIZE_MAX);
+}
+
+/*
+ * No thread of its own, which programs would not expect: whoever is on a slow path anyway does it. A
+ * program that does nothing at all keeps what it has.
+ */
+void preload_heap_tend(void)
+{
+	struct preload_self *self = &preload_self;
+	uint64_t now;
+
+	if (++self->ticks % TEND_TICKS)
+		return;
+	now = mw_port_now();
+	if (now - self->tended < TEND_EVERY_NS)
+		return;
+	self->tended = now;
+	mw_cpu_gather(self->cpu, MW_GATHER_STEP);
+	mw_cpu_reap(self->cpu, TEND_SPANS, false);
+	scavenge_now_and_then(now);
+}
+
+/* All that can be given, at once. Return: bytes. */
+size_t preload_heap_trim(void)
+{
+	mw_up_reclaim(1, MW_ATOMIC, 0);
+	return mw_scavenge(0, SIZE_MAX);
 }

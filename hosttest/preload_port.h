@@ -8,6 +8,8 @@
 #ifndef HOSTTEST_PRELOAD_PORT_H
 #define HOSTTEST_PRELOAD_PORT_H
 
+#include <stdint.h>
+
 #define MW_PORT_INLINE_GIVEN
 
 /*
@@ -17,6 +19,9 @@
 struct preload_self {
 	struct mw_cpu *cpu;
 	unsigned int slot;
+	/* preload_heap_tend(): slow paths taken, and when it was last done */
+	unsigned int ticks;
+	uint64_t tended;
 };
 extern __thread struct preload_self preload_self
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));

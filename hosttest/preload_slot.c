@@ -92,7 +92,8 @@ static bool become(unsigned int slot)
 
 static void become_nobody(void)
 {
-	preload_self = (struct preload_self){ .cpu = &mw_cpu_none };
+	preload_self.cpu = &mw_cpu_none;
+	preload_self.slot = 0;
 }
 
 MW_NOINLINE bool preload_begin(void)
