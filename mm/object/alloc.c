@@ -110,27 +110,26 @@ static inline void mw_zero(void *object, size_t size)
 		*word++ = 0;
 }
 
-static inline void *mw_cache_alloc_fast(struct mw_cache *cache)
+static MW_NOINLINE void *mw_cache_alloc_rest(struct mw_cache *cache, mw_flags_t flags, uintptr_t site)
 {
-	unsigned long state = mw_port_pin();
-	struct mw_cpu *cpu = atomic_load_explicit(&mw_cpus[mw_port_cpu()], memory_order_relaxed);
-	void *object = mw_slot_take(cpu->slot[cache->id]);
+	void *object;
 
-	mw_port_unpin(state);
+	if (mw_should_fail(cache->asked, false, site))
+		return NULL;
+	object = mw_cache_alloc_slow(cache, flags);
+	if (object && ((flags & MW_ZERO) || cache->policy == MW_POLICY_COLLECTED))
+		mw_zero(object, cache->size);
 	return object;
 }
 
-void *mw_cache_alloc_from(struct mw_cache *cache, mw_flags_t flags, uintptr_t site)
+inline void *mw_cache_alloc_from(struct mw_cache *cache, mw_flags_t flags, uintptr_t site)
 {
-	void *object = mw_cache_alloc_fast(cache);
+	unsigned long state = mw_port_pin();
+	void *object = mw_slot_take(mw_cpu_fast()->slot[cache->id]);
 
-	if (mw_unlikely(!object)) {
-		if (mw_should_fail(cache->asked, false, site))
-			return NULL;
-		object = mw_cache_alloc_slow(cache, flags);
-		if (!object)
-			return NULL;
-	}
+	mw_port_unpin(state);
+	if (mw_unlikely(!object))
+		return mw_cache_alloc_rest(cache, flags, site);
 	if ((flags & MW_ZERO) || cache->policy == MW_POLICY_COLLECTED)
 		mw_zero(object, cache->size);
 	return object;
@@ -181,24 +180,36 @@ void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site)
 	return mw_cache_alloc_from(mw_class_cache(policy, mw_max(size, align)), flags, site);
 }
 
-/* Flags that need more than memory. */
-#define MW_SPECIAL_FLAGS (MW_ZERO | MW_POLICY_FLAGS | MW_ZONE_FLAGS)
+/* Flags that make the way of a small object another one. */
+#define MW_SPECIAL_FLAGS (MW_POLICY_FLAGS | MW_ZONE_FLAGS)
+
+/* Sizes above MW_FINE_MAX, and zeroing. */
+static void *mw_alloc_mid(size_t size, mw_flags_t flags, uintptr_t site)
+{
+	void *object;
+
+	if (mw_unlikely((flags & MW_SPECIAL_FLAGS) || !size ||
+			!atomic_load_explicit(&mw_object.ready, memory_order_acquire)))
+		return mw_alloc_at(size, 0, flags, site);
+	if (mw_likely(size <= MW_SMALL_MAX))
+		return mw_cache_alloc_from(mw_class_cache(MW_POLICY_HAND, size), flags, site);
+	object = flags & MW_ZERO ? NULL : mw_large_again(size);
+	return mw_likely(object) ? object : mw_alloc_at(size, 0, flags, site);
+}
 
 void *mw_alloc(size_t size, mw_flags_t flags)
 {
 	unsigned long state;
-	struct mw_cpu *cpu;
 	void *object;
 
-	if (mw_unlikely(size > MW_FINE_MAX || (flags & MW_SPECIAL_FLAGS)))
-		return mw_alloc_at(size, 0, flags, MW_SITE);
+	if (mw_unlikely(size > MW_FINE_MAX || (flags & (MW_ZERO | MW_SPECIAL_FLAGS))))
+		return mw_alloc_mid(size, flags, MW_SITE);
 	state = mw_port_pin();
-	cpu = atomic_load_explicit(&mw_cpus[mw_port_cpu()], memory_order_relaxed);
-	object = mw_slot_take(cpu->fine[(size + 7) / 8]);
+	object = mw_slot_take(mw_cpu_fast()->fine[(size + 7) / 8]);
 	mw_port_unpin(state);
 	if (mw_likely(object))
 		return object;
-	return mw_alloc_at(size, 0, flags, MW_SITE);
+	return mw_alloc_mid(size, flags, MW_SITE);
 }
 
 void *mw_alloc_aligned(size_t size, size_t align, mw_flags_t flags)

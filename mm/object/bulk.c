@@ -22,7 +22,7 @@ static size_t mw_slot_take_many(struct mw_slot *slot, size_t n, void **objects)
 static size_t mw_cache_take_many(struct mw_cache *cache, size_t n, void **objects)
 {
 	unsigned long state = mw_port_pin();
-	struct mw_cpu *cpu = atomic_load_explicit(&mw_cpus[mw_port_cpu()], memory_order_relaxed);
+	struct mw_cpu *cpu = mw_cpu_fast();
 	size_t taken = 0;
 
 	if (cpu->slot[cache->id] != &mw_slot_none)
@@ -49,24 +49,6 @@ bool mw_cache_alloc_bulk(struct mw_cache *cache, mw_flags_t flags, size_t n, voi
 		}
 		have += some;
 	}
-	return true;
-}
-
-/* @object is exactly in @span, which this CPU owns: its bit is set, or it was before. Pinned. */
-static inline bool mw_span_free_exact(struct mw_span *span, const void *object)
-{
-	mw_wide_t product = mw_span_product(span, object);
-	size_t index = (size_t)(product >> MW_WORD_BITS);
-	mw_atomic_t *word;
-	unsigned long bits;
-
-	if (mw_unlikely((unsigned long)product >= span->magic))
-		return false;
-	word = &span->free[index / MW_WORD_BITS];
-	bits = mw_word(word);
-	if (mw_unlikely(bits >> index % MW_WORD_BITS & 1))
-		return false;
-	mw_set_word(word, bits | mw_bit(index));
 	return true;
 }
 

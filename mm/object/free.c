@@ -5,46 +5,57 @@
  */
 #include "inside.h"
 
-/*
- * The address is the beginning of an object of a span of this CPU, and its bit was clear: set it.
- * Return: false: something else is the case, and nothing was done. Pinned.
- */
-static inline bool mw_free_fast(struct mw_span *span, const void *object)
+/* Into a span of another CPU, if the object is live. Pinned. */
+static inline bool mw_free_remote(struct mw_span *span, const void *object)
 {
 	mw_wide_t product;
-	mw_atomic_t *word;
-	unsigned long bits;
-	size_t index;
 
-	if (mw_unlikely(!mw_span_owned_by(span, mw_port_cpu())))
+	if ((mw_owner(span) & ~MW_OWNER_FULL) >= MW_MAX_CPUS ||
+	    (mw_owner(span) & ~MW_OWNER_FULL) == mw_port_cpu())
 		return false;
 	product = mw_span_product(span, object);
-	if (mw_unlikely((unsigned long)product >= span->magic))
-		return false;
-	index = (size_t)(product >> MW_WORD_BITS);
-	word = &span->free[index / MW_WORD_BITS];
-	bits = mw_word(word);
-	if (mw_unlikely(bits >> index % MW_WORD_BITS & 1))
-		return false;
-	mw_set_word(word, bits | mw_bit(index));
-	return true;
+	return (unsigned long)product < span->magic &&
+	       mw_remote_free(span, (size_t)(product >> MW_WORD_BITS));
+}
+
+/* Not a span of this CPU, or the map's slow half, or something is wrong. */
+static void mw_free_mid(struct mw_span *span, void *object, struct mw_cache *cache)
+{
+	unsigned long state;
+	bool done = false;
+
+	if (!span)
+		span = mw_span_of(object);
+	if (span && (!cache || span->cache == cache)) {
+		if (mw_owner(span) == MW_OWNER_LARGE && object == span->base) {
+			done = mw_large_free(span);
+		} else {
+			state = mw_port_pin();
+			done = mw_span_owned_by(span, mw_port_cpu())
+				       ? mw_span_free_exact(span, object)
+				       : mw_free_remote(span, object);
+			mw_port_unpin(state);
+		}
+	}
+	if (!done)
+		mw_free_slow(object, cache, SIZE_MAX);
 }
 
 void mw_free(void *object)
 {
-	struct mw_span *span = mw_span_of(object);
-	unsigned long state;
-	bool done;
+	struct mw_span *span = mw_span_fast(object);
 
-	if (mw_unlikely(!span)) {
-		mw_free_slow(object, NULL, SIZE_MAX);
-		return;
+	if (mw_likely(span)) {
+		unsigned long state = mw_port_pin();
+
+		if (mw_likely(mw_span_owned_by(span, mw_port_cpu()) &&
+			      mw_span_free_exact(span, object))) {
+			mw_port_unpin(state);
+			return;
+		}
+		mw_port_unpin(state);
 	}
-	state = mw_port_pin();
-	done = mw_free_fast(span, object);
-	mw_port_unpin(state);
-	if (mw_unlikely(!done))
-		mw_free_slow(object, NULL, SIZE_MAX);
+	mw_free_mid(span, object, NULL);
 }
 
 void mw_free_sized(void *object, size_t size)
@@ -54,19 +65,19 @@ void mw_free_sized(void *object, size_t size)
 
 void mw_cache_free(struct mw_cache *cache, void *object)
 {
-	struct mw_span *span = mw_span_of(object);
-	unsigned long state;
-	bool done;
+	struct mw_span *span = mw_span_fast(object);
 
-	if (mw_unlikely(!span || span->cache != cache)) {
-		mw_free_slow(object, cache, SIZE_MAX);
-		return;
+	if (mw_likely(span && span->cache == cache)) {
+		unsigned long state = mw_port_pin();
+
+		if (mw_likely(mw_span_owned_by(span, mw_port_cpu()) &&
+			      mw_span_free_exact(span, object))) {
+			mw_port_unpin(state);
+			return;
+		}
+		mw_port_unpin(state);
 	}
-	state = mw_port_pin();
-	done = mw_free_fast(span, object);
-	mw_port_unpin(state);
-	if (mw_unlikely(!done))
-		mw_free_slow(object, cache, SIZE_MAX);
+	mw_free_mid(span, object, cache);
 }
 
 /* Does an object of the span that was asked for with @size bytes have the span's size? */

@@ -4,7 +4,7 @@
 #define MW_OBJECT_INSIDE_H
 
 #include "../page/up.h"
-#include "object.h"
+#include "fast.h"
 #include "up.h"
 
 /* ---- span.c: spans of a cache, from pages and back ---- */
@@ -55,23 +55,6 @@ static inline void mw_set_owner(struct mw_span *span, unsigned int owner)
 						      owner | (old & MW_OWNER_PENDING),
 						      memory_order_seq_cst, memory_order_relaxed))
 		;
-}
-
-/*
- * The fast path: NULL if the word has no object. Pinned. The bits of objects that do not exist are
- * masked here, so that a free finds them set.
- */
-static inline void *mw_slot_take(struct mw_slot *slot)
-{
-	unsigned long word = mw_word(slot->word), some = word & slot->mask;
-	unsigned int i;
-
-	if (mw_unlikely(!some))
-		return NULL;
-	i = mw_lowest_bit(some);
-	mw_set_word(slot->word, word & ~(1ul << i));
-	slot->allocs++;
-	return slot->base + i * slot->stride;
 }
 
 /* The CPU's own spans, what others freed, the central list. NULL: none of them. Pinned. */
@@ -126,12 +109,6 @@ static inline void mw_span_clear_pending(struct mw_span *span)
 	atomic_fetch_and_explicit(&span->owner, ~MW_OWNER_PENDING, memory_order_seq_cst);
 }
 
-/* May @cpu free into the span by setting a bit? */
-static inline bool mw_span_owned_by(const struct mw_span *span, unsigned int cpu)
-{
-	return atomic_load_explicit(&((struct mw_span *)span)->owner, memory_order_relaxed) == cpu;
-}
-
 /* For the owner, or with the cache's lock. Return: how many. */
 size_t mw_span_gather(struct mw_span *span);
 /* Look at up to @most spans that others freed into. Pinned. Return: whether there were any. */
@@ -147,6 +124,8 @@ bool mw_span_check(const struct mw_span *span);
 /* ---- large.c ---- */
 
 void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags);
+/* One that was kept by this CPU, of the plain kind; or NULL. */
+void *mw_large_again(size_t size);
 /* Return: false: a double free. */
 bool mw_large_free(struct mw_span *span);
 size_t mw_stock_drop(struct mw_cpu *cpu, size_t most);

@@ -25,7 +25,7 @@ static unsigned int mw_stock_bin(size_t pages)
 static struct mw_span *mw_stock_take(size_t pages)
 {
 	unsigned long state = mw_port_pin();
-	struct mw_cpu *cpu = atomic_load_explicit(&mw_cpus[mw_port_cpu()], memory_order_relaxed);
+	struct mw_cpu *cpu = mw_cpu_fast();
 	struct mw_span *span = NULL;
 
 	if (mw_likely(cpu->stock.pages)) {
@@ -35,8 +35,10 @@ static struct mw_span *mw_stock_take(size_t pages)
 		if (&span->link == bin || span->pages < pages) {
 			span = NULL;
 		} else {
-			mw_list_remove(&span->link);
+			bin->next = span->link.next;
+			bin->next->prev = bin;
 			cpu->stock.pages -= span->pages;
+			cpu->large_allocs++;
 		}
 	}
 	mw_port_unpin(state);
@@ -53,7 +55,7 @@ static bool mw_stock_put(struct mw_span *span)
 	if (span->pages > MW_STOCK_LONGEST || span->flags || span->align)
 		return false;
 	state = mw_port_pin();
-	cpu = atomic_load_explicit(&mw_cpus[mw_port_cpu()], memory_order_relaxed);
+	cpu = mw_cpu_fast();
 	kept = cpu != &mw_cpu_none && cpu->stock.pages + span->pages <= MW_STOCK_PAGES;
 	if (kept) {
 		mw_list_push_front(&cpu->stock.bin[mw_stock_bin(span->pages)], &span->link);
@@ -141,41 +143,47 @@ static void *mw_large_new(size_t pages, size_t align, mw_flags_t flags)
 	return span->base;
 }
 
-static void mw_large_count(bool more)
+static void mw_large_count(void)
 {
 	unsigned long state = mw_port_pin();
 	struct mw_cpu *cpu = mw_cpu_here();
 
-	if (cpu) {
-		cpu->large_allocs += more;
-		cpu->large_frees += !more;
-	}
+	if (cpu)
+		cpu->large_allocs++;
 	mw_port_unpin(state);
+}
+
+void *mw_large_again(size_t size)
+{
+	size_t pages = (size + MW_PAGE_SIZE - 1) >> MW_PAGE_SHIFT;
+	struct mw_span *span;
+
+	if (size > MW_STOCK_LONGEST << MW_PAGE_SHIFT)
+		return NULL;
+	span = mw_stock_take(pages);
+	if (mw_unlikely(!span))
+		return NULL;
+	mw_set_word(&span->free[0], ~1ul);
+	return span->base;
 }
 
 void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags)
 {
 	size_t pages = (size + MW_PAGE_SIZE - 1) >> MW_PAGE_SHIFT;
-	struct mw_span *span = NULL;
-	void *object;
+	void *object = NULL;
 
 	if (mw_unlikely(size > SIZE_MAX - MW_PAGE_SIZE))
 		return NULL;
-	if (mw_unlikely(!pages))
-		pages = 1;
-	if (pages <= MW_STOCK_LONGEST && align <= MW_PAGE_SIZE &&
-	    !(flags & (MW_ZONE_FLAGS | MW_POLICY_FLAGS)))
-		span = mw_stock_take(pages);
-	if (mw_likely(span)) {
-		mw_set_word(&span->free[0], ~1ul);
-		object = span->base;
+	if (align <= MW_PAGE_SIZE && !(flags & (MW_ZONE_FLAGS | MW_POLICY_FLAGS)))
+		object = mw_large_again(mw_max(size, 1));
+	if (object) {
 		if (flags & MW_ZERO)
-			__builtin_memset(object, 0, span->size);
-	} else {
-		object = mw_large_new(pages, align, flags);
+			__builtin_memset(object, 0, pages << MW_PAGE_SHIFT);
+		return object;
 	}
+	object = mw_large_new(mw_max(pages, 1), align, flags);
 	if (object)
-		mw_large_count(true);
+		mw_large_count();
 	return object;
 }
 
@@ -183,7 +191,6 @@ bool mw_large_free(struct mw_span *span)
 {
 	if (atomic_fetch_or_explicit(&span->free[0], 1, memory_order_acq_rel) & 1)
 		return false;
-	mw_large_count(false);
 	if (!mw_stock_put(span))
 		mw_large_release(span);
 	return true;

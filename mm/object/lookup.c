@@ -41,7 +41,7 @@ enum mw_misuse mw_stray_kind(const void *address)
 static void mw_count_lookup(void)
 {
 	unsigned long state = mw_port_pin();
-	struct mw_cpu *cpu = atomic_load_explicit(&mw_cpus[mw_port_cpu()], memory_order_relaxed);
+	struct mw_cpu *cpu = mw_cpu_fast();
 
 	if (cpu != &mw_cpu_none)
 		cpu->lookups++;

@@ -223,7 +223,7 @@ struct mw_cpu {
 		unsigned long packed; /* ever */
 	} tiny;
 	unsigned long flushed; /* the last cycle for which it was */
-	unsigned long large_allocs, large_frees, lookups;
+	unsigned long large_allocs, lookups;
 };
 
 /* What fast paths use: the CPU, or mw_cpu_none, whose slots are all empty. */

@@ -120,7 +120,7 @@ void *mw_cache_alloc(struct mw_cache *cache, mw_flags_t flags)
 	if (mw_unlikely((flags & MW_ZERO) || cache->policy == MW_POLICY_COLLECTED))
 		return mw_cache_alloc_from(cache, flags, MW_SITE);
 	state = mw_port_pin();
-	cpu = atomic_load_explicit(&mw_cpus[mw_port_cpu()], memory_order_relaxed);
+	cpu = mw_cpu_fast();
 	object = mw_slot_take(cpu->slot[cache->id]);
 	mw_port_unpin(state);
 	if (mw_likely(object))

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fast paths, inline, for the calls of this room and for a library that has its own names for
+ * them. Each is entered pinned and either does all that was asked, or nothing at all.
+ */
+#ifndef MW_OBJECT_FAST_H
+#define MW_OBJECT_FAST_H
+
+#include "object.h"
+
+static inline struct mw_cpu *mw_cpu_fast(void)
+{
+	return atomic_load_explicit(&mw_cpus[mw_port_cpu()], memory_order_relaxed);
+}
+
+/*
+ * An object of the slot's current word; NULL if it has none. The bits of objects that do not exist
+ * are masked here, so that a free finds them set.
+ */
+static inline void *mw_slot_take(struct mw_slot *slot)
+{
+	unsigned long word = mw_word(slot->word), some = word & slot->mask, i;
+
+	if (mw_unlikely(!some))
+		return NULL;
+	i = mw_lowest_bit(some);
+	mw_set_word(slot->word, word & ~(1ul << i));
+	slot->allocs++;
+	return slot->base + i * slot->stride;
+}
+
+/* The span of an address in the part of the page map that can be reached at once; or NULL. */
+static inline struct mw_span *mw_span_fast(const void *address)
+{
+	uintptr_t at = (uintptr_t)address - (uintptr_t)MW_ADDR_BASE, leaf, span;
+	uintptr_t root = at >> MW_MAP_LEAF_SHIFT;
+
+	if (mw_unlikely(root >= MW_LEN(mw_map_root)))
+		return NULL;
+	leaf = atomic_load_explicit(&mw_map_root[root], memory_order_acquire) - MW_MAP_LEAF;
+	if (mw_unlikely(leaf & MW_MAP_LEAF))
+		return NULL;
+	at = at >> MW_PAGE_SHIFT & (((uintptr_t)1 << (MW_MAP_LEAF_SHIFT - MW_PAGE_SHIFT)) - 1);
+	span = atomic_load_explicit(&((mw_map_word *)leaf)[at], memory_order_acquire) - MW_MAP_SPAN;
+	return mw_likely(!(span & MW_MAP_TAG)) ? (struct mw_span *)span : NULL;
+}
+
+/* May @cpu free into the span by setting a bit? */
+static inline bool mw_span_owned_by(const struct mw_span *span, unsigned int cpu)
+{
+	return atomic_load_explicit(&((struct mw_span *)span)->owner, memory_order_relaxed) == cpu;
+}
+
+/* @object is the beginning of one in a span of this CPU, and live: free it. */
+static inline bool mw_span_free_exact(struct mw_span *span, const void *object)
+{
+	mw_wide_t product = mw_span_product(span, object);
+	size_t index = (size_t)(product >> MW_WORD_BITS);
+	mw_atomic_t *word;
+	unsigned long bits;
+
+	if (mw_unlikely((unsigned long)product >= span->magic))
+		return false;
+	word = &span->free[index / MW_WORD_BITS];
+	bits = mw_word(word);
+	if (mw_unlikely(bits >> index % MW_WORD_BITS & 1))
+		return false;
+	mw_set_word(word, bits | 1ul << index % MW_WORD_BITS);
+	return true;
+}
+
+#endif
