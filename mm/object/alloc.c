@@ -97,17 +97,19 @@ static MW_NOINLINE void *mw_cache_alloc_slow(struct mw_cache *cache, mw_flags_t 
 	}
 }
 
-/* Zeroing with the size known to be a multiple of a word; calls cost more than small sizes do. */
+/* @size is that of an object: 8, or a multiple of 16. A call costs more than small sizes do. */
 static inline void mw_zero(void *object, size_t size)
 {
-	unsigned long *word = object;
+	uint64_t *at = object, *end = at + size / sizeof(*at);
 
-	if (size > 128) {
+	if (mw_unlikely(size > 256 || size < 16)) {
 		__builtin_memset(object, 0, size);
 		return;
 	}
-	for (; size; size -= sizeof(*word))
-		*word++ = 0;
+	do {
+		at[0] = at[1] = 0;
+		at += 2;
+	} while (at < end);
 }
 
 static MW_NOINLINE void *mw_cache_alloc_rest(struct mw_cache *cache, mw_flags_t flags, uintptr_t site)
@@ -183,17 +185,32 @@ void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site)
 /* Flags that make the way of a small object another one. */
 #define MW_SPECIAL_FLAGS (MW_POLICY_FLAGS | MW_ZONE_FLAGS)
 
-/* Sizes above MW_FINE_MAX, and zeroing. */
-static void *mw_alloc_mid(size_t size, mw_flags_t flags, uintptr_t site)
+static __attribute__((noinline)) void *mw_alloc_zeroed(size_t size, mw_flags_t flags, uintptr_t site)
 {
+	unsigned long state = mw_port_pin();
+	struct mw_slot *slot = mw_cpu_fast()->fine[(size + 7) / 8];
+	void *object = mw_slot_take(slot);
+
+	mw_port_unpin(state);
+	if (mw_unlikely(!object))
+		return mw_alloc_at(size, 0, flags, site);
+	mw_zero(object, slot->stride);
+	return object;
+}
+
+/* Sizes above MW_FINE_MAX without flags. The numbers of classes are the numbers of their caches. */
+static __attribute__((noinline)) void *mw_alloc_coarse(size_t size, mw_flags_t flags, uintptr_t site)
+{
+	unsigned int class;
+	unsigned long state;
 	void *object;
 
-	if (mw_unlikely((flags & MW_SPECIAL_FLAGS) || !size ||
-			!atomic_load_explicit(&mw_object.ready, memory_order_acquire)))
-		return mw_alloc_at(size, 0, flags, site);
-	if (mw_likely(size <= MW_SMALL_MAX))
-		return mw_cache_alloc_from(mw_class_cache(MW_POLICY_HAND, size), flags, site);
-	object = flags & MW_ZERO ? NULL : mw_large_again(size);
+	if (mw_unlikely(size > MW_SMALL_MAX))
+		return mw_large_plain(size, flags, site);
+	class = mw_object.classes.coarse[(size - MW_FINE_MAX + 127) / 128];
+	state = mw_port_pin();
+	object = mw_slot_take(mw_cpu_fast()->slot[class]);
+	mw_port_unpin(state);
 	return mw_likely(object) ? object : mw_alloc_at(size, 0, flags, site);
 }
 
@@ -202,14 +219,19 @@ void *mw_alloc(size_t size, mw_flags_t flags)
 	unsigned long state;
 	void *object;
 
-	if (mw_unlikely(size > MW_FINE_MAX || (flags & (MW_ZERO | MW_SPECIAL_FLAGS))))
-		return mw_alloc_mid(size, flags, MW_SITE);
+	if (mw_unlikely(flags & (MW_ZERO | MW_SPECIAL_FLAGS))) {
+		if (flags & MW_SPECIAL_FLAGS || size > MW_FINE_MAX)
+			return mw_alloc_at(size, 0, flags, MW_SITE);
+		return mw_alloc_zeroed(size, flags, MW_SITE);
+	}
+	if (mw_unlikely(size > MW_FINE_MAX))
+		return mw_alloc_coarse(size, flags, MW_SITE);
 	state = mw_port_pin();
 	object = mw_slot_take(mw_cpu_fast()->fine[(size + 7) / 8]);
 	mw_port_unpin(state);
 	if (mw_likely(object))
 		return object;
-	return mw_alloc_mid(size, flags, MW_SITE);
+	return mw_alloc_at(size, 0, flags, MW_SITE);
 }
 
 void *mw_alloc_aligned(size_t size, size_t align, mw_flags_t flags)

@@ -97,7 +97,7 @@ static bool mw_cpu_check(const struct mw_cpu *cpu)
 	}
 	MW_CHECK(cpu, spans == owned);
 	for (unsigned int i = 0; i < MW_STOCK_BINS; i++) {
-		mw_list_for_each (it, &cpu->stock.bin[i])
+		for (it = cpu->stock.bin[i]; it; it = it->next)
 			stock += mw_container(it, struct mw_span, link)->pages;
 	}
 	MW_CHECK(cpu, stock == cpu->stock.pages);

@@ -77,8 +77,6 @@ static void mw_cpu_init(struct mw_cpu *cpu, unsigned int number)
 		cpu->fine[i] = &mw_slot_none;
 	for (size_t i = 0; i < MW_LEN(cpu->slot); i++)
 		cpu->slot[i] = &mw_slot_none;
-	for (size_t i = 0; i < MW_LEN(cpu->stock.bin); i++)
-		mw_list_init(&cpu->stock.bin[i]);
 	mw_list_init(&cpu->owned);
 	cpu->number = number;
 }

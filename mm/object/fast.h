@@ -20,29 +20,36 @@ static inline struct mw_cpu *mw_cpu_fast(void)
 static inline void *mw_slot_take(struct mw_slot *slot)
 {
 	unsigned long word = mw_word(slot->word), some = word & slot->mask, i;
+	char *object;
 
 	if (mw_unlikely(!some))
 		return NULL;
-	i = mw_lowest_bit(some);
+	i = mw_lowest_bit(some) % MW_WORD_BITS; /* tells the compiler what it is below */
 	mw_set_word(slot->word, word & ~(1ul << i));
 	slot->allocs++;
-	return slot->base + i * slot->stride;
+	object = slot->base + i * slot->stride;
+	/* Callers that ask whether there is one need not ask again. */
+	if (!object)
+		__builtin_unreachable();
+	return object;
 }
 
-/* The span of an address in the part of the page map that can be reached at once; or NULL. */
-static inline struct mw_span *mw_span_fast(const void *address)
+/*
+ * The span of an address in the part of the page map that can be reached at once. With some of the
+ * bits MW_MAP_TAG set it is no span.
+ */
+static inline uintptr_t mw_span_fast(const void *address)
 {
-	uintptr_t at = (uintptr_t)address - (uintptr_t)MW_ADDR_BASE, leaf, span;
+	uintptr_t at = (uintptr_t)address - (uintptr_t)MW_ADDR_BASE, leaf;
 	uintptr_t root = at >> MW_MAP_LEAF_SHIFT;
 
 	if (mw_unlikely(root >= MW_LEN(mw_map_root)))
-		return NULL;
+		return MW_MAP_TAG;
 	leaf = atomic_load_explicit(&mw_map_root[root], memory_order_acquire) - MW_MAP_LEAF;
 	if (mw_unlikely(leaf & MW_MAP_LEAF))
-		return NULL;
+		return MW_MAP_TAG;
 	at = at >> MW_PAGE_SHIFT & (((uintptr_t)1 << (MW_MAP_LEAF_SHIFT - MW_PAGE_SHIFT)) - 1);
-	span = atomic_load_explicit(&((mw_map_word *)leaf)[at], memory_order_acquire) - MW_MAP_SPAN;
-	return mw_likely(!(span & MW_MAP_TAG)) ? (struct mw_span *)span : NULL;
+	return atomic_load_explicit(&((mw_map_word *)leaf)[at], memory_order_acquire) - MW_MAP_SPAN;
 }
 
 /* May @cpu free into the span by setting a bit? */
@@ -57,15 +64,16 @@ static inline bool mw_span_free_exact(struct mw_span *span, const void *object)
 	mw_wide_t product = mw_span_product(span, object);
 	size_t index = (size_t)(product >> MW_WORD_BITS);
 	mw_atomic_t *word;
-	unsigned long bits;
+	unsigned long bits, with;
 
 	if (mw_unlikely((unsigned long)product >= span->magic))
 		return false;
 	word = &span->free[index / MW_WORD_BITS];
 	bits = mw_word(word);
-	if (mw_unlikely(bits >> index % MW_WORD_BITS & 1))
+	with = bits | 1ul << index % MW_WORD_BITS;
+	if (mw_unlikely(with == bits))
 		return false;
-	mw_set_word(word, bits | 1ul << index % MW_WORD_BITS);
+	mw_set_word(word, with);
 	return true;
 }
 

@@ -5,36 +5,41 @@
  */
 #include "inside.h"
 
-/* Into a span of another CPU, if the object is live. Pinned. */
-static inline bool mw_free_remote(struct mw_span *span, const void *object)
+/* The span is another CPU's, or a large object's; or this CPU has to look twice. */
+static __attribute__((noinline)) void mw_free_elsewhere(struct mw_span *span, void *object,
+							struct mw_cache *cache)
 {
-	mw_wide_t product;
-
-	if ((mw_owner(span) & ~MW_OWNER_FULL) >= MW_MAX_CPUS ||
-	    (mw_owner(span) & ~MW_OWNER_FULL) == mw_port_cpu())
-		return false;
-	product = mw_span_product(span, object);
-	return (unsigned long)product < span->magic &&
-	       mw_remote_free(span, (size_t)(product >> MW_WORD_BITS));
-}
-
-/* Not a span of this CPU, or the map's slow half, or something is wrong. */
-static void mw_free_mid(struct mw_span *span, void *object, struct mw_cache *cache)
-{
-	unsigned long state;
+	unsigned int owner = mw_owner(span) & ~MW_OWNER_FULL;
 	bool done = false;
 
-	if (!span)
-		span = mw_span_of(object);
+	if (owner < MW_MAX_CPUS) {
+		mw_wide_t product = mw_span_product(span, object);
+		unsigned long state = mw_port_pin();
+
+		done = (unsigned long)product < span->magic && owner != mw_port_cpu() &&
+		       mw_remote_free(span, (size_t)(product >> MW_WORD_BITS));
+		mw_port_unpin(state);
+	} else if (owner == MW_OWNER_LARGE && object == span->base) {
+		done = mw_large_free(span);
+	}
+	if (mw_unlikely(!done))
+		mw_free_slow(object, cache, SIZE_MAX);
+}
+
+/* Out of the reach of mw_span_fast(). */
+static MW_NOINLINE void mw_free_far(void *object, struct mw_cache *cache)
+{
+	struct mw_span *span = mw_span_of(object);
+	bool done = false;
+
 	if (span && (!cache || span->cache == cache)) {
-		if (mw_owner(span) == MW_OWNER_LARGE && object == span->base) {
-			done = mw_large_free(span);
-		} else {
-			state = mw_port_pin();
-			done = mw_span_owned_by(span, mw_port_cpu())
-				       ? mw_span_free_exact(span, object)
-				       : mw_free_remote(span, object);
-			mw_port_unpin(state);
+		unsigned long state = mw_port_pin();
+
+		done = mw_span_owned_by(span, mw_port_cpu()) && mw_span_free_exact(span, object);
+		mw_port_unpin(state);
+		if (!done) {
+			mw_free_elsewhere(span, object, cache);
+			return;
 		}
 	}
 	if (!done)
@@ -43,19 +48,21 @@ static void mw_free_mid(struct mw_span *span, void *object, struct mw_cache *cac
 
 void mw_free(void *object)
 {
-	struct mw_span *span = mw_span_fast(object);
+	uintptr_t at = mw_span_fast(object);
+	struct mw_span *span = (struct mw_span *)at;
+	unsigned long state;
 
-	if (mw_likely(span)) {
-		unsigned long state = mw_port_pin();
-
-		if (mw_likely(mw_span_owned_by(span, mw_port_cpu()) &&
-			      mw_span_free_exact(span, object))) {
-			mw_port_unpin(state);
-			return;
-		}
-		mw_port_unpin(state);
+	if (mw_unlikely(at & MW_MAP_TAG)) {
+		mw_free_far(object, NULL);
+		return;
 	}
-	mw_free_mid(span, object, NULL);
+	state = mw_port_pin();
+	if (mw_likely(mw_span_owned_by(span, mw_port_cpu()) && mw_span_free_exact(span, object))) {
+		mw_port_unpin(state);
+		return;
+	}
+	mw_port_unpin(state);
+	mw_free_elsewhere(span, object, NULL);
 }
 
 void mw_free_sized(void *object, size_t size)
@@ -65,19 +72,21 @@ void mw_free_sized(void *object, size_t size)
 
 void mw_cache_free(struct mw_cache *cache, void *object)
 {
-	struct mw_span *span = mw_span_fast(object);
+	uintptr_t at = mw_span_fast(object);
+	struct mw_span *span = (struct mw_span *)at;
+	unsigned long state;
 
-	if (mw_likely(span && span->cache == cache)) {
-		unsigned long state = mw_port_pin();
-
-		if (mw_likely(mw_span_owned_by(span, mw_port_cpu()) &&
-			      mw_span_free_exact(span, object))) {
-			mw_port_unpin(state);
-			return;
-		}
-		mw_port_unpin(state);
+	if (mw_unlikely(at & MW_MAP_TAG || span->cache != cache)) {
+		mw_free_far(object, cache);
+		return;
 	}
-	mw_free_mid(span, object, cache);
+	state = mw_port_pin();
+	if (mw_likely(mw_span_owned_by(span, mw_port_cpu()) && mw_span_free_exact(span, object))) {
+		mw_port_unpin(state);
+		return;
+	}
+	mw_port_unpin(state);
+	mw_free_elsewhere(span, object, cache);
 }
 
 /* Does an object of the span that was asked for with @size bytes have the span's size? */

@@ -97,8 +97,6 @@ void mw_cache_count_span(struct mw_cache *cache, const struct mw_span *span, boo
 
 #define MW_PENDING_CLOSED ((struct mw_span *)1)
 
-/* Return: false: a double free. Pinned. */
-bool mw_remote_free(struct mw_span *span, size_t index);
 static inline bool mw_span_pending(struct mw_span *span)
 {
 	return atomic_load_explicit(&span->owner, memory_order_seq_cst) & MW_OWNER_PENDING;
@@ -116,6 +114,21 @@ bool mw_cpu_gather(struct mw_cpu *cpu, unsigned int most);
 /* See to it that somebody gathers. Pinned, no lock held. */
 void mw_remote_notify(struct mw_span *span);
 
+/* An object of a span that another CPU owns. Return: false: a double free. Pinned. */
+static inline bool mw_remote_free(struct mw_span *span, size_t index)
+{
+	size_t w = index / MW_WORD_BITS;
+	unsigned long bit = mw_bit(index);
+
+	if (mw_word(&span->free[w]) & bit)
+		return false;
+	if (atomic_fetch_or_explicit(&span->remote[w], bit, memory_order_seq_cst) & bit)
+		return false;
+	if (!mw_span_pending(span))
+		mw_remote_notify(span);
+	return true;
+}
+
 /* ---- stat.c, check.c ---- */
 
 bool mw_span_readable(const struct mw_span *span);
@@ -124,8 +137,8 @@ bool mw_span_check(const struct mw_span *span);
 /* ---- large.c ---- */
 
 void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags);
-/* One that was kept by this CPU, of the plain kind; or NULL. */
-void *mw_large_again(size_t size);
+/* A plain one that was kept by this CPU, or a new one. */
+void *mw_large_plain(size_t size, mw_flags_t flags, uintptr_t site);
 /* Return: false: a double free. */
 bool mw_large_free(struct mw_span *span);
 size_t mw_stock_drop(struct mw_cpu *cpu, size_t most);

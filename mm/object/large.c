@@ -13,54 +13,44 @@
 #define MW_STOCK_PAGES ((size_t)2 << 20 >> MW_PAGE_SHIFT)
 
 /* Eight bins for each doubling; lengths in one bin differ by less than an eighth. */
-static unsigned int mw_stock_bin(size_t pages)
+static inline unsigned int mw_stock_bin(size_t pages)
 {
 	unsigned int log2 = mw_highest_bit(pages);
 
-	if (log2 < 3)
-		return (unsigned int)pages;
-	return 8 * (log2 - 2) + (unsigned int)(pages >> (log2 - 3) & 7);
+	return log2 < 3 ? (unsigned int)pages : 8 * (log2 - 3) + (unsigned int)(pages >> (log2 - 3));
 }
 
-static struct mw_span *mw_stock_take(size_t pages)
+/* A list of spans, linked by the first half of their links. */
+static inline struct mw_span *mw_stock_take(size_t pages)
 {
 	unsigned long state = mw_port_pin();
 	struct mw_cpu *cpu = mw_cpu_fast();
-	struct mw_span *span = NULL;
+	struct mw_list **bin = &cpu->stock.bin[mw_stock_bin(pages)];
+	struct mw_span *span = mw_container(*bin, struct mw_span, link);
 
-	if (mw_likely(cpu->stock.pages)) {
-		struct mw_list *bin = &cpu->stock.bin[mw_stock_bin(pages)];
-
-		span = mw_container(bin->next, struct mw_span, link);
-		if (&span->link == bin || span->pages < pages) {
-			span = NULL;
-		} else {
-			bin->next = span->link.next;
-			bin->next->prev = bin;
-			cpu->stock.pages -= span->pages;
-			cpu->large_allocs++;
-		}
+	if (mw_unlikely(!*bin || span->pages < pages)) {
+		span = NULL;
+	} else {
+		*bin = span->link.next;
+		cpu->stock.pages -= span->pages;
+		cpu->large_allocs++;
 	}
 	mw_port_unpin(state);
 	return span;
 }
 
 /* Return: false: the CPU has enough, or the span is not of the kind that is kept. */
-static bool mw_stock_put(struct mw_span *span)
+static inline bool mw_stock_put(struct mw_span *span)
 {
-	unsigned long state;
-	struct mw_cpu *cpu;
-	bool kept;
+	unsigned long state = mw_port_pin();
+	struct mw_cpu *cpu = mw_cpu_fast();
+	size_t pages = cpu->stock.pages + span->pages;
+	bool kept = span->bin && pages <= MW_STOCK_PAGES && cpu != &mw_cpu_none;
 
-	if (span->pages > MW_STOCK_LONGEST || span->flags || span->align)
-		return false;
-	state = mw_port_pin();
-	cpu = mw_cpu_fast();
-	kept = cpu != &mw_cpu_none && cpu->stock.pages + span->pages <= MW_STOCK_PAGES;
-	if (kept) {
-		mw_list_push_front(&cpu->stock.bin[mw_stock_bin(span->pages)], &span->link);
-		cpu->stock.pages += span->pages;
-		span->dirty = true;
+	if (mw_likely(kept)) {
+		span->link.next = cpu->stock.bin[span->bin];
+		cpu->stock.bin[span->bin] = &span->link;
+		cpu->stock.pages = pages;
 	}
 	mw_port_unpin(state);
 	return kept;
@@ -80,11 +70,12 @@ size_t mw_stock_drop(struct mw_cpu *cpu, size_t most)
 	size_t pages = 0;
 
 	for (unsigned int i = 0; i < MW_STOCK_BINS && cpu->stock.pages; i++) {
-		struct mw_list *it;
+		struct mw_list **bin = &cpu->stock.bin[i];
 
-		while (pages < most && (it = mw_list_pop_front(&cpu->stock.bin[i]))) {
-			struct mw_span *span = mw_container(it, struct mw_span, link);
+		while (pages < most && *bin) {
+			struct mw_span *span = mw_container(*bin, struct mw_span, link);
 
+			*bin = span->link.next;
 			cpu->stock.pages -= span->pages;
 			pages += span->pages;
 			mw_large_release(span);
@@ -93,7 +84,7 @@ size_t mw_stock_drop(struct mw_cpu *cpu, size_t most)
 	return pages;
 }
 
-static void mw_large_fill(struct mw_span *span, enum mw_policy policy, size_t align)
+static void mw_large_fill(struct mw_span *span, mw_flags_t wanted, size_t align)
 {
 	static const unsigned char flags[] = { 0, 0, MW_SPAN_POINTERS,
 					       MW_SPAN_COLLECTED | MW_SPAN_POINTERS,
@@ -104,9 +95,13 @@ static void mw_large_fill(struct mw_span *span, enum mw_policy policy, size_t al
 	span->size = span->stride = span->pages << MW_PAGE_SHIFT;
 	span->count = 1;
 	span->magic = 1;
-	span->flags = flags[policy];
+	span->flags = flags[mw_policy_of(wanted)];
 	span->where = MW_WHERE_NOWHERE;
 	span->align = align > MW_PAGE_SIZE ? mw_log2_up(align) : 0;
+	span->bin = 0;
+	if (span->pages <= MW_STOCK_LONGEST && !span->flags && align <= MW_PAGE_SIZE &&
+	    !(wanted & MW_ZONE_FLAGS))
+		span->bin = (unsigned char)mw_stock_bin(span->pages);
 	span->debug = NULL;
 	span->records = NULL;
 	mw_lock_init(&span->records_lock, MW_RANK_RECORDS);
@@ -131,7 +126,7 @@ static void *mw_large_new(size_t pages, size_t align, mw_flags_t flags)
 		if (!mw_meta_refill() && !mw_page_reclaim(pages, flags, &step))
 			return NULL;
 	}
-	mw_large_fill(span, mw_policy_of(flags), align);
+	mw_large_fill(span, flags, align);
 	if (span->flags & MW_SPAN_COLLECTED) {
 		unsigned long state = mw_port_pin();
 
@@ -153,18 +148,24 @@ static void mw_large_count(void)
 	mw_port_unpin(state);
 }
 
-void *mw_large_again(size_t size)
+static inline void *mw_large_again(size_t size)
 {
-	size_t pages = (size + MW_PAGE_SIZE - 1) >> MW_PAGE_SHIFT;
 	struct mw_span *span;
 
 	if (size > MW_STOCK_LONGEST << MW_PAGE_SHIFT)
 		return NULL;
-	span = mw_stock_take(pages);
+	span = mw_stock_take((size + MW_PAGE_SIZE - 1) >> MW_PAGE_SHIFT);
 	if (mw_unlikely(!span))
 		return NULL;
 	mw_set_word(&span->free[0], ~1ul);
 	return span->base;
+}
+
+void *mw_large_plain(size_t size, mw_flags_t flags, uintptr_t site)
+{
+	void *object = mw_large_again(size);
+
+	return mw_likely(object) ? object : mw_alloc_at(size, 0, flags, site);
 }
 
 void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags)

@@ -23,20 +23,6 @@
  */
 #include "inside.h"
 
-bool mw_remote_free(struct mw_span *span, size_t index)
-{
-	size_t w = index / MW_WORD_BITS;
-	unsigned long bit = mw_bit(index);
-
-	if (mw_word(&span->free[w]) & bit)
-		return false;
-	if (atomic_fetch_or_explicit(&span->remote[w], bit, memory_order_seq_cst) & bit)
-		return false;
-	if (!mw_span_pending(span))
-		mw_remote_notify(span);
-	return true;
-}
-
 static bool mw_pending_push(struct mw_cpu *cpu, struct mw_span *span)
 {
 	struct mw_span *head = atomic_load_explicit(&cpu->pending, memory_order_relaxed);

@@ -45,6 +45,7 @@ struct mw_span {
 	_Atomic(bool) in_use; /* between mw_span_alloc() and mw_span_free(); written under MW_RANK_HEAP */
 	unsigned char where; /* mm/object: which list @link is in */
 	_Atomic(unsigned char) flags; /* mm/object: MW_SPAN_* */
+	unsigned char bin; /* mm/object: of a CPU's stock, for large ones; 0: not kept */
 	/* mm/gc; exchanged, so not smaller: that is a call on some machines */
 	_Atomic(unsigned int) queued; /* in a marker's queue */
 	_Atomic(unsigned int) born; /* while the world was stopped for a mark */
