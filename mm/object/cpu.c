@@ -84,7 +84,7 @@ static void mw_cpu_init(struct mw_cpu *cpu, unsigned int number)
 /* Let the fast paths see the CPU, or nobody. */
 static void mw_cpu_show(struct mw_cpu *cpu)
 {
-	bool hide = atomic_load_explicit(&mw_object.failing, memory_order_relaxed) |
+	bool hide = atomic_load_explicit(&mw_object.failing, memory_order_relaxed) ||
 		    atomic_load_explicit(&mw_object.slowly, memory_order_relaxed);
 
 	atomic_store_explicit(&mw_cpus[cpu->number], hide ? &mw_cpu_none : cpu, memory_order_release);
