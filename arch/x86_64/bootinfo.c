@@ -33,7 +33,7 @@ void bootinfo_add(uint64_t start, uint64_t len, enum mw_memtype type)
 		if (!n)
 			arch_panic("memory map: too many reserved entries");
 		map[n - 1] = map[MAP_ENTRIES - 1];
-		boot_info.nr_map = n = MAP_ENTRIES - 1;
+		n = MAP_ENTRIES - 1;
 	}
 	map[n] = (struct mw_memrange){ start, len, type };
 	boot_info.nr_map = n + 1;
@@ -121,8 +121,8 @@ void bootinfo_read(uint32_t magic, uint32_t info)
 	boot_nr_firmware = boot_info.nr_map;
 	for (size_t i = 0; i < boot_info.nr_modules; i++)
 		bootinfo_add(modules[i].phys, modules[i].len, MW_MEM_RESERVED);
-	bootinfo_add(arch_phys(arch_image_start), (uint64_t)(arch_image_end - arch_image_start),
-		     MW_MEM_RESERVED);
+	bootinfo_add(arch_phys(arch_image_start),
+		     arch_phys(arch_image_end) - arch_phys(arch_image_start), MW_MEM_RESERVED);
 	/* The real mode's vectors and the BIOS's data; also, nothing should live at address 0. */
 	bootinfo_add(0, 0x1000, MW_MEM_RESERVED);
 }

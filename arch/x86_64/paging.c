@@ -130,7 +130,7 @@ static void must_map(uint64_t virt, uint64_t phys, uint64_t len, uint64_t flags)
 
 static void map_image_part(const char *from, const char *to, uint64_t flags)
 {
-	must_map((uintptr_t)from, arch_phys(from), (uint64_t)(to - from), flags);
+	must_map((uintptr_t)from, arch_phys(from), arch_phys(to) - arch_phys(from), flags);
 }
 
 static void map_memory(enum mw_memtype type)
@@ -166,7 +166,7 @@ void paging_cpu_init(void)
 void paging_init(void)
 {
 	struct cpuid features = cpuid(0x80000001, 0);
-	uint64_t fixed = (uint64_t)(arch_rodata_end - arch_image_start);
+	uint64_t fixed = arch_phys(arch_rodata_end) - arch_phys(arch_image_start);
 
 	paging_has_1g = features.d >> 26 & 1;
 	paging_has_nx = features.d >> 20 & 1;

@@ -80,12 +80,13 @@ _Noreturn void smp_arrive(void)
 
 	paging_cpu_init();
 	cpu = slot_of(early_apic_id());
-	if (!cpu || !atomic_compare_exchange_strong(&cpu->state, &absent, CPU_ARRIVED))
-		halt_for_ever();
-	percpu_load(cpu);
-	while (state_of(cpu) == CPU_ARRIVED)
-		arch_relax();
-	stack_call(cpu->stack_top[STACK_BOOT], ap_main);
+	if (cpu && atomic_compare_exchange_strong(&cpu->state, &absent, CPU_ARRIVED)) {
+		percpu_load(cpu);
+		while (state_of(cpu) == CPU_ARRIVED)
+			arch_relax();
+		stack_call(cpu->stack_top[STACK_BOOT], ap_main);
+	}
+	halt_for_ever();
 }
 
 /* The slots, in the order of the MADT but for this CPU, which is the first. */
@@ -158,7 +159,8 @@ void smp_start(void)
 	if (nr_slots > 1) {
 		uint32_t startup = APIC_STARTUP | (uint32_t)(trampoline_phys >> 12);
 
-		memcpy(arch_virt(trampoline_phys), trampoline, (size_t)(trampoline_end - trampoline));
+		memcpy(arch_virt(trampoline_phys), trampoline,
+		       (uintptr_t)trampoline_end - (uintptr_t)trampoline);
 		send_all(APIC_INIT);
 		arch_delay(INIT_NS);
 		send_all(startup);

@@ -17,8 +17,9 @@ static void do_read(void *at)
 static void do_write(void *at)
 {
 	volatile char *p = at;
+	char was = *p;
 
-	*p = *p;
+	*p = was;
 }
 
 static void do_store(void *at)
