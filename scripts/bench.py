@@ -3,7 +3,7 @@
 """
 The object benchmarks: Marrow as a preloaded malloc beside the allocators that Debian has.
 
-    scripts/bench.py [--quick] [--only instructions,times,memory] [--write]
+    scripts/bench.py [--quick] [--only instructions,times,memory,programs] [--write]
 
 Installs the peers if it may, runs all in turn, prints tables with the best of each row in bold;
 with --write also docs/BENCHMARKS.md (section "objects") and docs/bench/*.svg. `make bench` builds
@@ -16,6 +16,7 @@ import platform
 import subprocess
 
 import bench_doc
+import bench_programs
 import bench_run
 import bench_svg
 
@@ -171,6 +172,13 @@ def part_memory(allocators, _traces, args):
             "\n![memory](bench/objects-memory.svg)\n\n")
 
 
+def part_programs(allocators, _traces, args):
+    names = [a[0] for a in allocators]
+    mib, seconds = bench_programs.measure(allocators, 1 if args.quick else 5)
+    return ("### Programs\n\nPeak memory in MiB:\n\n" + bench_doc.compared(list(mib), names, mib, 1) +
+            "\nSeconds:\n\n" + bench_doc.compared(list(seconds), names, seconds, 2) + "\n")
+
+
 def machine():
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         model = next((line.split(":", 1)[1].strip() for line in f if "model name" in line), "?")
@@ -182,10 +190,11 @@ def machine():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the time, more noise")
-    parser.add_argument("--only", default="instructions,times,memory")
+    parser.add_argument("--only", default="instructions,times,memory,programs")
     parser.add_argument("--write", action="store_true", help="docs/BENCHMARKS.md and docs/bench")
     args = parser.parse_args()
-    parts = {"instructions": part_instructions, "times": part_times, "memory": part_memory}
+    parts = {"instructions": part_instructions, "times": part_times, "memory": part_memory,
+             "programs": part_programs}
     allocators = [a for a in [bench_run.OURS] if os.path.exists(a[1])] + bench_run.install_peers()
     traces = record_traces()
     for name in args.only.split(","):

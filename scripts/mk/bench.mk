@@ -16,7 +16,12 @@ $(bench_dir)/record.so: hosttest/bench_record.c hosttest/bench_trace.h
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(bench_flags) -fPIC -shared -o $@ $<
 
-bench_programs := $(bench_dir)/objects $(bench_dir)/record.so
+$(bench_dir)/spawn: hosttest/bench_spawn.c
+	$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(bench_flags) -o $@ $<
+
+bench_programs := $(addprefix $(bench_dir)/,objects record.so spawn) $(preload_lib)
 
 bench-objects: $(bench_programs) ## the object benchmarks beside other allocators, quickly
 	$(Q)scripts/bench.py --quick
@@ -25,3 +30,8 @@ bench: $(bench_programs) ## all hosted benchmarks; writes docs/BENCHMARKS.md and
 	$(Q)scripts/bench.py --write
 
 .PHONY: bench bench-objects
+
+check-instructions: $(bench_programs) ## counted instructions of the ten main paths against scripts/instructions.txt
+	$(Q)scripts/instructions.py
+
+.PHONY: check-instructions
