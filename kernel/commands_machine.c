@@ -2,6 +2,7 @@
 /* Commands about the machine: CPUs, the end, and its accidents. */
 #include "kernel.h"
 #include "text.h"
+#include "thread.h"
 
 static void run_cpus(size_t argc, char **argv)
 {
@@ -22,6 +23,29 @@ static void run_cpus(size_t argc, char **argv)
 	mw_print("World stopped %lu times, longest wait for the last CPU %llu us; failed %lu "
 		 "times\n",
 		 stops.stops, (unsigned long long)stops.longest_ns / 1000, stops.failures);
+}
+
+static void print_thread(const struct thread *thread, void *arg)
+{
+	static const char *const states[] = {
+		[THREAD_READY] = "ready",
+		[THREAD_RUNNING] = "running",
+		[THREAD_WAITING] = "waiting",
+		[THREAD_DEAD] = "dead",
+	};
+
+	(void)arg;
+	mw_print("  %-12s %-8s CPU %-2u began to run %lu times\n", thread->name,
+		 states[thread->state], thread->cpu, thread->switches);
+}
+
+static void run_ps(size_t argc, char **argv)
+{
+	unsigned long state = sched_lock();
+
+	(void)argc, (void)argv;
+	thread_for_each(print_thread, NULL);
+	sched_unlock(state);
 }
 
 static void run_dump(size_t argc, char **argv)
@@ -65,6 +89,7 @@ static void run_reboot(size_t argc, char **argv)
 
 static const struct command commands[] = {
 	{ "cpus", "", "the CPUs, and how the world was stopped", run_cpus },
+	{ "ps", "", "the threads", run_ps },
 	{ "dump", "", "registers and backtrace of every CPU, as they are now", run_dump },
 	{ "stop", "", "stop the world and start it again", run_stop },
 	{ "panic", "[WHY]", "the end, with all that is known", run_panic },

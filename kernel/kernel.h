@@ -53,7 +53,10 @@ void stop_counts(struct stop_counts *counts);
 /* How long a CPU may take to answer: at first, and from the next stop on. */
 #define STOP_LIMIT_NS 2000000000ul
 void stop_set_limit(uint64_t ns);
-/* Is the world stopped, or about to be: a handler that would allocate does it later. irq: any. */
+/*
+ * Is the world stopped, or about to be: a handler that would allocate does it later, and no CPU
+ * changes its thread. irq: any.
+ */
 bool stop_active(void);
 /* Registers that CPU @cpu was stopped with; only between stop and start. NULL: the stopper's. */
 const struct arch_regs *stop_regs(unsigned int cpu);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "landing.h"
+#include "thread.h"
 
 /* As __builtin_setjmp() fills it: gcc and clang agree on the first three for x86. */
 struct jump {
@@ -12,13 +13,12 @@ struct landing {
 	struct fault *fault; /* NULL: exceptions are not for this one */
 };
 
-static struct landing *innermost[MW_MAX_CPUS];
 static bool (*ask_last)(const struct arch_regs *regs, uintptr_t address);
 
-/* Interrupt handlers leave only to landings of their own, so the stack is this CPU's alone. */
+/* Of the thread that runs, or that a handler interrupted: handlers leave only to landings of their own. */
 static struct landing **my_landing(void)
 {
-	return &innermost[arch_cpu_id()];
+	return &thread_current()->landing;
 }
 
 static __attribute__((noinline)) bool call(struct landing *landing, void (*fn)(void *arg), void *arg)
@@ -70,7 +70,7 @@ _Noreturn void landing_leave(void)
 /* In the exception's handler, on its stack: make its end the jump. */
 static bool on_fault(struct arch_regs *regs, uintptr_t address)
 {
-	struct landing *landing = *my_landing();
+	struct landing *landing = thread_current() ? *my_landing() : NULL;
 
 	if (!landing)
 		return false;

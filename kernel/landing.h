@@ -2,8 +2,8 @@
 /*
  * Places to come down at: a function can be left from anywhere below it, by will or by an exception.
  *
- * Landings of a CPU are a stack, innermost first. To leave goes to the innermost one, on the CPU
- * that does it, with interrupts as they were there.
+ * Landings of a thread are a stack, innermost first. To leave goes to the innermost one, with
+ * interrupts as they were there.
  */
 #ifndef KERNEL_LANDING_H
 #define KERNEL_LANDING_H
@@ -20,7 +20,7 @@ struct fault {
 /* Return: false if @fn was left. irq: any. */
 bool landing_call(void (*fn)(void *arg), void *arg);
 _Noreturn void landing_leave(void);
-bool landing_any(void); /* is there one on this CPU */
+bool landing_any(void); /* has this thread one */
 
 /* Run @fn; an exception in it is not said to anybody, ends it, and is the answer. irq: any. */
 struct fault landing_try(void (*fn)(void *arg), void *arg);

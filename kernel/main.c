@@ -5,6 +5,7 @@
  */
 #include "kernel.h"
 #include "landing.h"
+#include "thread.h"
 
 static void say_hello(const struct arch_boot_info *info)
 {
@@ -41,6 +42,7 @@ static void run_commands(void)
 
 void kernel_main(const struct arch_boot_info *info)
 {
+	thread_init();
 	options_read(info->cmdline);
 	memory_init(info);
 	landing_init(NULL);
@@ -58,8 +60,10 @@ void kernel_main(const struct arch_boot_info *info)
 	monitor_loop();
 }
 
-/* They sleep until there is something for them. */
+/* CPU 0's boot thread is the monitor; the others' run what there is. */
 void kernel_ap_main(unsigned int cpu)
 {
 	(void)cpu;
+	thread_init_cpu();
+	thread_idle_loop();
 }

@@ -3,6 +3,7 @@
 #include "kernel.h"
 #include "line.h"
 #include "text.h"
+#include "thread.h"
 
 #define MAX_WORDS 8
 
@@ -149,28 +150,26 @@ void monitor_run(const char *commands)
 	}
 }
 
-static char wait_for_key(void)
-{
-	int c;
-
-	for (;;) {
-		arch_irq_off();
-		c = arch_console_read();
-		if (c >= 0)
-			break;
-		if (arch_mailbox_waiting()) {
-			arch_irq_on();
-			(void)arch_mailbox_run();
-			continue;
-		}
-		arch_idle();
-	}
-	arch_irq_on();
-	return (char)c;
-}
+static WAIT_QUEUE(input);
 
 static void had_input(void)
 {
+	unsigned long state = sched_lock();
+
+	sched_wake_all(&input);
+	sched_unlock(state);
+}
+
+/* Looked for with the lock held, so that no key comes between the look and the wait. */
+static char wait_for_key(void)
+{
+	unsigned long state = sched_lock();
+	int c;
+
+	while ((c = arch_console_read()) < 0)
+		(void)sched_wait(&input, UINT64_MAX);
+	sched_unlock(state);
+	return (char)c;
 }
 
 _Noreturn void monitor_loop(void)

@@ -1,36 +1,57 @@
 // SPDX-License-Identifier: MIT
 /*
- * Where pointers to objects may be, for the collector: registers and stacks of all CPUs, data, bss.
+ * Where pointers to objects may be, for the collector: registers and stacks of all CPUs and threads,
+ * data, bss.
  * The world is stopped. Stacks lie outside of the image, so that what is dead in them is no data.
  */
 #include <marrow/port.h>
 #include "kernel.h"
+#include "thread.h"
 
 struct visitor {
 	mw_root_visit_fn *visit;
 	void *ctx;
 };
 
-/* The upper end of the stack that @sp points into; NULL: it is none. */
-static const void *stack_end(uintptr_t sp)
-{
-	void *lo, *hi;
+struct search {
+	uintptr_t sp;
+	const char *end, *name;
+};
 
-	for (unsigned int cpu = 0; cpu < arch_cpu_count(); cpu++)
-		for (unsigned int which = 0; arch_cpu_stack(cpu, which, &lo, &hi); which++)
-			if (sp >= (uintptr_t)lo && sp < (uintptr_t)hi)
-				return hi;
-	return NULL;
+static void compare_stack(const struct thread *thread, void *arg)
+{
+	struct search *search = arg;
+
+	if (search->sp >= (uintptr_t)thread->stack && search->sp < (uintptr_t)thread->stack_end) {
+		search->end = thread->stack_end;
+		search->name = thread->name;
+	}
 }
 
-/* The live part of the stack that @sp points into. */
+static void visit_from(const struct visitor *v, const char *name, uintptr_t sp, const char *end)
+{
+	v->visit(v->ctx, MW_ROOT_STACK, name, (void *)(sp & -sizeof(void *)), end);
+}
+
+/* The live part of the stack that @sp points into: of a thread that runs. */
 static void visit_stack(const struct visitor *v, uintptr_t sp)
 {
-	const void *end = stack_end(sp);
+	struct search search = { .sp = sp };
 
-	if (!end)
+	thread_for_each(compare_stack, &search);
+	if (!search.end)
 		mw_port_panic("a CPU was stopped on a stack that nobody knows");
-	v->visit(v->ctx, MW_ROOT_STACK, "stack", (void *)(sp & -sizeof(void *)), end);
+	visit_from(v, search.name, sp, search.end);
+}
+
+/* Of one that does not run: the switch pushed its registers. */
+static void visit_thread(const struct thread *thread, void *arg)
+{
+	const struct visitor *v = arg;
+
+	v->visit(v->ctx, MW_ROOT_OTHER, thread->name, thread, thread + 1);
+	if (thread->state != THREAD_RUNNING)
+		visit_from(v, thread->name, thread->sp, thread->stack_end);
 }
 
 static void visit_cpu(const struct visitor *v, const struct arch_regs *regs)
@@ -52,6 +73,7 @@ void mw_port_scan_roots(mw_root_visit_fn *visit, void *ctx)
 		if (stop_regs(cpu))
 			visit_cpu(&v, stop_regs(cpu));
 	arch_spill(visit_self, &v);
+	thread_for_each(visit_thread, &v);
 	visit(ctx, MW_ROOT_DATA, "data", arch_data_start, arch_data_end);
 	visit(ctx, MW_ROOT_DATA, "bss", arch_bss_start, arch_bss_end);
 }

@@ -40,7 +40,7 @@ static struct {
 
 bool stop_active(void)
 {
-	return atomic_load_explicit(&stop.request, memory_order_relaxed);
+	return atomic_load_explicit(&stop.owner, memory_order_relaxed);
 }
 
 void stop_set_limit(uint64_t ns)

@@ -11,6 +11,7 @@
 #include "harness.h"
 #include "landing.h"
 #include "text.h"
+#include "thread.h"
 
 #define TEST_CPU 0
 #define INTERRUPT_GAP_NS 20000 /* longest time between two interrupts for a test */
@@ -253,6 +254,7 @@ void backend_test_begin(const char *name)
 
 void backend_test_end(void)
 {
+	thread_take_reschedules();
 }
 
 bool tests_run(const char *which, bool list)
