@@ -24,13 +24,12 @@ static inline unsigned long mw_port_pin(void)
 
 static inline void mw_port_unpin(unsigned long state)
 {
-	__asm__ volatile("" : : : "memory");
 	/*
 	 * popf and not sti: QEMU's TCG looks for interrupts right behind sti, in its shadow, and then not
-	 * before the next reason to; a loop that pins and unpins would keep an IPI out for ever.
+	 * before the next reason to; a loop that pins and unpins would keep an IPI out for ever. And always:
+	 * a test would cost more than it saves, few pins are nested.
 	 */
-	if (state & ARCH_RFLAGS_IF)
-		__asm__ volatile("pushq %0\n\tpopfq" : : "r"(state) : "memory", "cc");
+	__asm__ volatile("pushq %0\n\tpopfq" : : "r"(state) : "memory", "cc");
 }
 
 static inline unsigned int mw_port_cpu(void)
