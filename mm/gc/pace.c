@@ -30,13 +30,21 @@ static size_t percent_of(size_t bytes, int percent)
 								     : hundredth * (size_t)percent;
 }
 
+static void read_policy(struct mw_gc_policy *policy)
+{
+	unsigned long state = mw_lock(&mw_gc.registry);
+
+	*policy = mw_gc.pace.policy;
+	mw_unlock(&mw_gc.registry, state);
+}
+
 static void set_goal(void)
 {
 	struct mw_pace *pace = &mw_gc.pace;
 	struct mw_gc_policy policy;
 	size_t marked = mw_word(&pace->marked), goal;
 
-	mw_gc_policy_get(&policy);
+	read_policy(&policy);
 	goal = policy.percent == MW_GC_OFF ? SIZE_MAX : marked + percent_of(marked, policy.percent);
 	goal = mw_max(goal, policy.least);
 	if (policy.limit)
@@ -58,12 +66,8 @@ void mw_pace_init(void)
 
 void mw_gc_policy_get(struct mw_gc_policy *policy)
 {
-	unsigned long state;
-
 	mw_gc_ready();
-	state = mw_lock(&mw_gc.registry);
-	*policy = mw_gc.pace.policy;
-	mw_unlock(&mw_gc.registry, state);
+	read_policy(policy);
 }
 
 bool mw_gc_policy_set(const struct mw_gc_policy *policy)
