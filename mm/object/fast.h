@@ -77,4 +77,7 @@ static inline bool mw_span_free_exact(struct mw_span *span, const void *object)
 	return true;
 }
 
+/* The span is another CPU's, or a large object's; or this CPU has to look twice. Not pinned. */
+void mw_free_elsewhere(struct mw_span *span, void *object, struct mw_cache *cache);
+
 #endif

@@ -5,9 +5,8 @@
  */
 #include "inside.h"
 
-/* The span is another CPU's, or a large object's; or this CPU has to look twice. */
-static __attribute__((noinline)) void mw_free_elsewhere(struct mw_span *span, void *object,
-							struct mw_cache *cache)
+__attribute__((noinline)) void mw_free_elsewhere(struct mw_span *span, void *object,
+						 struct mw_cache *cache)
 {
 	unsigned int owner = mw_owner(span) & ~MW_OWNER_FULL;
 	bool done = false;
