@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <marrow/watch.h>
 #include "preload.h"
+#include "../mm/object/fast.h"
 #include "../mm/object/inside.h"
 
 #define MIN_ALIGN 16u
@@ -67,24 +68,48 @@ static MW_NOINLINE void *slow_alloc(size_t size, size_t align, mw_flags_t flags)
 	return p;
 }
 
+/* The way of large objects, and of all that quick_alloc() did not have. */
+static __attribute__((noinline)) void *other_alloc(size_t size)
+{
+	void *p = NULL;
+
+	if (mw_likely(size > MW_SMALL_MAX && size <= PTRDIFF_MAX && preload_self.slot)) {
+		p = mw_large_plain(size, MW_NORMAL, MW_SITE);
+		preload_heap_tend();
+	}
+	return mw_likely(p) ? p : slow_alloc(size, MIN_ALIGN, MW_NORMAL);
+}
+
 PRELOAD_API void *malloc(size_t size)
 {
 	void *p = quick_alloc(size);
 
-	return mw_likely(p) ? p : slow_alloc(size, MIN_ALIGN, MW_NORMAL);
+	return mw_likely(p) ? p : other_alloc(size);
 }
 
-PRELOAD_API void free(void *object)
+/* An object of another thread, a large one, one without a span; or this thread has no slot. */
+static __attribute__((noinline)) void other_free(void *object, uintptr_t span)
 {
 	bool borrowed;
 
-	if (mw_likely(preload_self.slot)) {
-		mw_free(object);
+	if (mw_likely(preload_self.slot && !(span & MW_MAP_TAG))) {
+		mw_free_elsewhere((struct mw_span *)span, object, NULL);
 		return;
 	}
 	borrowed = preload_begin();
 	mw_free(object);
 	preload_end(borrowed);
+}
+
+PRELOAD_API void free(void *object)
+{
+	uintptr_t at = mw_span_fast(object);
+	struct mw_span *span = (struct mw_span *)at;
+
+	if (mw_likely(!(at & MW_MAP_TAG) && mw_span_owned_by(span, preload_self.slot) &&
+		      mw_span_free_exact(span, object)))
+		return;
+	other_free(object, at);
 }
 
 PRELOAD_API void *calloc(size_t n, size_t size)

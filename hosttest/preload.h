@@ -34,8 +34,17 @@ void preload_unlock(struct preload_lock *lock);
 void preload_heap_start(void);
 /* After Marrow had no room for @bytes: more address space. Return: whether to try again. */
 bool preload_heap_grow(size_t bytes);
-/* Now and then, from slow paths of threads with a slot: give memory back that has been idle for a while. */
-void preload_heap_tend(void);
+/*
+ * Now and then, from slow paths of threads with a slot: give memory back that has been idle for a
+ * while. The clock is read each 64 times only.
+ */
+void preload_heap_look(void);
+static inline void preload_heap_tend(void)
+{
+	if (mw_unlikely(!(++preload_self.ticks % 64)))
+		preload_heap_look();
+}
+
 /* For malloc_trim(): all that is idle. Return: bytes. */
 size_t preload_heap_trim(void);
 extern struct preload_lock preload_heap_lock;

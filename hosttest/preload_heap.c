@@ -21,9 +21,6 @@
 #define TEND_EVERY_NS 100000000u
 #define TEND_SPANS 8192u
 #define IDLE_NS 300000000u
-/* The clock is read each so many times only. */
-#define TEND_TICKS 64u
-
 struct preload_lock preload_heap_lock;
 
 static bool add_region(size_t bytes)
@@ -88,14 +85,11 @@ static void scavenge_now_and_then(uint64_t now)
  * No thread of its own, which programs would not expect: whoever is on a slow path anyway does it. A
  * program that does nothing at all keeps what it has.
  */
-void preload_heap_tend(void)
+MW_NOINLINE void preload_heap_look(void)
 {
 	struct preload_self *self = &preload_self;
-	uint64_t now;
+	uint64_t now = mw_port_now();
 
-	if (++self->ticks % TEND_TICKS)
-		return;
-	now = mw_port_now();
 	if (now - self->tended < TEND_EVERY_NS)
 		return;
 	self->tended = now;
