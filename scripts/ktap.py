@@ -132,7 +132,7 @@ class Symbols:
             return "no function of the kernel"
         start, name = self.table[at]
         where = subprocess.run(["addr2line", "-e", self.elf, hex(address)], text=True, check=False,
-                               stdout=subprocess.PIPE).stdout.strip()
+                               stdout=subprocess.PIPE).stdout.partition(" (")[0].strip()
         return f"{name}+{address - start:#x} ({where})"
 
 

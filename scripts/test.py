@@ -183,12 +183,19 @@ def main():
     parser.add_argument("--wide", metavar=("NAME", "OPTIONS"), nargs=2, action="append",
                         default=[], help="the same, alone on the host")
     parser.add_argument("--limit", type=float, default=180, help="seconds for each machine")
+    parser.add_argument("--only", default="", help="names of parts, separated by blanks")
     options = parser.parse_args()
     os.makedirs(LOGS, exist_ok=True)
     parts = [HostPart(variant, options.jobs) for variant in options.host]
     parts += [Part(name, shlex.split(command)) for name, command in options.part]
     parts += [kernel_part(name, args, options.jobs, options.limit) for name, args in options.wide]
     parts += [kernel_part(name, args, 1, options.limit) for name, args in options.machine]
+    only = options.only.split()
+    unknown = set(only) - {part.name for part in parts}
+    if unknown:
+        sys.exit(f"no such part: {' '.join(sorted(unknown))}; there are: "
+                 + " ".join(part.name for part in parts))
+    parts = [part for part in parts if not only or part.name in only]
     started = time.monotonic()
     run_parts(parts, options.jobs)
     totals = [sum(part.counts[i] for part in parts) for i in range(3)]

@@ -25,7 +25,7 @@ check-files: $(graph_objects) $(host_runners) $(kernel_elf)
 
 check: setup-check ## layers, format, warnings of gcc and clang, every knob, cppcheck, documents, sizes
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-files
-	$(Q)scripts/test.py --jobs $(JOBS) \
+	$(Q)scripts/test.py --jobs $(JOBS) --only '$(PARTS)' \
 		--part layers 'scripts/check/layers.py build/host' \
 		--part documents scripts/check/docs.py \
 		--part words scripts/check/words.py \

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The tests, hosted and in the kernel. Each part is timed; build/log/ has all that was said.
-# TESTS=suite,suite.name chooses; SEED=n replays the seeded interleaving n; JOBS=n (all CPUs).
+# TESTS=suite,suite.name chooses, PARTS='host-tsan iso-uefi' too; SEED=n replays the seeded interleaving n; JOBS=n (all CPUs).
 
 JOBS ?= $(shell nproc)
 TESTS ?= all
@@ -37,7 +37,7 @@ test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(test_iso) $
 
 test: setup-test ## all tests: hosted in five builds, in QEMU in seven ways, and of the scripts
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) test-files
-	$(Q)scripts/test.py --jobs $(JOBS) --host $(variants) \
+	$(Q)scripts/test.py --jobs $(JOBS) --only '$(PARTS)' --host $(variants) \
 		--part runner 'scripts/runner/test_runner.py --tiny $(tiny) --kernel $(kernel_elf)' \
 		--machine kernel-1 '$(direct) --extra="-initrd LICENSE"' \
 		--machine kernel-4-single '$(direct) --cpus 4 --thread single' \
