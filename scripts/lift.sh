@@ -130,16 +130,18 @@ check_all() {
 
 # No recursion, no frame of unknown size, none deeper than docs/PORTING.md says; $out/stack says how
 # deep each public function goes.
+# check_stack CPU LEVEL GC BYTES
 check_stack() {
+	name="stack $1 level $2 gc $3"
 	frees=mw_free,mw_cache_free,mw_free_sized
-	if build "$1" gcc 3 1 -fcallgraph-info=su,da &&
-		"$top/scripts/stack.py" 3072 "1536:$frees" "$lifted"/mm/include/marrow/*.h \
+	if build "$1" gcc "$2" "$3" -fcallgraph-info=su,da &&
+		"$top/scripts/stack.py" "$4" "1536:$frees" "$lifted"/mm/include/marrow/*.h \
 			-- "$out"/mm-*.ci >"$out/stack"; then
 		deepest=$(awk '/^ / && $2 > most { most = $2 } END { print most }' "$out/stack")
-		ok "stack $1: no recursion; $deepest bytes at most, see ${out#"$top/"}/stack"
+		ok "$name: no recursion; $deepest bytes at most, see ${out#"$top/"}/stack"
 	else
 		grep -v '^ ' "$out/log" "$out/stack" >"$out/wrong" || :
-		not_ok "stack $1" "$out/wrong"
+		not_ok "$name" "$out/wrong"
 	fi
 }
 
@@ -150,8 +152,10 @@ for part in ${*:-symbols boot snippets stack}; do
 	boot) . "$top/scripts/lift-boot.sh" ;;
 	snippets) . "$top/scripts/lift-doc.sh" ;;
 	stack)
-		check_stack x86_64
-		check_stack riscv64
+		for cpu in x86_64 riscv64; do
+			check_stack "$cpu" 0 0 2048
+			check_stack "$cpu" 3 1 4096
+		done
 		;;
 	*)
 		echo "usage: scripts/lift.sh [symbols|boot|snippets|stack]..." >&2
