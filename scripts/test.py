@@ -178,6 +178,8 @@ def main():
     parser.add_argument("--host", metavar="VARIANT", nargs="*", default=[])
     parser.add_argument("--part", metavar=("NAME", "COMMAND"), nargs=2, action="append",
                         default=[], help="a command that ends with a line of counts")
+    parser.add_argument("--wide-part", metavar=("NAME", "COMMAND"), nargs=2, action="append",
+                        default=[], help="the same, alone on the host")
     parser.add_argument("--machine", metavar=("NAME", "OPTIONS"), nargs=2, action="append",
                         default=[], help="the kernel's tests, options of scripts/ktap.py")
     parser.add_argument("--wide", metavar=("NAME", "OPTIONS"), nargs=2, action="append",
@@ -190,6 +192,7 @@ def main():
     parts += [Part(name, shlex.split(command)) for name, command in options.part]
     parts += [kernel_part(name, args, options.jobs, options.limit) for name, args in options.wide]
     parts += [kernel_part(name, args, 1, options.limit) for name, args in options.machine]
+    parts += [Part(name, shlex.split(command), options.jobs) for name, command in options.wide_part]
     only = options.only.split()
     unknown = set(only) - {part.name for part in parts}
     if unknown:

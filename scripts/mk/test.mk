@@ -5,7 +5,7 @@
 
 JOBS ?= $(shell nproc)
 TESTS ?= all
-N ?= 20
+N ?= 10
 SEED ?=
 variants := host host-debug host-asan host-tsan host-m32
 
@@ -44,7 +44,7 @@ test: setup-test ## all tests: hosted in five builds, in QEMU in seven ways, and
 		--wide kernel-4-multi '$(direct) --cpus 4 --thread multi' \
 		--wide iso-bios '--iso $(test_iso) --symbols $(kernel_elf) --cpus 4' \
 		--wide iso-uefi '--iso $(test_iso) --symbols $(kernel_elf) --cpus 4 --firmware uefi' \
-		--part seeds "$(run_seeds)"
+		--wide-part seeds "$(run_seeds)"
 
 test-host: setup-host $(host_runners) ## the hosted tests, plain build
 	$(Q)scripts/test.py --jobs $(JOBS) --host host
@@ -59,6 +59,6 @@ test-runner: setup-run $(tiny) $(kernel_elf) ## the tests of the script that jud
 run_seeds = scripts/ktap.py --kernel $(kernel_elf) $(seeded) --log build/log/seed --jobs $(JOBS) \
 	--append 'test=$(seed_tests) tsc_hz=1000000000' --limit 300 \
 	--seeds $(if $(SEED),$(SEED)-$(SEED),1-$(N))
-seeds: setup-run $(kernel_elf) ## the tests under N=20 seeded interleavings of 4 CPUs, or one: SEED=
+seeds: setup-run $(kernel_elf) ## the tests under N=10 seeded interleavings of 4 CPUs, or one: SEED=
 	$(Q)mkdir -p build/log
 	$(Q)$(run_seeds)
