@@ -118,6 +118,8 @@ static MW_NOINLINE void *mw_cache_alloc_rest(struct mw_cache *cache, mw_flags_t 
 
 	if (mw_should_fail(cache->asked, false, site))
 		return NULL;
+	if (mw_unlikely(mw_word(&cache->debug)))
+		return mw_debug_alloc(cache, flags);
 	object = mw_cache_alloc_slow(cache, flags);
 	if (object && ((flags & MW_ZERO) || cache->policy == MW_POLICY_COLLECTED))
 		mw_zero(object, cache->size);

@@ -29,6 +29,10 @@ bool mw_span_check(const struct mw_span *span)
 		return true;
 	}
 	MW_CHECK(span, span->cache->live && span->cache->size == span->size);
+	if (span->debug) {
+		MW_CHECK(span, owner == MW_OWNER_DEBUG && span->where == MW_WHERE_DEBUG);
+		return mw_debug_check_span(span);
+	}
 	switch (span->where) {
 	case MW_WHERE_CURRENT:
 	case MW_WHERE_AVAIL:

@@ -20,6 +20,7 @@ void mw_cache_init(struct mw_cache *cache, unsigned int id, size_t size)
 	mw_lock_init(&cache->lock, MW_RANK_CENTRAL);
 	mw_list_init(&cache->some);
 	mw_list_init(&cache->full);
+	mw_list_init(&cache->debug_spans);
 	cache->id = id;
 	cache->size = cache->stride = cache->asked = size;
 	cache->live = true;
@@ -42,6 +43,8 @@ static void mw_builtin_init(enum mw_policy policy, unsigned int class)
 	cache->span_flags = flags[policy];
 	mw_format(cache->own_name, sizeof(cache->own_name), "%s-%zu", prefix[policy], cache->size);
 	cache->name = cache->own_name;
+	if (!(cache->span_flags & MW_SPAN_COLLECTED))
+		atomic_init(&cache->debug, mw_debug_flags_of(cache->name));
 }
 
 static void mw_object_start_locked(void)

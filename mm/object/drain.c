@@ -49,6 +49,8 @@ static size_t mw_drain_central(void)
 
 		if (cache && !mw_list_empty(&cache->some))
 			pages += mw_central_shrink(cache);
+		if (cache && !mw_list_empty(&cache->debug_spans))
+			pages += mw_debug_shrink(cache);
 	}
 	return pages;
 }

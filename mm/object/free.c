@@ -149,6 +149,8 @@ static MW_NOINLINE void mw_free_report(enum mw_misuse what, const struct mw_span
 		report.span = (const void *)mw_round_down((uintptr_t)span->base, MW_PAGE_SIZE);
 		report.span_pages = span->pages;
 		report.cache = mw_span_cache_name(span);
+		if (index < span->count)
+			mw_aid_traces(span, index, &report);
 	}
 	mw_misuse(&report);
 }
@@ -205,6 +207,8 @@ static enum mw_misuse mw_free_object(struct mw_span *span, void *object)
 
 	if (mw_owner(span) == MW_OWNER_LARGE)
 		return mw_large_free(span) ? MW_MISUSE_NONE : MW_DOUBLE_FREE;
+	if (mw_owner(span) == MW_OWNER_DEBUG)
+		return mw_debug_free(span, mw_span_index(span, object));
 	state = mw_port_pin();
 	if (span->flags & MW_SPAN_COLLECTED)
 		mw_up_span_sweep(span);

@@ -11,6 +11,7 @@
 
 /* Owned by nobody, in no list, not in the page map, all objects free. NULL: out of memory. */
 struct mw_span *mw_span_make(struct mw_cache *cache, size_t pages, mw_flags_t flags);
+void mw_span_fill(struct mw_span *span, struct mw_cache *cache, size_t stride);
 /* @bitmaps: how many; all bits of the free one set. Return: false, out of memory. */
 bool mw_span_bitmaps(struct mw_span *span, unsigned int bitmaps);
 void mw_span_drop_bitmaps(struct mw_span *span);
@@ -142,6 +143,36 @@ void *mw_large_plain(size_t size, mw_flags_t flags, uintptr_t site);
 /* Return: false: a double free. */
 bool mw_large_free(struct mw_span *span);
 size_t mw_stock_drop(struct mw_cpu *cpu, size_t most);
+
+/* ---- debug.c, aids.c ---- */
+
+/* The aids that the rules name for a cache. */
+unsigned int mw_debug_flags_of(const char *name);
+/* For a cache with aids: its own way of allocating, and back. Not pinned. */
+void *mw_debug_alloc(struct mw_cache *cache, mw_flags_t flags);
+enum mw_misuse mw_debug_free(struct mw_span *span, size_t index);
+size_t mw_debug_shrink(struct mw_cache *cache);
+bool mw_debug_check_span(const struct mw_span *span);
+
+/* aids.c: one object's bytes and traces */
+struct mw_debug_track {
+	struct mw_trace allocated, freed;
+};
+
+struct mw_debug_span {
+	unsigned int flags; /* MW_DEBUG_*, as the cache had when it took the span */
+	unsigned int own_pages; /* of this structure with its tracks; raw pages */
+	struct mw_debug_track track[]; /* with MW_DEBUG_TRACK one for each object */
+};
+
+void mw_aid_traces(const struct mw_span *span, size_t index, struct mw_report *report);
+void mw_aid_born(struct mw_span *span, size_t index);
+/* Look at a live object's red zones, or a free one's poison too. Return: the first bad byte, or NULL. */
+const void *mw_aid_bad_zone(const struct mw_span *span, size_t index);
+const void *mw_aid_bad_poison(const struct mw_span *span, size_t index);
+/* An object begins, or ends: check, report, fill, note. Nobody else has it. */
+void mw_aid_begin(struct mw_span *span, size_t index, bool zero);
+void mw_aid_end(struct mw_span *span, size_t index);
 
 /* ---- alloc.c ---- */
 

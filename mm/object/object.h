@@ -74,7 +74,7 @@ enum mw_where {
 	MW_WHERE_FULL, /* slot->full */
 	MW_WHERE_CENTRAL_SOME, /* cache->some */
 	MW_WHERE_CENTRAL_FULL, /* cache->full */
-	MW_WHERE_STOCK, /* a free large span in a CPU's stock */
+	MW_WHERE_DEBUG, /* cache->debug_spans */
 };
 
 /* span->flags: what the collector asks without looking at the cache */
@@ -165,6 +165,7 @@ struct mw_cache {
 	struct mw_lock lock; /* MW_RANK_CENTRAL; guards what follows up to the blank line */
 	struct mw_list some; /* spans of no CPU with a free object */
 	struct mw_list full; /* and without; of a collected cache, unswept ones first */
+	struct mw_list debug_spans; /* with debug aids; the ones with free objects first */
 	size_t spans, pages; /* in all, with those of CPUs */
 	unsigned long allocs, frees; /* by way of the lock */
 	unsigned long remote_frees; /* gathered by way of the lock */
@@ -242,6 +243,11 @@ struct mw_object {
 	struct mw_cache *_Atomic cache[MW_MAX_CACHES]; /* by id */
 	struct mw_cache builtin[MW_NR_BUILTIN];
 	struct mw_fixed slots, caches;
+	struct mw_debug_rule {
+		unsigned int flags;
+		char name[28]; /* may end in '*' */
+	} rules[8]; /* the last one that names a cache holds */
+	unsigned int rule_count;
 	struct mw_fixed bitmaps[8]; /* of 8 << i words */
 	mw_atomic_t large_live, large_bytes;
 	mw_atomic_t late_doubles; /* double frees found when it was too late to say by whom */

@@ -55,12 +55,12 @@ void mw_span_drop_bitmaps(struct mw_span *span)
 	mw_fixed_free(&mw_object.bitmaps[mw_bitmap_pool(span->words * bitmaps)], span->free);
 }
 
-static void mw_span_fill(struct mw_span *span, struct mw_cache *cache)
+void mw_span_fill(struct mw_span *span, struct mw_cache *cache, size_t stride)
 {
 	__atomic_store_n(&span->cache, cache, __ATOMIC_RELAXED);
 	span->size = cache->size;
-	span->stride = cache->stride;
-	span->count = (unsigned int)((span->pages << MW_PAGE_SHIFT) / cache->stride);
+	span->stride = stride;
+	span->count = (unsigned int)((span->pages << MW_PAGE_SHIFT) / stride);
 	span->flags = cache->span_flags;
 	span->type = cache->type;
 	span->where = MW_WHERE_NOWHERE;
@@ -80,7 +80,7 @@ struct mw_span *mw_span_make(struct mw_cache *cache, size_t pages, mw_flags_t fl
 
 	if (!span)
 		return NULL;
-	mw_span_fill(span, cache);
+	mw_span_fill(span, cache, cache->stride);
 	if (!mw_span_bitmaps(span, mw_span_bitmap_count(span->flags))) {
 		mw_set_owner(span, MW_OWNER_GONE);
 		mw_span_free(span);

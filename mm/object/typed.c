@@ -60,6 +60,8 @@ static void mw_cache_fill(struct mw_cache *cache, const struct mw_cache_want *wa
 	cache->construct = want->construct;
 	cache->asked = want->size;
 	cache->size = cache->stride = stride;
+	if (!(cache->span_flags & MW_SPAN_COLLECTED))
+		atomic_init(&cache->debug, mw_debug_flags_of(cache->name));
 	if (stride <= MW_SMALL_MAX)
 		return;
 	for (unsigned int i = 0; i < MW_SPAN_LENGTHS; i++)
@@ -173,7 +175,7 @@ size_t mw_cache_shrink(struct mw_cache *cache)
 	size_t pages = 0;
 
 	(void)mw_cache_each_slot(cache, mw_slot_shrink, &pages);
-	return pages + mw_central_shrink(cache);
+	return pages + mw_central_shrink(cache) + mw_debug_shrink(cache);
 }
 
 /* All spans to the cache; the slot stays, empty. */
@@ -245,6 +247,7 @@ bool mw_cache_destroy(struct mw_cache *cache)
 	if (!mw_cache_each_slot(cache, mw_slot_empty, NULL))
 		return false;
 	(void)mw_central_shrink(cache);
+	(void)mw_debug_shrink(cache);
 	if (!mw_cache_is_empty(cache) || !mw_cache_each_slot(cache, mw_slot_drop, NULL))
 		return false;
 	state = mw_lock(&mw_object.lock);

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Caches with debug aids. Their spans are never a CPU's: each allocation and free takes the cache's
+ * lock, and the fast paths, which find no owner, come here by themselves. Off, the aids cost a test
+ * where a CPU takes a new span.
+ *
+ * While an object is checked and filled its remote bit is set: neither live nor free, so that a second
+ * free of it is caught, and nobody gets it.
+ */
+#include "inside.h"
+
+/* Spans that fault when touched are kept for so many frees before their pages are used again. */
+#define MW_DEBUG_QUARANTINE 64
+
+static size_t mw_debug_align(const struct mw_cache *cache)
+{
+	return mw_max(mw_min(cache->stride & (0 - cache->stride), MW_PAGE_SIZE), 16);
+}
+
+/* Where the first object begins: behind a zone, unless it has to begin with a page. */
+static size_t mw_debug_left(const struct mw_cache *cache, unsigned int flags)
+{
+	size_t align = mw_debug_align(cache);
+
+	return flags & MW_DEBUG_REDZONE && align < MW_PAGE_SIZE ? align : 0;
+}
+
+static size_t mw_debug_stride(const struct mw_cache *cache, unsigned int flags)
+{
+	if (!(flags & MW_DEBUG_REDZONE))
+		return cache->stride;
+	return mw_round_up(cache->size + 32, mw_debug_align(cache));
+}
+
+static size_t mw_debug_span_pages(const struct mw_cache *cache, unsigned int flags)
+{
+	size_t left = mw_debug_left(cache, flags), stride = mw_debug_stride(cache, flags);
+	size_t bytes = left + stride;
+
+	if (!(flags & MW_DEBUG_FAULT))
+		bytes = mw_max(bytes, (size_t)cache->lengths[0] << MW_PAGE_SHIFT);
+	return mw_round_up(bytes, MW_PAGE_SIZE) >> MW_PAGE_SHIFT;
+}
+
+static struct mw_debug_span *mw_debug_record(size_t count, unsigned int flags)
+{
+	size_t bytes = sizeof(struct mw_debug_span), pages;
+	struct mw_debug_span *debug;
+
+	if (flags & MW_DEBUG_TRACK)
+		bytes += count * sizeof(struct mw_debug_track);
+	pages = mw_round_up(bytes, MW_PAGE_SIZE) >> MW_PAGE_SHIFT;
+	debug = mw_pages_alloc(pages, MW_ZERO | MW_ATOMIC);
+	if (!debug)
+		return NULL;
+	debug->flags = flags;
+	debug->own_pages = (unsigned int)pages;
+	return debug;
+}
+
+static void mw_debug_unmake(struct mw_span *span)
+{
+	struct mw_debug_span *debug = span->debug;
+
+	if (debug->flags & MW_DEBUG_FAULT)
+		(void)mw_port_protect(span->base, span->pages << MW_PAGE_SHIFT, false);
+	span->debug = NULL;
+	mw_span_unmake(span);
+	mw_pages_free(debug, debug->own_pages);
+}
+
+static struct mw_span *mw_debug_make(struct mw_cache *cache, unsigned int debug, mw_flags_t flags)
+{
+	size_t left = mw_debug_left(cache, debug);
+	struct mw_span *span = mw_span_alloc(mw_debug_span_pages(cache, debug), 0,
+					     cache->flags | (flags & MW_RESERVE));
+
+	if (!span)
+		return NULL;
+	mw_span_fill(span, cache, mw_debug_stride(cache, debug));
+	span->flags |= MW_SPAN_DEBUG;
+	span->base += left;
+	if (debug & MW_DEBUG_FAULT)
+		span->count = 1;
+	else
+		span->count = (unsigned int)(((span->pages << MW_PAGE_SHIFT) - left) / span->stride);
+	mw_span_set_magic(span);
+	span->debug = mw_debug_record(span->count, debug);
+	if (!span->debug || !mw_span_bitmaps(span, 2)) {
+		if (span->debug)
+			mw_pages_free(span->debug, span->debug->own_pages);
+		mw_span_free(span);
+		return NULL;
+	}
+	mw_cache_count_span(cache, span, true);
+	for (size_t i = 0; i < span->count; i++) {
+		if (cache->construct)
+			cache->construct(mw_span_object(span, i));
+		mw_aid_born(span, i);
+	}
+	mw_set_owner(span, MW_OWNER_DEBUG);
+	mw_span_publish(span);
+	return span;
+}
+
+/* Where a span with or without free objects belongs. Cache lock held. */
+static void mw_debug_settle_locked(struct mw_cache *cache, struct mw_span *span)
+{
+	if (span->where == MW_WHERE_DEBUG)
+		mw_list_remove(&span->link);
+	span->where = MW_WHERE_DEBUG;
+	if (mw_span_some_free(span) && !(span->debug->flags & MW_DEBUG_FAULT))
+		mw_list_push_front(&cache->debug_spans, &span->link);
+	else
+		mw_list_push_back(&cache->debug_spans, &span->link);
+}
+
+/* An object of the first span, neither live nor free when this returns. Not pinned. */
+static struct mw_span *mw_debug_take(struct mw_cache *cache, size_t *index)
+{
+	unsigned long state = mw_lock(&cache->lock);
+	struct mw_span *span = mw_container(cache->debug_spans.next, struct mw_span, link);
+	size_t w = 0;
+
+	if (mw_list_empty(&cache->debug_spans) || !mw_span_some_free(span) ||
+	    (span->debug->flags & MW_DEBUG_FAULT))
+		span = NULL;
+	if (span) {
+		unsigned long some;
+
+		while (!(some = mw_word(&span->free[w]) & mw_span_mask(span, w)))
+			w++;
+		*index = w * MW_WORD_BITS + mw_lowest_bit(some);
+		mw_set_word(&span->remote[w], mw_word(&span->remote[w]) | mw_bit(*index));
+		mw_set_word(&span->free[w], mw_word(&span->free[w]) & ~mw_bit(*index));
+		cache->allocs++;
+		mw_debug_settle_locked(cache, span);
+	}
+	mw_unlock(&cache->lock, state);
+	return span;
+}
+
+/* The first object of a new span, which then joins the list. */
+static struct mw_span *mw_debug_grow(struct mw_cache *cache, mw_flags_t flags, size_t *index)
+{
+	struct mw_span *span = mw_debug_make(cache, (unsigned int)mw_word(&cache->debug), flags);
+	unsigned long state;
+
+	if (!span)
+		return NULL;
+	state = mw_lock(&cache->lock);
+	*index = 0;
+	mw_set_word(&span->remote[0], 1);
+	mw_set_word(&span->free[0], mw_word(&span->free[0]) & ~1ul);
+	cache->allocs++;
+	mw_debug_settle_locked(cache, span);
+	mw_unlock(&cache->lock, state);
+	return span;
+}
+
+/* The end of the state between: live, or free. */
+static void mw_debug_settle(struct mw_span *span, size_t index, bool free)
+{
+	struct mw_cache *cache = span->cache;
+	unsigned long state = mw_lock(&cache->lock);
+	size_t w = index / MW_WORD_BITS;
+
+	mw_set_word(&span->remote[w], mw_word(&span->remote[w]) & ~mw_bit(index));
+	if (free) {
+		mw_set_word(&span->free[w], mw_word(&span->free[w]) | mw_bit(index));
+		cache->frees++;
+		mw_debug_settle_locked(cache, span);
+	}
+	mw_unlock(&cache->lock, state);
+}
+
+void *mw_debug_alloc(struct mw_cache *cache, mw_flags_t flags)
+{
+	unsigned int step = 0;
+	struct mw_span *span;
+	size_t index = 0;
+
+	for (;;) {
+		span = mw_debug_take(cache, &index);
+		if (!span)
+			span = mw_debug_grow(cache, flags, &index);
+		if (span)
+			break;
+		if (!mw_meta_refill() && !mw_page_reclaim(cache->lengths[0], flags, &step))
+			return NULL;
+	}
+	mw_aid_begin(span, index, flags & MW_ZERO);
+	mw_debug_settle(span, index, false);
+	return mw_span_object(span, index);
+}
+
+/* Make room in the quarantine of faulting spans. */
+static struct mw_span *mw_debug_oldest(struct mw_cache *cache)
+{
+	unsigned long state = mw_lock(&cache->lock);
+	struct mw_span *oldest = NULL;
+	struct mw_list *it;
+	size_t n = 0;
+
+	mw_list_for_each (it, &cache->debug_spans) {
+		struct mw_span *span = mw_container(it, struct mw_span, link);
+
+		if (!(span->debug->flags & MW_DEBUG_FAULT) || !mw_span_all_free(span))
+			continue;
+		if (!n++)
+			oldest = span;
+		if (n > MW_DEBUG_QUARANTINE)
+			break;
+	}
+	if (n <= MW_DEBUG_QUARANTINE)
+		oldest = NULL;
+	if (oldest) {
+		mw_list_remove(&oldest->link);
+		oldest->where = MW_WHERE_NOWHERE;
+	}
+	mw_unlock(&cache->lock, state);
+	return oldest;
+}
+
+static bool mw_debug_claim(struct mw_span *span, size_t index)
+{
+	struct mw_cache *cache = span->cache;
+	unsigned long state = mw_lock(&cache->lock);
+	size_t w = index / MW_WORD_BITS;
+	bool live = mw_span_live(span, index);
+
+	if (live)
+		mw_set_word(&span->remote[w], mw_word(&span->remote[w]) | mw_bit(index));
+	mw_unlock(&cache->lock, state);
+	return live;
+}
+
+enum mw_misuse mw_debug_free(struct mw_span *span, size_t index)
+{
+	bool faults = span->debug->flags & MW_DEBUG_FAULT;
+	struct mw_cache *cache = span->cache;
+	struct mw_span *oldest;
+
+	if (!mw_debug_claim(span, index))
+		return MW_DOUBLE_FREE;
+	mw_aid_end(span, index);
+	if (faults)
+		(void)mw_port_protect((void *)mw_round_down((uintptr_t)span->base, MW_PAGE_SIZE),
+				      span->pages << MW_PAGE_SHIFT, true);
+	mw_debug_settle(span, index, true);
+	oldest = faults ? mw_debug_oldest(cache) : NULL;
+	if (oldest)
+		mw_debug_unmake(oldest);
+	return MW_MISUSE_NONE;
+}
+
+/* Empty spans back to the page heap. Return: pages. */
+size_t mw_debug_shrink(struct mw_cache *cache)
+{
+	size_t pages = 0;
+
+	for (;;) {
+		unsigned long state = mw_lock(&cache->lock);
+		struct mw_span *empty = NULL;
+		struct mw_list *it;
+
+		mw_list_for_each (it, &cache->debug_spans) {
+			struct mw_span *span = mw_container(it, struct mw_span, link);
+
+			if (mw_span_all_free(span)) {
+				empty = span;
+				mw_list_remove(&span->link);
+				span->where = MW_WHERE_NOWHERE;
+				break;
+			}
+		}
+		mw_unlock(&cache->lock, state);
+		if (!empty)
+			return pages;
+		pages += empty->pages;
+		mw_debug_unmake(empty);
+	}
+}
+
+/* On demand: no free object was written, no live one overrun. Nobody else is inside. */
+bool mw_debug_check_span(const struct mw_span *span)
+{
+	if (span->debug->flags & MW_DEBUG_FAULT)
+		return true;
+	for (size_t i = 0; i < span->count; i++) {
+		bool free = mw_word(&span->free[i / MW_WORD_BITS]) & mw_bit(i);
+
+		MW_CHECK(mw_span_object(span, i), !mw_aid_bad_zone(span, i));
+		MW_CHECK(mw_span_object(span, i), !free || !mw_aid_bad_poison(span, i));
+	}
+	return true;
+}
