@@ -267,6 +267,29 @@ TEST(torn_down_heap)
 	CHECK_PTR(mw_alloc(64, MW_ATOMIC), NULL);
 }
 
+#if MW_GC
+/* Parts of one block, first and other: neither is freed by hand. */
+TEST(tiny_part)
+{
+	char *first, *second;
+
+	NEED(test_heap(HEAP));
+	test_heap_may_leak();
+	first = mw_alloc(5, MW_NOSCAN);
+	second = mw_alloc(4, MW_NOSCAN);
+	NEED(first && second);
+	CHECK_PTR(second, first + 8);
+	CHECK_EQ((uintptr_t)mw_alloc(3, MW_NOSCAN) % 16, 12);
+	test_expect_misuse(MW_BAD_REQUEST);
+	mw_free(first);
+	CHECK_PTR(test_misuse_came()->address, first);
+	test_expect_misuse(MW_INNER_FREE);
+	mw_free(second);
+	CHECK_PTR(test_misuse_came()->object, first);
+	CHECK(mw_object_check());
+}
+#endif
+
 static void *shared;
 
 static void free_twice_from_afar(unsigned int i, void *arg)

@@ -181,6 +181,8 @@ void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site)
 	}
 	if (mw_unlikely(mw_is_large(size, align, flags)))
 		return mw_alloc_large(size, align, flags, site);
+	if (mw_is_noscan(policy) && mw_max(size, align) < 16)
+		return mw_tiny_alloc(mw_max(size, align), flags, site);
 	return mw_cache_alloc_from(mw_class_cache(policy, mw_max(size, align)), flags, site);
 }
 

@@ -37,11 +37,14 @@ static void mw_builtin_init(enum mw_policy policy, unsigned int class)
 	unsigned int id = policy * MW_MAX_CLASSES + class;
 	struct mw_cache *cache = &mw_object.builtin[id];
 
-	mw_cache_init(cache, id, mw_object.classes.sizes[class]);
+	bool tiny = mw_is_noscan(policy) && class == MW_TINY_CLASS;
+
+	mw_cache_init(cache, id, tiny ? MW_TINY_BLOCK : mw_object.classes.sizes[class]);
 	cache->builtin = true;
 	cache->policy = (unsigned char)policy;
-	cache->span_flags = flags[policy];
-	mw_format(cache->own_name, sizeof(cache->own_name), "%s-%zu", prefix[policy], cache->size);
+	cache->span_flags = flags[policy] | (tiny ? MW_SPAN_TINY : 0);
+	mw_format(cache->own_name, sizeof(cache->own_name), "%s-%zu",
+		  tiny ? "tiny" : prefix[policy], cache->size);
 	cache->name = cache->own_name;
 	if (!(cache->span_flags & MW_SPAN_COLLECTED))
 		atomic_init(&cache->debug, mw_debug_flags_of(cache->name));

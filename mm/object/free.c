@@ -11,7 +11,7 @@ __attribute__((noinline)) void mw_free_elsewhere(struct mw_span *span, void *obj
 	unsigned int owner = mw_owner(span) & ~MW_OWNER_FULL;
 	bool done = false;
 
-	if (owner < MW_MAX_CPUS) {
+	if (owner < MW_MAX_CPUS && !(span->flags & MW_SPAN_TINY)) {
 		mw_wide_t product = mw_span_product(span, object);
 		unsigned long state = mw_port_pin();
 
@@ -121,6 +121,8 @@ static enum mw_misuse mw_free_judge(const struct mw_span *span, const void *obje
 		return MW_INNER_FREE;
 	if (cache && span->cache != cache)
 		return MW_WRONG_CACHE;
+	if (span->flags & MW_SPAN_TINY)
+		return MW_BAD_REQUEST;
 	if (size != SIZE_MAX && !mw_size_fits(span, size))
 		return MW_WRONG_SIZE;
 	return MW_MISUSE_NONE;
@@ -141,6 +143,8 @@ static MW_NOINLINE void mw_free_report(enum mw_misuse what, const struct mw_span
 		.given_cache = cache ? cache->name : NULL,
 	};
 
+	if (span && (span->flags & MW_SPAN_TINY))
+		report.text = "tiny objects of the collector share a block: none is freed by hand";
 	if (span) {
 		size_t index = mw_span_index(span, object);
 

@@ -50,10 +50,11 @@ void mw_cache_init(struct mw_cache *cache, unsigned int id, size_t size);
 /* The pending flag is not the owner's to change. */
 static inline void mw_set_owner(struct mw_span *span, unsigned int owner)
 {
+	unsigned int keep = span->flags & MW_SPAN_TINY ? MW_OWNER_NO_FREE : 0;
 	unsigned int old = atomic_load_explicit(&span->owner, memory_order_relaxed);
 
 	while (!atomic_compare_exchange_weak_explicit(&span->owner, &old,
-						      owner | (old & MW_OWNER_PENDING),
+						      owner | keep | (old & MW_OWNER_PENDING),
 						      memory_order_seq_cst, memory_order_relaxed))
 		;
 }
@@ -134,6 +135,7 @@ static inline bool mw_remote_free(struct mw_span *span, size_t index)
 
 bool mw_span_readable(const struct mw_span *span);
 bool mw_span_check(const struct mw_span *span);
+unsigned long mw_cache_allocs(const struct mw_cache *cache, unsigned long *remote);
 
 /* ---- large.c ---- */
 
@@ -185,6 +187,18 @@ size_t mw_aligned_size(size_t size, size_t align);
 
 /* @cache, @size: what the caller says it belongs to or measures; NULL, SIZE_MAX: says nothing. */
 MW_NOINLINE void mw_free_slow(void *object, struct mw_cache *cache, size_t size);
+
+/* ---- tiny.c ---- */
+
+static inline bool mw_is_noscan(enum mw_policy policy)
+{
+	return MW_GC && policy == MW_POLICY_NOSCAN;
+}
+
+#define MW_TINY_ID (MW_GC * MW_POLICY_NOSCAN * MW_MAX_CLASSES + MW_TINY_CLASS)
+
+/* @size below 16, policy NOSCAN. Zeroed. */
+void *mw_tiny_alloc(size_t size, mw_flags_t flags, uintptr_t site);
 
 /* What an address is that is in no span, if it is freed as an object. */
 enum mw_misuse mw_stray_kind(const void *address);

@@ -60,6 +60,7 @@ enum mw_policy {
  * CPU when that CPU may free by setting a bit and look at nothing else.
  */
 #define MW_OWNER_PENDING 0x80000000u /* others freed: the span is in the owner's list */
+#define MW_OWNER_NO_FREE 0x40000000u /* MW_SPAN_TINY: any free is to be looked at */
 #define MW_OWNER_FULL 0x10000u /* nothing was free when the CPU looked last */
 #define MW_OWNER_NONE 0x20000u /* the cache, under its lock */
 #define MW_OWNER_LARGE 0x20001u /* a large object: its free word is changed atomically */
@@ -81,6 +82,11 @@ enum mw_where {
 #define MW_SPAN_COLLECTED 0x01 /* owned by the collector */
 #define MW_SPAN_POINTERS 0x02 /* may hold pointers: scanned if collected, else a root */
 #define MW_SPAN_DEBUG 0x04
+#define MW_SPAN_TINY 0x08 /* objects are packed blocks, not freed by hand */
+
+/* Blocks of the tiny allocator have a class that nothing else asks for: that of 8 bytes. */
+#define MW_TINY_CLASS 1u
+#define MW_TINY_BLOCK 16u
 
 #if __SIZEOF_POINTER__ == 8
 typedef unsigned __int128 mw_wide_t;
@@ -150,7 +156,7 @@ size_t mw_span_live_count(const struct mw_span *span);
 static inline unsigned int mw_owner(const struct mw_span *span)
 {
 	return atomic_load_explicit(&((struct mw_span *)span)->owner, memory_order_acquire) &
-	       ~MW_OWNER_PENDING;
+	       ~(MW_OWNER_PENDING | MW_OWNER_NO_FREE);
 }
 
 /* For who may hold a span that has become another one meanwhile. */

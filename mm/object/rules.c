@@ -100,8 +100,8 @@ static bool mw_rule_add(const struct mw_debug_rule *rule)
 static void mw_rules_shrink(void)
 {
 	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
-		struct mw_cache *cache = atomic_load_explicit(&mw_object.cache[id],
-							      memory_order_acquire);
+		struct mw_cache *cache =
+			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
 
 		if (cache && !mw_word(&cache->debug))
 			(void)mw_debug_shrink(cache);

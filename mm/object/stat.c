@@ -46,7 +46,7 @@ static void mw_totals_of_cpu(const struct mw_cpu *cpu, struct mw_object_totals *
 }
 
 /* Allocations ever of one cache: by each CPU, and by way of the lock. */
-static unsigned long mw_cache_allocs(const struct mw_cache *cache, unsigned long *remote)
+unsigned long mw_cache_allocs(const struct mw_cache *cache, unsigned long *remote)
 {
 	unsigned long allocs = cache->allocs;
 

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+/* The caches as numbers and as a table. */
+#include <marrow/watch.h>
+#include "inside.h"
+
+static void mw_cache_count(const struct mw_cache *cache, struct mw_cache_stats *stats)
+{
+	struct mw_span_cursor cursor = { 0 };
+	struct mw_span *span;
+
+	while ((span = mw_span_next(&cursor))) {
+		if (mw_span_cache(span) != cache || !mw_span_readable(span))
+			continue;
+		stats->live += mw_span_live_count(span);
+		stats->capacity += span->count;
+		stats->spans++;
+		stats->pages += span->pages;
+	}
+}
+
+static struct mw_cache *mw_cache_by_index(size_t index)
+{
+	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
+		struct mw_cache *cache =
+			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
+
+		if (cache && !index--)
+			return cache;
+	}
+	return NULL;
+}
+
+bool mw_cache_stats(size_t index, struct mw_cache_stats *stats)
+{
+	const struct mw_cache *cache = mw_cache_by_index(index);
+	unsigned long remote;
+
+	if (!cache)
+		return false;
+	*stats = (struct mw_cache_stats){
+		.name = cache->name,
+		.size = cache->stride,
+		.asked = cache->asked,
+	};
+	mw_cache_count(cache, stats);
+	stats->allocs = mw_cache_allocs(cache, &remote);
+	stats->frees = stats->allocs - stats->live;
+	stats->remote_frees = remote;
+	return true;
+}
+
+void mw_print_slabinfo(void)
+{
+	struct mw_cache_stats stats;
+
+	mw_print("%-20s %8s %8s %8s %6s %7s %10s %10s\n", "name", "size", "live", "places", "spans",
+		 "pages", "allocs", "remote");
+	for (size_t i = 0; mw_cache_stats(i, &stats); i++) {
+		if (stats.spans || stats.allocs)
+			mw_print("%-20s %8zu %8zu %8zu %6zu %7zu %10lu %10lu\n", stats.name,
+				 stats.size, stats.live, stats.capacity, stats.spans, stats.pages,
+				 stats.allocs, stats.remote_frees);
+	}
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Tiny objects: pointer-free requests below 16 bytes that the collector owns are packed into blocks
+ * of 16, one open block a CPU. A block lives as long as any of its parts is reachable; a part cannot
+ * be freed by hand. The open block is dropped at each collection.
+ */
+#include "inside.h"
+
+static unsigned int mw_tiny_align(size_t size)
+{
+	if (!(size & 7))
+		return 8;
+	if (!(size & 3))
+		return 4;
+	return size & 1 ? 1 : 2;
+}
+
+/* A part of the open block, or NULL. Pinned. */
+static void *mw_tiny_part(struct mw_tiny *tiny, size_t size)
+{
+	unsigned int at = (unsigned int)mw_round_up(tiny->used, mw_tiny_align(size));
+
+	if (!tiny->block || at + size > MW_TINY_BLOCK)
+		return NULL;
+	tiny->used = at + (unsigned int)size;
+	tiny->packed++;
+	return tiny->block + at;
+}
+
+void *mw_tiny_alloc(size_t size, mw_flags_t flags, uintptr_t site)
+{
+	unsigned long state = mw_port_pin();
+	struct mw_cpu *cpu = mw_cpu_fast();
+	void *object = cpu == &mw_cpu_none ? NULL : mw_tiny_part(&cpu->tiny, size);
+
+	mw_port_unpin(state);
+	if (object)
+		return object;
+	object = mw_cache_alloc_from(&mw_object.builtin[MW_TINY_ID], flags | MW_ZERO, site);
+	if (!object)
+		return NULL;
+	state = mw_port_pin();
+	cpu = mw_cpu_fast();
+	/* The block with more room is kept open. */
+	if (cpu != &mw_cpu_none && (!cpu->tiny.block || size < cpu->tiny.used)) {
+		cpu->tiny.block = object;
+		cpu->tiny.used = (unsigned int)size;
+	}
+	mw_port_unpin(state);
+	return object;
+}
