@@ -20,6 +20,8 @@
 #include <marrow/port.h>
 #include "kernel.h"
 
+#define SPINS 200 /* of a stopped CPU, before it sleeps */
+
 static struct {
 	_Atomic(unsigned long) owner, request;
 	unsigned long last; /* the owner's: number of the last stop */
@@ -80,6 +82,27 @@ static void run_job(unsigned int cpu)
 	atomic_fetch_sub_explicit(&stop.left, 1, memory_order_release);
 }
 
+/*
+ * Wait for work or for the end of the stop: spinning at first, then asleep, which leaves the cores of
+ * a host to whoever works. wake_others() interrupts the sleep.
+ */
+static void rest(unsigned int cpu, unsigned long number)
+{
+	for (unsigned int turns = 0;; turns++) {
+		arch_irq_off();
+		if (atomic_load_explicit(&stop.request, memory_order_acquire) != number ||
+		    atomic_load_explicit(&stop.job, memory_order_acquire) != at[cpu].job)
+			break;
+		if (turns >= SPINS) {
+			arch_idle();
+		} else {
+			arch_irq_on();
+			arch_relax();
+		}
+	}
+	arch_irq_on();
+}
+
 static void be_stopped(struct arch_regs *regs, void *arg)
 {
 	unsigned long number = atomic_load_explicit(&stop.request, memory_order_acquire);
@@ -94,7 +117,7 @@ static void be_stopped(struct arch_regs *regs, void *arg)
 	arch_irq_on();
 	while (atomic_load_explicit(&stop.request, memory_order_acquire) == number) {
 		run_job(cpu);
-		arch_relax();
+		rest(cpu, number);
 	}
 	arch_irq_off();
 }
@@ -113,9 +136,17 @@ static bool try_to_own(void)
 	return mine;
 }
 
+static void wake_others(void)
+{
+	for (unsigned int cpu = 0; cpu < arch_cpu_count(); cpu++)
+		if (arch_cpus_others() >> cpu & 1)
+			arch_ipi_reschedule(cpu);
+}
+
 static void let_go(void)
 {
 	atomic_store_explicit(&stop.request, 0, memory_order_release);
+	wake_others();
 	atomic_store_explicit(&stop.owner, 0, memory_order_release);
 }
 
@@ -180,6 +211,7 @@ void mw_port_run_stopped(void (*fn)(unsigned int worker, void *arg), void *arg)
 	stop.arg = arg;
 	atomic_store_explicit(&stop.left, arch_cpu_count() - 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&stop.job, 1, memory_order_release);
+	wake_others();
 	fn(0, arg);
 	while (atomic_load_explicit(&stop.left, memory_order_acquire))
 		arch_relax();
