@@ -5,7 +5,7 @@
 #include "kernel.h"
 #include "test.h"
 
-#define LIMIT_NS 300000000
+static uint64_t limit; /* for the deaf: on a busy host the others need a while, too */
 
 static atomic_bool done;
 static struct {
@@ -211,7 +211,7 @@ static void stop_the_deaf(unsigned int i, void *arg)
 			arch_relax();
 		start = test_now();
 		CHECK_EQ(mw_port_stop_world(), deaf);
-		CHECK(test_now() - start >= LIMIT_NS);
+		CHECK(test_now() - start >= limit);
 		CHECK(!stop_active());
 		atomic_store(&done, true);
 	}
@@ -222,7 +222,8 @@ TEST(a_deaf_cpu_is_named)
 	unsigned int deaf = test_cpus() - 1;
 
 	prepare(2);
-	stop_set_limit(LIMIT_NS);
+	limit = options.seeded ? 3000000 : 300000000;
+	stop_set_limit(limit);
 	test_parallel(test_cpus(), stop_the_deaf, &deaf);
 	prepare(2);
 	NEED(stop_world());
