@@ -6,7 +6,7 @@
 #include "page.h"
 
 /* How many runs of a list that holds several lengths are looked at. */
-#define LOOK 16
+#define LOOK 4
 #define ULONG_ALL (~0ul)
 
 static size_t bin_of(size_t n)
@@ -297,13 +297,12 @@ static bool look_in(const struct mw_zone *zone, size_t list, const struct mw_wan
 		struct mw_run run = mw_run_ending_at(last);
 		size_t at = mw_run_fit(&run, want);
 
-		if (at == MW_PN_NONE || (found && run.n >= best->n))
+		if (at == MW_PN_NONE ||
+		    (found && (run.n > best->n || (run.n == best->n && run.first > best->first))))
 			continue;
 		*best = run;
 		*start = at;
 		found = true;
-		if (bin_of(run.n) < MW_EXACT)
-			break;
 	}
 	return found;
 }
@@ -378,9 +377,7 @@ static bool find_plain(const struct mw_zone *zone, const struct mw_want *want, s
 	}
 	if (list >= MW_LISTS)
 		return false;
-	*run = mw_run_ending_at(zone->head[list]);
-	*start = run->first;
-	return true;
+	return look_in(zone, list, want, run, start);
 }
 
 bool mw_run_find(enum mw_zone_index z, const struct mw_want *want, struct mw_run *run, size_t *start)
