@@ -362,22 +362,44 @@ static bool find_natural(const struct mw_zone *zone, const struct mw_want *want,
 	return list < MW_LISTS && look_in(zone, list, want, run, start);
 }
 
+/*
+ * The shortest of the first runs of a list that has @n pages, of those the lowest; or MW_PN_NONE. An
+ * exact list is not asked for lengths.
+ */
+static size_t best_in(size_t last, size_t n, bool exact)
+{
+	size_t best = MW_PN_NONE, least = SIZE_MAX;
+
+	for (unsigned int i = 0; i < LOOK && last != MW_PN_NONE; i++) {
+		mw_map_word *word = mw_map_at(last);
+		size_t length = exact ? n : mw_map_payload(get(before(word, last, 2)));
+
+		if (length >= n && (length < least || (length == least && last < best))) {
+			least = length;
+			best = last;
+		}
+		last = mw_map_payload(get(word));
+	}
+	return best;
+}
+
 /* No alignment, no boundary: nearly all requests. */
 static bool find_plain(const struct mw_zone *zone, const struct mw_want *want, struct mw_run *run,
 		       size_t *start)
 {
-	size_t bin = bin_of(want->n), list = list_from(zone, 2 * bin);
+	size_t list = list_from(zone, 2 * bin_of(want->n)), best = MW_PN_NONE;
 
-	/* In its own list only, if that holds several lengths, a run may be too short. */
-	if (mw_unlikely(list < 2 * (bin + 1) && bin >= MW_EXACT)) {
-		for (; list < 2 * (bin + 1); list = list_from(zone, list + 1)) {
-			if (look_in(zone, list, want, run, start))
-				return true;
-		}
+	/* Two lists at most are in vain: those of its own length, if that is not all they hold. */
+	while (list < MW_LISTS && best == MW_PN_NONE) {
+		best = best_in(zone->head[list], mw_max(want->n, list / 2 < MW_EXACT ? list / 2 : 0),
+			       list / 2 < MW_EXACT);
+		list = list_from(zone, list + 1);
 	}
-	if (list >= MW_LISTS)
+	if (best == MW_PN_NONE)
 		return false;
-	return look_in(zone, list, want, run, start);
+	*run = mw_run_ending_at(best);
+	*start = run->first;
+	return true;
 }
 
 bool mw_run_find(enum mw_zone_index z, const struct mw_want *want, struct mw_run *run, size_t *start)
