@@ -43,7 +43,7 @@ static void fill(struct slot *slot, unsigned int cpu)
 		if (slot->span)
 			mw_span_publish(slot->span);
 	} else {
-		slot->pages = mw_pages_alloc(slot->n, how == 6 ? MW_ZERO : MW_ATOMIC);
+		slot->pages = mw_pages_alloc(slot->n, how == 6 ? MW_ZERO | MW_ATOMIC : MW_ATOMIC);
 		if (slot->pages && how == 6)
 			CHECK(!*(uintptr_t *)(slot->pages + (slot->n - 1) * PAGE));
 	}
