@@ -121,6 +121,20 @@ static inline mw_map_word *mw_map_find(const void *address)
 	return (mw_map_word *)(entry - MW_MAP_LEAF) + (at & (MW_LEAF_PAGES - 1));
 }
 
+/* The same, but NULL also where it is not in a leaf. */
+static inline mw_map_word *mw_map_find_leaf(const void *address)
+{
+	uintptr_t at = (uintptr_t)address - (uintptr_t)MW_ADDR_BASE, entry;
+
+	if (mw_unlikely((uint64_t)at >> MW_ADDR_BITS))
+		return NULL;
+	at >>= MW_PAGE_SHIFT;
+	entry = atomic_load_explicit(&mw_map_root[at >> MW_LEAF_PAGE_SHIFT], memory_order_acquire);
+	if (mw_unlikely(!(entry & MW_MAP_LEAF)))
+		return NULL;
+	return (mw_map_word *)(entry - MW_MAP_LEAF) + (at & (MW_LEAF_PAGES - 1));
+}
+
 static inline uintptr_t mw_map_read(size_t pn)
 {
 	return atomic_load_explicit(mw_map_at(pn), memory_order_relaxed);

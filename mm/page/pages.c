@@ -117,8 +117,7 @@ static __attribute__((noinline)) void *alloc_other(size_t count, mw_flags_t flag
 		return NULL;
 	if (shelf == MW_SHELF_NONE || flags & ~STOCK_FLAGS)
 		return alloc_hard(count, flags);
-	pages = mw_stock_take(shelf, 1);
-	if (!pages)
+	if (!mw_stock_take(shelf, 1, &pages))
 		return alloc_hard(count, flags);
 	if (flags & MW_ZERO)
 		__builtin_memset(pages, 0, count << MW_PAGE_SHIFT);
@@ -129,9 +128,9 @@ void *mw_pages_alloc(size_t count, mw_flags_t flags)
 {
 	if (mw_likely(count == 1 && !(flags & ~(STOCK_FLAGS ^ MW_ZERO)) &&
 		      !atomic_load_explicit(&mw_fail_on, memory_order_relaxed))) {
-		void *page = mw_stock_take(0, 1);
+		void *page;
 
-		if (mw_likely(page))
+		if (mw_likely(mw_stock_take(0, 1, &page)))
 			return page;
 	}
 	return alloc_other(count, flags, (uintptr_t)__builtin_return_address(0));
@@ -211,7 +210,7 @@ static MW_NOINLINE void free_hard(void *pages, size_t count)
 {
 	if (count == 1 && mw_stock_fits(mw_map_get((uintptr_t)pages), 1)) {
 		mw_stock_spill();
-		if (mw_stock_put(pages, 0, 1))
+		if (mw_stock_put(pages, 0, 1, false))
 			return;
 	}
 	free_run(pages, count);
@@ -221,13 +220,13 @@ static __attribute__((noinline)) void free_other(void *pages, size_t count)
 {
 	unsigned int shelf = mw_shelf_for(count);
 
-	if (pages && (shelf == MW_SHELF_NONE || !mw_stock_put(pages, shelf, count)))
+	if (pages && (shelf == MW_SHELF_NONE || !mw_stock_put(pages, shelf, count, false)))
 		free_hard(pages, count);
 }
 
 void mw_pages_free(void *pages, size_t count)
 {
-	if (mw_unlikely(count != 1 || !mw_stock_put(pages, 0, 1)))
+	if (mw_unlikely(count != 1 || !mw_stock_put(pages, 0, 1, true)))
 		free_other(pages, count);
 }
 
@@ -245,8 +244,7 @@ void *mw_stack_alloc(unsigned int order, mw_flags_t flags)
 		return alloc_as(&want, site);
 	if (mw_should_fail(want.align, true, site))
 		return NULL;
-	stack = mw_stock_take(order, want.align);
-	if (mw_unlikely(!stack))
+	if (mw_unlikely(!mw_stock_take(order, want.align, &stack)))
 		return understand_and_take(&want);
 	if (flags & MW_ZERO)
 		__builtin_memset(stack, 0, want.align);

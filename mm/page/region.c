@@ -58,25 +58,33 @@ static void *carve(struct mw_region *region, size_t n)
 	return pages;
 }
 
-/* The highest zone first: low memory is wanted for better things. */
+/* From the region with the first id from @id up, in steps of two, that has so much. */
+static void *carve_from(unsigned int id, size_t n)
+{
+	void *pages = NULL;
+
+	for (; id < MW_NR_IDS && !pages; id += 2) {
+		struct mw_region *region =
+			atomic_load_explicit(&mw_page.by_id[id], memory_order_acquire);
+
+		if (region)
+			pages = carve(region, n);
+	}
+	return pages;
+}
+
+/*
+ * The regions that came first, as a region that others' records lie in cannot be removed; memory
+ * below 16 MiB last, it is wanted for better things.
+ */
 void *mw_up_meta_pages(size_t bytes)
 {
 	size_t n = mw_round_up(bytes, MW_PAGE_SIZE) >> MW_PAGE_SHIFT;
+	void *pages = carve_from(2, n);
 
-	for (int zone = MW_ZONE_REST; zone >= 0; zone--) {
-		for (size_t i = load(&mw_page.nr_regions); i-- > 0;) {
-			struct mw_region *region =
-				atomic_load_explicit(&mw_page.by_address[i], memory_order_acquire);
-			void *pages;
-
-			if (!region || (int)region->zone != zone)
-				continue;
-			pages = carve(region, n);
-			if (pages)
-				return pages;
-		}
-	}
-	return mw_pool_take(n);
+	if (!pages)
+		pages = carve_from(2 | MW_ID_LOW, n);
+	return pages ? pages : mw_pool_take(n);
 }
 
 /* Words of a flat bitmap are made zero when they are reached, as in a tree. */

@@ -29,8 +29,12 @@ static void set_up(struct mw_stock *stock, bool open)
 	struct mw_stocked *slots = stock->slots;
 
 	for (unsigned int i = 0; i < MW_SHELVES; i++) {
-		stock->shelf[i].slots = slots;
-		stock->shelf[i].room = open && affords(i) ? room_of(i) : 0;
+		struct mw_shelf *shelf = &stock->shelf[i];
+
+		if (!shelf->bottom)
+			atomic_store_explicit(&shelf->top, slots, memory_order_relaxed);
+		shelf->bottom = slots;
+		shelf->limit = slots + (open && affords(i) ? room_of(i) : 0);
 		slots += room_of(i);
 	}
 }
@@ -81,14 +85,14 @@ static void give_batch(unsigned int order, const struct mw_stocked *runs, size_t
 static void pop(struct mw_stock *stock, unsigned int which, struct mw_stocked *out, size_t n)
 {
 	struct mw_shelf *shelf = &stock->shelf[which];
-	size_t left = mw_shelf_count(shelf) - n;
+	struct mw_stocked *top = mw_shelf_top(shelf) - n;
 
 	for (size_t i = 0; i < n; i++)
-		out[i] = shelf->slots[left + i];
+		out[i] = top[i];
 	atomic_store_explicit(&stock->moved,
 			      atomic_load_explicit(&stock->moved, memory_order_relaxed) - n,
 			      memory_order_relaxed);
-	atomic_store_explicit(&shelf->n, left, memory_order_relaxed);
+	atomic_store_explicit(&shelf->top, top, memory_order_relaxed);
 }
 
 MW_NOINLINE void *mw_stock_refill(mw_flags_t flags)

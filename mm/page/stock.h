@@ -25,11 +25,11 @@ struct mw_stocked {
 	mw_map_word *word;
 };
 
-/* Runs of one order; the fields are written under the stock's lock. */
+/* Runs of one length, in [bottom, top); the fields are written under the stock's lock. */
 struct mw_shelf {
-	mw_atomic_t n;
-	unsigned long room; /* 0: closed */
-	struct mw_stocked *slots;
+	struct mw_stocked *_Atomic top;
+	struct mw_stocked *bottom;
+	struct mw_stocked *limit; /* of @top; where it is @bottom, the shelf is closed */
 };
 
 struct mw_stock {
@@ -59,9 +59,14 @@ static inline unsigned int mw_shelf_order(unsigned int shelf)
 	return shelf < 5 ? shelf : 9;
 }
 
+static inline struct mw_stocked *mw_shelf_top(const struct mw_shelf *shelf)
+{
+	return atomic_load_explicit(&((struct mw_shelf *)shelf)->top, memory_order_relaxed);
+}
+
 static inline size_t mw_shelf_count(const struct mw_shelf *shelf)
 {
-	return atomic_load_explicit(&((struct mw_shelf *)shelf)->n, memory_order_relaxed);
+	return (size_t)(mw_shelf_top(shelf) - shelf->bottom);
 }
 
 static inline void mw_stock_event(mw_atomic_t *counter)
@@ -88,30 +93,29 @@ static inline __attribute__((always_inline)) struct mw_stock *mw_stock_enter(uns
 	return stock;
 }
 
-/* A run from this CPU's stock, on a multiple of @align bytes; NULL: not now. */
-static inline __attribute__((always_inline)) void *mw_stock_take(unsigned int which, size_t align)
+/* A run from this CPU's stock, on a multiple of @align bytes. Return: false: not now. */
+static inline __attribute__((always_inline)) bool mw_stock_take(unsigned int which, size_t align,
+								void **pages)
 {
 	unsigned long state;
 	struct mw_stock *stock = mw_stock_enter(&state);
-	struct mw_shelf *shelf;
-	void *pages = NULL;
-	size_t n;
+	struct mw_stocked *top;
+	uintptr_t word;
 
 	if (mw_unlikely(!stock))
-		return NULL;
-	shelf = &stock->shelf[which];
-	n = mw_shelf_count(shelf);
-	if (mw_likely(n && !((uintptr_t)shelf->slots[n - 1].pages & (align - 1)))) {
-		const struct mw_stocked *slot = &shelf->slots[--n];
-		uintptr_t word = atomic_load_explicit(slot->word, memory_order_relaxed);
-
-		atomic_store_explicit(slot->word, word & ~MW_RAW_STOCKED, memory_order_relaxed);
-		atomic_store_explicit(&shelf->n, n, memory_order_relaxed);
-		mw_stock_event(&stock->allocs);
-		pages = slot->pages;
+		return false;
+	top = mw_shelf_top(&stock->shelf[which]);
+	if (mw_unlikely(top == stock->shelf[which].bottom || (uintptr_t)top[-1].pages & (align - 1))) {
+		mw_unlock(&stock->lock, state);
+		return false;
 	}
+	word = atomic_load_explicit((--top)->word, memory_order_relaxed);
+	atomic_store_explicit(top->word, word & ~MW_RAW_STOCKED, memory_order_relaxed);
+	atomic_store_explicit(&stock->shelf[which].top, top, memory_order_relaxed);
+	mw_stock_event(&stock->allocs);
+	*pages = top->pages;
 	mw_unlock(&stock->lock, state);
-	return pages;
+	return true;
 }
 
 /* Is this the word of a run in use of @count pages that may be stocked? */
@@ -125,40 +129,43 @@ static inline bool mw_stock_fits(uintptr_t word, size_t count)
 static inline __attribute__((always_inline)) bool mw_shelf_push(struct mw_shelf *shelf, void *pages,
 								mw_map_word *word, uintptr_t value)
 {
-	size_t n = mw_shelf_count(shelf);
+	struct mw_stocked *top = mw_shelf_top(shelf);
 
-	if (mw_unlikely(n >= shelf->room))
+	if (mw_unlikely(top >= shelf->limit))
 		return false;
 	atomic_store_explicit(word, value | MW_RAW_STOCKED, memory_order_relaxed);
-	shelf->slots[n] = (struct mw_stocked){ pages, word };
-	atomic_store_explicit(&shelf->n, n + 1, memory_order_relaxed);
+	*top = (struct mw_stocked){ pages, word };
+	atomic_store_explicit(&shelf->top, top + 1, memory_order_relaxed);
 	return true;
 }
 
 /*
  * Put a run in use into this CPU's stock. Return: false, and nothing happened, if the stock is full
- * or this is no such run.
+ * or this is no such run. @quick: not for memory whose page map has twigs, and without a call then.
  */
 static inline __attribute__((always_inline)) bool mw_stock_put(void *pages, unsigned int which,
-							       size_t count)
+							       size_t count, bool quick)
 {
 	unsigned long state;
 	struct mw_stock *stock = mw_stock_enter(&state);
 	mw_map_word *word;
-	bool done = false;
+	uintptr_t value;
 
 	if (mw_unlikely(!stock))
 		return false;
 	/* Looked up under the lock: words move only while stocks are closed. */
-	word = mw_map_find(pages);
-	if (mw_likely(word && !((uintptr_t)pages & (MW_PAGE_SIZE - 1)))) {
-		uintptr_t value = atomic_load_explicit(word, memory_order_relaxed);
-
-		done = mw_likely(mw_stock_fits(value, count)) &&
-		       mw_shelf_push(&stock->shelf[which], pages, word, value);
-	}
+	word = quick ? mw_map_find_leaf(pages) : mw_map_find(pages);
+	if (mw_unlikely(!word || (uintptr_t)pages & (MW_PAGE_SIZE - 1)))
+		goto out;
+	value = atomic_load_explicit(word, memory_order_relaxed);
+	if (mw_unlikely(!mw_stock_fits(value, count)) ||
+	    mw_unlikely(!mw_shelf_push(&stock->shelf[which], pages, word, value)))
+		goto out;
 	mw_unlock(&stock->lock, state);
-	return done;
+	return true;
+out:
+	mw_unlock(&stock->lock, state);
+	return false;
 }
 
 /* Fill this CPU's stock of single pages from the heap, and take one. NULL: there is none. */
