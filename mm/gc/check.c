@@ -181,7 +181,7 @@ static bool each_collected(each_span_fn *fn)
 
 	while ((span = mw_span_next(&cursor)))
 		if (span->in_use && (mw_span_flags(span) & MW_SPAN_COLLECTED) &&
-		    !atomic_load_explicit(&span->born, memory_order_relaxed))
+		    !mw_span_newborn(span))
 			ok &= fn(span);
 	return ok;
 }

@@ -25,8 +25,8 @@ void mw_gc_start(void)
 		mw_fixed_init(&mw_gc.array_records, sizeof(struct mw_type_array), MW_USE_COLLECTOR,
 			      NULL);
 		mw_lock_init(&mw_gc.sweeping.lock, MW_RANK_LEAF);
-		/* Above that of spans that are none, and with room below. */
-		atomic_store_explicit(&mw_gc.sweeping.generation, 4, memory_order_relaxed);
+		atomic_store_explicit(&mw_gc.sweeping.generation, 1 + MW_GENERATION_STEP,
+				      memory_order_relaxed);
 		mw_gc.sweeping.done_walking = true;
 		atomic_store_explicit(&mw_gc.ready, true, memory_order_release);
 	}
@@ -40,6 +40,20 @@ void mw_gc_reset(void)
 	mw_layout_reset();
 	__builtin_memset((void *)&mw_gc, 0, sizeof(mw_gc));
 	mw_lock_init(&mw_gc.registry, MW_RANK_REGISTRY);
+}
+
+/* ---- one at a time ---- */
+
+static void begin_alone(void)
+{
+	mw_gc_ready();
+	while (atomic_exchange_explicit(&mw_gc.collecting, 1, memory_order_acquire))
+		mw_port_relax();
+}
+
+static void end_alone(void)
+{
+	atomic_store_explicit(&mw_gc.collecting, 0, memory_order_release);
 }
 
 /* ---- who listens ---- */
@@ -57,14 +71,17 @@ void mw_gc_listen(struct mw_gc_listener *listener)
 
 void mw_gc_unlisten(struct mw_gc_listener *listener)
 {
-	unsigned long state = mw_lock(&mw_gc.registry);
 	struct mw_gc_listener **at = &mw_gc.listeners;
+	unsigned long state;
 
+	begin_alone();
+	state = mw_lock(&mw_gc.registry);
 	while (*at && *at != listener)
 		at = &(*at)->next;
 	if (*at)
 		*at = listener->next;
 	mw_unlock(&mw_gc.registry, state);
+	end_alone();
 }
 
 void mw_gc_announce(enum mw_gc_moment moment)
@@ -92,18 +109,6 @@ static void print_line(const struct mw_gc_cycle *c)
 }
 
 /* ---- the steps ---- */
-
-static void begin_alone(void)
-{
-	mw_gc_ready();
-	while (atomic_exchange_explicit(&mw_gc.collecting, 1, memory_order_acquire))
-		mw_port_relax();
-}
-
-static void end_alone(void)
-{
-	atomic_store_explicit(&mw_gc.collecting, 0, memory_order_release);
-}
 
 /* Everything of the last cycle is swept; what lived, and what it cost, is known. */
 static void last_sweep_ended(void)
@@ -196,8 +201,7 @@ static void add_root(void *ctx, enum mw_root_kind kind, const char *name, const 
 
 static void mark_roots(void)
 {
-	mw_set_word(&mw_gc.marking.births, 0);
-	atomic_store_explicit(&mw_gc.marking.on, 1, memory_order_seq_cst);
+	mw_sweep_hold();
 	mw_mark_begin(flush());
 	mw_gc.cycle.heap_before = mw_pace_live();
 	mw_roots_each(add_root, NULL);
@@ -224,7 +228,7 @@ static void mark_born(void)
 		return;
 	mw_mark_again();
 	while ((span = mw_span_next(&cursor))) {
-		if (!atomic_load_explicit(&span->born, memory_order_acquire))
+		if (!mw_span_newborn(span))
 			continue;
 		for (size_t i = 0; span->scanned && i < span->count; i++)
 			if (mw_span_live(span, i))
@@ -234,7 +238,7 @@ static void mark_born(void)
 	mw_mark_run(0, NULL);
 	cursor = (struct mw_span_cursor){ 0 };
 	while ((span = mw_span_next(&cursor)))
-		if (atomic_exchange_explicit(&span->born, 0, memory_order_acq_rel))
+		if (mw_span_newborn(span))
 			mw_sweep_clear(span);
 }
 
@@ -271,37 +275,64 @@ static void restart(uint64_t *clock)
 	mw_port_wake(MW_WORKER_SWEEP);
 }
 
-bool mw_gc_collect(enum mw_collect how)
+/* The way of a collection, for who is alone. Return: false: a CPU did not stop. */
+static bool collect(enum mw_collect how)
 {
 	uint64_t clock;
-	bool stopped;
 
-	begin_alone();
 	finish_last_sweep();
 	mw_gc.cycle = (struct mw_gc_cycle){ .number = mw_word(&mw_gc.cycles) + 1 };
-	stopped = stop(&clock);
-	if (stopped) {
-		mark_roots();
-		mw_gc.cycle.roots_ns = lap(&clock);
-		mw_gc_announce(MW_GC_ROOTS_DONE);
-		run_markers();
-		mark_born();
-		sum_markers();
-		if (mw_gc.debug)
-			mw_check_marks();
-		mw_sweep_begin();
-		mw_set_word(&mw_gc.marking.on, 0);
-		mw_set_word(&mw_gc.cycles, mw_gc.cycle.number);
-		mw_gc.cycle.mark_ns = lap(&clock);
-		mw_gc_announce(MW_GC_MARKED);
-		restart(&clock);
+	if (!stop(&clock)) {
+		mw_gc.cycle.number = 0;
+		return false;
+	}
+	mark_roots();
+	mw_gc.cycle.roots_ns = lap(&clock);
+	mw_gc_announce(MW_GC_ROOTS_DONE);
+	run_markers();
+	mark_born();
+	sum_markers();
+	if (mw_gc.debug)
+		mw_check_marks();
+	mw_sweep_begin();
+	mw_set_word(&mw_gc.cycles, mw_gc.cycle.number);
+	mw_gc.cycle.mark_ns = lap(&clock);
+	mw_gc_announce(MW_GC_MARKED);
+	restart(&clock);
+	if (how == MW_COLLECT_SWEPT)
+		finish_last_sweep();
+	return true;
+}
+
+bool mw_gc_collect(enum mw_collect how)
+{
+	bool done;
+
+	begin_alone();
+	done = collect(how);
+	end_alone();
+	return done;
+}
+
+bool mw_gc_collect_forced(enum mw_collect how)
+{
+	uint64_t asked = mw_port_now();
+	bool done = true;
+
+	begin_alone();
+	if (mw_gc.cycle.number && mw_gc.cycle.started > asked) {
 		if (how == MW_COLLECT_SWEPT)
 			finish_last_sweep();
+	} else if (mw_pace_may_force()) {
+		uint64_t start = mw_port_now();
+
+		done = collect(how);
+		mw_pace_forced(mw_port_now() - start);
 	} else {
-		mw_gc.cycle.number = 0;
+		done = false;
 	}
 	end_alone();
-	return stopped;
+	return done;
 }
 
 #endif

@@ -8,7 +8,7 @@
  *	finish the last sweep   sweep.c   no span is unswept when marks are made
  *	stop                    the port
  *	flush                   mm/object no CPU owns a span: free words tell what is allocated
- *	generation + 2          sweep.c   every collected span is now unswept
+ *	next generation         sweep.c   every collected span is now unswept
  *	mark                    roots.c shows ranges, mark.c turns words into marks and marks into scans
  *	start                   the port
  *	sweep                   sweep.c   whoever needs a span first, and a worker behind them all
@@ -66,8 +66,7 @@ struct mw_marking {
 	 */
 	mw_atomic_t busy;
 	mw_atomic_t hungry; /* waiting for others to share */
-	mw_atomic_t on; /* the world is stopped for a mark: what is born now is born swept */
-	mw_atomic_t births; /* spans, while on */
+	mw_atomic_t births; /* spans born during this mark */
 	struct mw_range range[MW_MAX_RANGES];
 	size_t ranges;
 	mw_atomic_t next_range;
@@ -110,12 +109,18 @@ void mw_roots_each(mw_each_root_fn *visit, void *ctx);
 
 /* ---- sweeping: sweep.c ---- */
 
+#define MW_GENERATION_STEP 4u
+#define MW_GENERATION_MARKING 2u
+
 struct mw_sweeping {
-	/* Grows by 2 a cycle, while the world is stopped. A span's generation is
-	 *	2 less: it has not been swept since the mark
-	 *	1 less: somebody is sweeping it
+	/*
+	 * 4 * cycles + 1, and MW_GENERATION_MARKING while the world is stopped for a mark: one word, so
+	 * that whoever makes a span learns both at once. A span's generation is
+	 *	0:      no span of the collector's
+	 *	4 less: it has not been swept since the mark
+	 *	3 less: somebody is sweeping it
 	 *	equal:  swept, or born since
-	 *	2 more: born during the mark that is under way
+	 *	4 more: born during the mark that is under way
 	 */
 	_Atomic(unsigned int) generation;
 	mw_atomic_t swept_background, swept_demand; /* spans in this cycle */
@@ -124,7 +129,12 @@ struct mw_sweeping {
 	bool done_walking;
 };
 
+/* What is born from now on is born marked. World stopped. */
+void mw_sweep_hold(void);
+/* The mark is over: every span that was there before it is unswept. */
 void mw_sweep_begin(void);
+/* Was it born during the mark that is under way? */
+bool mw_span_newborn(const struct mw_span *span);
 /* One step of the background's; false: there is nothing left. */
 bool mw_sweep_step(void);
 /* An allocation that is about to take pages sweeps so many spans first. */
@@ -143,7 +153,7 @@ struct mw_pace {
 	mw_atomic_t room; /* == goal - marked */
 	mw_atomic_t due; /* it did */
 	mw_atomic_t allocations, every; /* collect at each every-th; 0: not */
-	uint64_t forced_ns, window_start; /* of cycles for the limit, see mw_pace_may_force() */
+	uint64_t forced_ns, window_start; /* of forced cycles; of who is collecting */
 	/* Set aside by each CPU, not added to since yet; that CPU's, pinned. */
 	struct {
 		size_t bytes;
@@ -154,6 +164,9 @@ void mw_pace_init(void);
 /* At the end of a mark that found @bytes living. */
 void mw_pace_marked(size_t bytes);
 size_t mw_pace_live(void);
+/* Cycles that allocations wait for are refused once they have had their share of the time. */
+bool mw_pace_may_force(void);
+void mw_pace_forced(uint64_t ns);
 
 /* ---- allocating: alloc.c ---- */
 
@@ -212,6 +225,8 @@ static inline const struct mw_layout *mw_span_layout(const struct mw_span *span)
 /* check.c; world stopped, after the mark. Return: whether a second mark agrees with the first. */
 bool mw_check_marks(void);
 /* cycle.c */
+/* One that an allocation waits for, unless one began meanwhile. Return: false: refused, or failed. */
+bool mw_gc_collect_forced(enum mw_collect how);
 void mw_gc_announce(enum mw_gc_moment moment);
 /* The walk over all spans has ended: note what the cycle came to, if nobody did. Not pinned. */
 void mw_gc_all_swept(void);

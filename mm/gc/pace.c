@@ -118,25 +118,23 @@ void mw_up_allocated(size_t bytes)
 		mw_port_wake(MW_WORKER_COLLECT);
 }
 
-/* A cycle for the limit's sake is refused once such cycles have had their share of the time. */
-static bool may_force(void)
+bool mw_pace_may_force(void)
 {
 	struct mw_pace *pace = &mw_gc.pace;
+	struct mw_gc_policy policy;
 	uint64_t now = mw_port_now();
 
+	mw_gc_policy_get(&policy);
 	if (now - pace->window_start > WINDOW_NS) {
 		pace->window_start = now;
 		pace->forced_ns = 0;
 	}
-	return pace->forced_ns * 1000 <= WINDOW_NS * pace->policy.cpu_permille;
+	return pace->forced_ns * 1000 <= WINDOW_NS * policy.cpu_permille;
 }
 
-static void collect_and_count(enum mw_collect how)
+void mw_pace_forced(uint64_t ns)
 {
-	uint64_t start = mw_port_now();
-
-	mw_gc_collect(how);
-	mw_gc.pace.forced_ns += mw_port_now() - start;
+	mw_gc.pace.forced_ns += ns;
 }
 
 /* Before an allocation takes pages from the page heap, where it may wait. */
@@ -148,8 +146,8 @@ void mw_up_grow(void)
 	mw_gc_ready();
 	since = mw_word(&pace->since);
 	room = mw_word(&pace->room);
-	if (since >= room && since - room >= mw_word(&pace->goal) / 8 && may_force())
-		collect_and_count(MW_COLLECT_MARKED);
+	if (since >= room && since - room >= mw_word(&pace->goal) / 8)
+		(void)mw_gc_collect_forced(MW_COLLECT_MARKED);
 	mw_sweep_help(SWEEP_FIRST);
 }
 
@@ -157,10 +155,7 @@ bool mw_up_collect(size_t pages)
 {
 	(void)pages;
 	mw_gc_ready();
-	if (!may_force())
-		return false;
-	collect_and_count(MW_COLLECT_SWEPT);
-	return true;
+	return mw_gc_collect_forced(MW_COLLECT_SWEPT);
 }
 
 void mw_up_count(void)

@@ -15,12 +15,17 @@
 
 /* Spans that one turn of the walk sweeps at most. */
 #define STEP 32
-/* The generation of a span that is none: odd, so that nobody who still knows it can claim it. */
-#define GONE 1u
+/* What a sweeper adds to a span's generation while it is at it. */
+#define SWEEPING 1u
+
+static unsigned int generation_word(void)
+{
+	return atomic_load_explicit(&mw_gc.sweeping.generation, memory_order_acquire);
+}
 
 static unsigned int current_generation(void)
 {
-	return atomic_load_explicit(&mw_gc.sweeping.generation, memory_order_acquire);
+	return generation_word() & ~MW_GENERATION_MARKING;
 }
 
 static unsigned int generation_of(const struct mw_span *span)
@@ -29,47 +34,65 @@ static unsigned int generation_of(const struct mw_span *span)
 }
 
 /*
- * A span that is born while the world is stopped, in an interrupt, belongs to the next generation
- * already: the sweep that follows this mark has nothing to say of it. It is the collector's, and
- * may be claimed, only once its generation is right.
+ * A span that is born while the world is stopped for a mark, in an interrupt, belongs to the next
+ * generation already: the sweep that follows has nothing to say of it. It is the collector's, and
+ * may be claimed, from this store on.
  */
 void mw_up_span_born(struct mw_span *span)
 {
-	bool marking = mw_up_marking();
+	unsigned int now;
 
-	if (marking) {
-		atomic_store_explicit(&span->born, 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(&mw_gc.marking.births, 1, memory_order_release);
+	mw_gc_ready();
+	now = generation_word();
+	if (now & MW_GENERATION_MARKING) {
+		now += MW_GENERATION_STEP - MW_GENERATION_MARKING;
+		atomic_fetch_add_explicit(&mw_gc.marking.births, 1, memory_order_relaxed);
 	}
-	atomic_store_explicit(&span->generation, current_generation() + (marking ? 2 : 0),
-			      memory_order_release);
+	atomic_store_explicit(&span->generation, now, memory_order_release);
 }
 
-void mw_up_span_gone(struct mw_span *span)
+bool mw_span_newborn(const struct mw_span *span)
 {
-	atomic_store_explicit(&span->born, 0, memory_order_relaxed);
-	atomic_store_explicit(&span->generation, GONE, memory_order_release);
+	return generation_of(span) == current_generation() + MW_GENERATION_STEP;
 }
 
 bool mw_up_marking(void)
 {
-	return atomic_load_explicit(&mw_gc.marking.on, memory_order_acquire);
+	return generation_word() & MW_GENERATION_MARKING;
 }
 
 bool mw_up_span_unswept(const struct mw_span *span)
 {
 	unsigned int generation = generation_of(span);
 
-	return generation != GONE && (mw_span_flags(span) & MW_SPAN_COLLECTED) &&
-	       (int)(current_generation() - generation) > 0;
+	return generation && (int)(current_generation() - generation) > 0;
+}
+
+/*
+ * The span leaves the collector: swept or not, its objects are all free. Who is sweeping it is waited
+ * for; whoever comes later finds no span.
+ */
+void mw_up_span_gone(struct mw_span *span)
+{
+	for (;;) {
+		unsigned int old = generation_of(span);
+
+		if (old % MW_GENERATION_STEP == 1 + SWEEPING)
+			mw_port_relax();
+		else if (atomic_compare_exchange_weak_explicit(&span->generation, &old, 0,
+							       memory_order_acq_rel,
+							       memory_order_relaxed))
+			return;
+	}
 }
 
 /* Pinned from here until it is swept, so that whoever waits for it does not wait long. */
 static bool claim(struct mw_span *span)
 {
-	unsigned int now = current_generation(), old = now - 2;
+	unsigned int old = current_generation() - MW_GENERATION_STEP;
 
-	return atomic_compare_exchange_strong_explicit(&span->generation, &old, now - 1,
+	return old &&
+	       atomic_compare_exchange_strong_explicit(&span->generation, &old, old + SWEEPING,
 						       memory_order_acquire, memory_order_relaxed);
 }
 
@@ -86,17 +109,17 @@ static size_t sweep_bits(struct mw_span *span)
 	size_t count = 0;
 
 	for (size_t w = 0; w < span->words; w++) {
-		unsigned long marked = mw_word(&span->mark[w]), free = mw_word(&span->free[w]);
-		unsigned long dead = ~free & ~marked;
+		unsigned long free = mw_word(&span->free[w]);
+		unsigned long dead = ~free & ~mw_word(&span->mark[w]);
 
-		if (dead) {
-			if (mw_unlikely(mw_gc.debug & MW_GC_DEBUG_POISON))
-				poison(span, w, dead);
-			count += mw_count_bits(dead);
-			/* A large object's bit is set by who gives the span back. */
-			if (span->cache)
-				mw_set_word(&span->free[w], free | dead);
-		}
+		if (!dead)
+			continue;
+		if (mw_unlikely(mw_gc.debug & MW_GC_DEBUG_POISON))
+			poison(span, w, dead);
+		count += mw_count_bits(dead);
+		/* A large object's bit is set by who gives the span back. */
+		if (mw_span_cache(span))
+			mw_set_word(&span->free[w], free | dead);
 	}
 	mw_sweep_clear(span);
 	return count;
@@ -116,7 +139,9 @@ void mw_sweep_clear(struct mw_span *span)
 /* The caller has claimed the span, and is pinned. The span is not to be touched after this. */
 static void sweep_claimed(struct mw_span *span, mw_atomic_t *counter)
 {
-	struct mw_cache *cache = span->cache;
+	struct mw_cache *cache = mw_span_cache(span);
+	/* A large object that was freed during the mark, when its span had to stay. */
+	bool freed = !cache && mw_word(&span->free[0]) & 1;
 	size_t dead = sweep_bits(span);
 
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
@@ -124,7 +149,7 @@ static void sweep_claimed(struct mw_span *span, mw_atomic_t *counter)
 	atomic_store_explicit(&span->generation, current_generation(), memory_order_release);
 	if (dead && cache)
 		mw_object_swept(cache, span, dead);
-	else if (dead)
+	else if (dead || freed)
 		mw_object_free_large(span);
 }
 
@@ -198,7 +223,13 @@ void mw_sweep_finish(void)
 		mw_up_span_sweep(span);
 }
 
-/* With the world stopped, after the mark. */
+void mw_sweep_hold(void)
+{
+	mw_set_word(&mw_gc.marking.births, 0);
+	atomic_fetch_or_explicit(&mw_gc.sweeping.generation, MW_GENERATION_MARKING,
+				 memory_order_seq_cst);
+}
+
 void mw_sweep_begin(void)
 {
 	struct mw_sweeping *sweeping = &mw_gc.sweeping;
@@ -207,7 +238,8 @@ void mw_sweep_begin(void)
 	mw_set_word(&sweeping->swept_demand, 0);
 	sweeping->cursor = (struct mw_span_cursor){ 0 };
 	sweeping->done_walking = false;
-	atomic_fetch_add_explicit(&sweeping->generation, 2, memory_order_release);
+	atomic_store_explicit(&sweeping->generation, current_generation() + MW_GENERATION_STEP,
+			      memory_order_release);
 }
 
 #endif

@@ -28,7 +28,7 @@ static bool mw_central_settle_locked(struct mw_cache *cache, struct mw_span *spa
 {
 	if (span->where != MW_WHERE_NOWHERE)
 		mw_central_unlink(span);
-	if (mw_span_all_free(span)) {
+	if (mw_span_all_free(span) && !mw_span_held(span)) {
 		mw_set_owner(span, MW_OWNER_GONE);
 		return true;
 	}
@@ -161,7 +161,7 @@ size_t mw_central_shrink(struct mw_cache *cache)
 		mw_list_for_each (it, &cache->some) {
 			struct mw_span *span = mw_container(it, struct mw_span, link);
 
-			if (mw_span_all_free(span)) {
+			if (mw_span_all_free(span) && !mw_span_held(span)) {
 				empty = span;
 				break;
 			}

@@ -27,7 +27,7 @@ static inline void *mw_slot_take(struct mw_slot *slot)
 	i = mw_lowest_bit(some) % MW_WORD_BITS; /* tells the compiler what it is below */
 	mw_set_word(slot->word, word & ~(1ul << i));
 	slot->allocs++;
-	object = slot->base + i * slot->stride;
+	object = mw_keep(slot->base + i * slot->stride);
 	/* Callers that ask whether there is one need not ask again. */
 	if (!object)
 		__builtin_unreachable();

@@ -26,6 +26,12 @@ static inline unsigned int mw_span_bitmap_count(unsigned int span_flags)
 	return span_flags & MW_SPAN_POINTERS ? 4 : 3;
 }
 
+/* A mark is under way, which may have the span in its queues: it stays, even if it is empty. */
+static inline bool mw_span_held(const struct mw_span *span)
+{
+	return (span->flags & MW_SPAN_COLLECTED) && mw_up_marking();
+}
+
 /* For who owns it, or holds its cache's lock. */
 bool mw_span_all_free(const struct mw_span *span);
 bool mw_span_some_free(const struct mw_span *span);

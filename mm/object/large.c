@@ -112,6 +112,21 @@ static void mw_large_fill(struct mw_span *span, mw_flags_t wanted, size_t align)
 	mw_set_owner(span, MW_OWNER_LARGE);
 }
 
+/* For all to see; a collector sees it as a whole and somebody's, or not at all. */
+static void *mw_large_show(struct mw_span *span)
+{
+	unsigned long state = mw_port_pin();
+	void *object = mw_keep(span->base);
+
+	if (span->flags & MW_SPAN_COLLECTED) {
+		mw_up_allocated(span->size);
+		mw_up_span_born(span);
+	}
+	mw_span_publish(span);
+	mw_port_unpin(state);
+	return mw_keep(object);
+}
+
 static void *mw_large_new(size_t pages, size_t align, mw_flags_t flags)
 {
 	mw_flags_t for_pages = flags & (MW_ZERO | MW_RESERVE | MW_ZONE_FLAGS);
@@ -127,15 +142,7 @@ static void *mw_large_new(size_t pages, size_t align, mw_flags_t flags)
 			return NULL;
 	}
 	mw_large_fill(span, flags, align);
-	if (span->flags & MW_SPAN_COLLECTED) {
-		unsigned long state = mw_port_pin();
-
-		mw_up_allocated(span->size);
-		mw_port_unpin(state);
-		mw_up_span_born(span);
-	}
-	mw_span_publish(span);
-	return span->base;
+	return mw_large_show(span);
 }
 
 static void mw_large_count(void)
@@ -188,9 +195,32 @@ void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags)
 	return object;
 }
 
+/* Return: false: it was free. */
+static bool mw_large_set_free(struct mw_span *span)
+{
+	return !(atomic_fetch_or_explicit(&span->free[0], 1, memory_order_acq_rel) & 1);
+}
+
+/* While a mark is under way the span stays where it is: the sweep after it gives it back. */
+static bool mw_large_free_collected(struct mw_span *span)
+{
+	unsigned long state = mw_port_pin();
+	bool held, done;
+
+	mw_up_span_sweep(span);
+	held = mw_span_held(span);
+	done = mw_large_set_free(span);
+	if (done && !held)
+		mw_large_release(span);
+	mw_port_unpin(state);
+	return done;
+}
+
 bool mw_large_free(struct mw_span *span)
 {
-	if (atomic_fetch_or_explicit(&span->free[0], 1, memory_order_acq_rel) & 1)
+	if (span->flags & MW_SPAN_COLLECTED)
+		return mw_large_free_collected(span);
+	if (!mw_large_set_free(span))
 		return false;
 	if (!mw_stock_put(span))
 		mw_large_release(span);
@@ -199,5 +229,6 @@ bool mw_large_free(struct mw_span *span)
 
 void mw_object_free_large(struct mw_span *span)
 {
-	(void)mw_large_free(span);
+	(void)mw_large_set_free(span);
+	mw_large_release(span);
 }

@@ -165,6 +165,16 @@ static inline struct mw_cache *mw_span_cache(const struct mw_span *span)
 	return __atomic_load_n(&span->cache, __ATOMIC_RELAXED);
 }
 
+/*
+ * The address is computed here and not later: once the CPU is not pinned any more, a collector looks
+ * for it in registers and on stacks, and does not know what could still be made of its parts.
+ */
+static inline void *mw_keep(void *object)
+{
+	__asm__ volatile("" : "+r"(object));
+	return object;
+}
+
 /* ---- caches ---- */
 
 struct mw_cache {

@@ -46,9 +46,7 @@ struct mw_span {
 	unsigned char where; /* mm/object: which list @link is in */
 	_Atomic(unsigned char) flags; /* mm/object: MW_SPAN_* */
 	unsigned char bin; /* mm/object: of a CPU's stock, for large ones; 0: not kept */
-	/* mm/gc; exchanged, so not smaller: that is a call on some machines */
-	_Atomic(unsigned int) queued; /* in a marker's queue */
-	_Atomic(unsigned int) born; /* while the world was stopped for a mark */
+	_Atomic(unsigned int) queued; /* mm/gc: in a marker's queue; exchanged, so not smaller */
 	_Atomic(unsigned int) generation; /* mm/gc: of the sweep */
 
 	struct mw_list link; /* in a list of its owner's; guarded as that list is */
