@@ -314,7 +314,7 @@ bool mw_gc_collect(enum mw_collect how)
 	return done;
 }
 
-bool mw_gc_collect_forced(enum mw_collect how)
+bool mw_gc_collect_forced(enum mw_collect how, bool last_resort)
 {
 	uint64_t asked = mw_port_now();
 	bool done = true;
@@ -323,7 +323,7 @@ bool mw_gc_collect_forced(enum mw_collect how)
 	if (mw_gc.cycle.number && mw_gc.cycle.started > asked) {
 		if (how == MW_COLLECT_SWEPT)
 			finish_last_sweep();
-	} else if (mw_pace_may_force()) {
+	} else if (mw_pace_may_force(last_resort)) {
 		uint64_t start = mw_port_now();
 
 		done = collect(how);

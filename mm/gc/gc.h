@@ -164,8 +164,11 @@ void mw_pace_init(void);
 /* At the end of a mark that found @bytes living. */
 void mw_pace_marked(size_t bytes);
 size_t mw_pace_live(void);
-/* Cycles that allocations wait for are refused once they have had their share of the time. */
-bool mw_pace_may_force(void);
+/*
+ * Cycles that allocations wait for are refused once they have had their share of the time. If it is
+ * the @last_resort, only if little was allocated since the last one too.
+ */
+bool mw_pace_may_force(bool last_resort);
 void mw_pace_forced(uint64_t ns);
 
 /* ---- allocating: alloc.c ---- */
@@ -226,7 +229,7 @@ static inline const struct mw_layout *mw_span_layout(const struct mw_span *span)
 bool mw_check_marks(void);
 /* cycle.c */
 /* One that an allocation waits for, unless one began meanwhile. Return: false: refused, or failed. */
-bool mw_gc_collect_forced(enum mw_collect how);
+bool mw_gc_collect_forced(enum mw_collect how, bool last_resort);
 void mw_gc_announce(enum mw_gc_moment moment);
 /* The walk over all spans has ended: note what the cycle came to, if nobody did. Not pinned. */
 void mw_gc_all_swept(void);

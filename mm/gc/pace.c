@@ -18,6 +18,8 @@
 #define LEAST_DEFAULT ((size_t)4 << 20)
 /* Spans that an allocation sweeps before it takes pages. */
 #define SWEEP_FIRST 64
+/* The part of what lives that is little to have been allocated since the last cycle. */
+#define LITTLE 16
 /* Cycles that a limit forces are weighed over windows of so many ns. */
 #define WINDOW_NS 1000000000ull
 
@@ -118,7 +120,7 @@ void mw_up_allocated(size_t bytes)
 		mw_port_wake(MW_WORKER_COLLECT);
 }
 
-bool mw_pace_may_force(void)
+bool mw_pace_may_force(bool last_resort)
 {
 	struct mw_pace *pace = &mw_gc.pace;
 	struct mw_gc_policy policy;
@@ -129,7 +131,9 @@ bool mw_pace_may_force(void)
 		pace->window_start = now;
 		pace->forced_ns = 0;
 	}
-	return pace->forced_ns * 1000 <= WINDOW_NS * policy.cpu_permille;
+	if (pace->forced_ns * 1000 <= WINDOW_NS * policy.cpu_permille)
+		return true;
+	return last_resort && mw_word(&pace->since) > mw_word(&pace->marked) / LITTLE;
 }
 
 void mw_pace_forced(uint64_t ns)
@@ -147,7 +151,7 @@ void mw_up_grow(void)
 	since = mw_word(&pace->since);
 	room = mw_word(&pace->room);
 	if (since >= room && since - room >= mw_word(&pace->goal) / 8)
-		(void)mw_gc_collect_forced(MW_COLLECT_MARKED);
+		(void)mw_gc_collect_forced(MW_COLLECT_MARKED, false);
 	mw_sweep_help(SWEEP_FIRST);
 }
 
@@ -155,7 +159,7 @@ bool mw_up_collect(size_t pages)
 {
 	(void)pages;
 	mw_gc_ready();
-	return mw_gc_collect_forced(MW_COLLECT_SWEPT);
+	return mw_gc_collect_forced(MW_COLLECT_SWEPT, true);
 }
 
 void mw_up_count(void)
