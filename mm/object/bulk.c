@@ -14,6 +14,7 @@ static size_t mw_slot_take_many(struct mw_slot *slot, size_t n, void **objects)
 		objects[taken++] = slot->base + mw_lowest_bit(left) * slot->stride;
 		left &= left - 1;
 	}
+	slot->ready &= left;
 	mw_set_word(slot->word, word & ~(some ^ left));
 	slot->allocs += taken;
 	return taken;

@@ -77,9 +77,10 @@ static bool mw_slot_check(const struct mw_slot *slot)
 
 		MW_CHECK(slot, slot->span->where == MW_WHERE_CURRENT);
 		MW_CHECK(slot, w < slot->span->words && slot->mask == mw_span_mask(slot->span, w));
+		MW_CHECK(slot, !(slot->ready & ~(mw_word(slot->word) & slot->mask)));
 		MW_CHECK(slot, slot->base == mw_span_object(slot->span, w * MW_WORD_BITS));
 	} else {
-		MW_CHECK(slot, !slot->mask);
+		MW_CHECK(slot, !slot->mask && !slot->ready);
 	}
 	return true;
 }

@@ -16,16 +16,24 @@ static inline struct mw_cpu *mw_cpu_fast(void)
 /*
  * An object of the slot's current word; NULL if it has none. The bits of objects that do not exist
  * are masked here, so that a free finds them set.
+ *
+ * What is handed out was noted in @ready when there was nothing left of what was noted before, and is
+ * not asked of the word each time: else every allocation would wait for the page map, the span and the
+ * index of the object freed last, and so would all that is done with it.
  */
 static inline void *mw_slot_take(struct mw_slot *slot)
 {
-	unsigned long word = mw_word(slot->word), some = word & slot->mask, i;
+	unsigned long ready = slot->ready, i;
 	char *object;
 
-	if (mw_unlikely(!some))
-		return NULL;
-	i = mw_lowest_bit(some) % MW_WORD_BITS; /* tells the compiler what it is below */
-	mw_set_word(slot->word, word & ~(1ul << i));
+	if (mw_unlikely(!ready)) {
+		ready = mw_word(slot->word) & slot->mask;
+		if (mw_unlikely(!ready))
+			return NULL;
+	}
+	i = mw_lowest_bit(ready) % MW_WORD_BITS; /* tells the compiler what it is below */
+	slot->ready = ready & (ready - 1);
+	mw_set_word(slot->word, mw_word(slot->word) & ~(1ul << i));
 	slot->allocs++;
 	object = mw_keep(slot->base + i * slot->stride);
 	/* Callers that ask whether there is one need not ask again. */

@@ -204,6 +204,7 @@ struct mw_cache {
 /* One cache on one CPU. That CPU alone uses it, pinned; or anyone, while the world is stopped. */
 struct mw_slot {
 	mw_atomic_t *word; /* the free word that is allocated from now */
+	unsigned long ready; /* its objects that are handed out next; all of them are free */
 	unsigned long mask; /* its bits that are objects */
 	char *base; /* of its first object */
 	size_t stride;

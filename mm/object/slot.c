@@ -27,6 +27,7 @@ static void mw_slot_unlink(struct mw_span *span)
 static void mw_slot_set_word(struct mw_slot *slot, struct mw_span *span, size_t w)
 {
 	slot->word = &span->free[w];
+	slot->ready = 0;
 	slot->mask = mw_span_mask(span, w);
 	slot->base = mw_span_object(span, w * MW_WORD_BITS);
 	if (span->flags & MW_SPAN_COLLECTED) {
@@ -57,7 +58,7 @@ void mw_slot_forget_current(struct mw_slot *slot)
 {
 	slot->span = NULL;
 	slot->word = mw_slot_none.word;
-	slot->mask = 0;
+	slot->ready = slot->mask = 0;
 }
 
 static void mw_slot_set_current(struct mw_slot *slot, struct mw_span *span)
