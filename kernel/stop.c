@@ -36,6 +36,7 @@ static struct {
 static struct {
 	_Alignas(64) _Atomic(unsigned long) answer;
 	const struct arch_regs *regs; /* on the CPU's stack, while it is stopped */
+	unsigned int depth; /* of be_stopped(): stops that it is in, or leaving */
 	unsigned long job; /* the last one that it ran */
 	struct arch_call call; /* the owner's */
 } at[MW_MAX_CPUS];
@@ -111,7 +112,9 @@ static void be_stopped(struct arch_regs *regs, void *arg)
 	(void)arg;
 	if (!number || atomic_load_explicit(&at[cpu].answer, memory_order_relaxed) == number)
 		return;
-	at[cpu].regs = regs;
+	/* A stop that comes while the one before is being left: its marking is nobody's roots. */
+	if (!at[cpu].depth++)
+		at[cpu].regs = regs;
 	at[cpu].job = atomic_load_explicit(&stop.job, memory_order_relaxed);
 	atomic_store_explicit(&at[cpu].answer, number, memory_order_release);
 	arch_irq_on();
@@ -120,6 +123,7 @@ static void be_stopped(struct arch_regs *regs, void *arg)
 		rest(cpu, number);
 	}
 	arch_irq_off();
+	at[cpu].depth--;
 }
 
 /* ---- on the stopper ---- */
