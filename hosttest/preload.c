@@ -87,18 +87,22 @@ PRELOAD_API void *malloc(size_t size)
 	return mw_likely(p) ? p : other_alloc(size);
 }
 
-/* An object of another thread, a large one, one without a span; or this thread has no slot. */
-static __attribute__((noinline)) void other_free(void *object, uintptr_t span)
+/* What has no span, or the thread has no slot. */
+static MW_NOINLINE void strange_free(void *object)
 {
-	bool borrowed;
+	bool borrowed = preload_begin();
 
-	if (mw_likely(preload_self.slot && !(span & MW_MAP_TAG))) {
-		mw_free_elsewhere((struct mw_span *)span, object, NULL);
-		return;
-	}
-	borrowed = preload_begin();
 	mw_free(object);
 	preload_end(borrowed);
+}
+
+/* An object of another thread, or a large one. */
+static __attribute__((noinline)) void other_free(void *object, struct mw_span *span)
+{
+	if (mw_likely(preload_self.slot))
+		mw_free_elsewhere(span, object, NULL);
+	else
+		strange_free(object);
 }
 
 PRELOAD_API void free(void *object)
@@ -106,10 +110,11 @@ PRELOAD_API void free(void *object)
 	uintptr_t at = mw_span_fast(object);
 	struct mw_span *span = (struct mw_span *)at;
 
-	if (mw_likely(!(at & MW_MAP_TAG) && mw_span_owned_by(span, preload_self.slot) &&
-		      mw_span_free_exact(span, object)))
-		return;
-	other_free(object, at);
+	if (mw_unlikely(at & MW_MAP_TAG))
+		strange_free(object);
+	else if (mw_unlikely(!mw_span_owned_by(span, preload_self.slot) ||
+			     !mw_span_free_exact(span, object)))
+		other_free(object, span);
 }
 
 PRELOAD_API void *calloc(size_t n, size_t size)

@@ -174,7 +174,7 @@ def part_memory(allocators, _traces, args):
 
 def part_programs(allocators, _traces, args):
     names = [a[0] for a in allocators]
-    mib, seconds = bench_programs.measure(allocators, 1 if args.quick else 5)
+    mib, seconds = bench_programs.measure(allocators, 1 if args.quick else 3)
     return ("### Programs\n\nPeak memory in MiB:\n\n" + bench_doc.compared(list(mib), names, mib, 1) +
             "\nSeconds:\n\n" + bench_doc.compared(list(seconds), names, seconds, 2) + "\n")
 
