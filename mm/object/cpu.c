@@ -146,7 +146,7 @@ struct mw_slot *mw_slot_make(struct mw_cpu *cpu, struct mw_cache *cache)
 	mw_slot_forget_current(slot);
 	mw_list_init(&slot->avail);
 	mw_list_init(&slot->full);
-	cpu->slot[cache->id] = slot;
+	__atomic_store_n(&cpu->slot[cache->id], slot, __ATOMIC_RELAXED);
 	if (cache->builtin && cache->policy == MW_POLICY_HAND && cache->size <= MW_FINE_MAX)
 		mw_cpu_set_fine(cpu, cache->id, slot);
 	return slot;

@@ -130,26 +130,55 @@ void *mw_cache_alloc(struct mw_cache *cache, mw_flags_t flags)
 	return mw_cache_alloc_from(cache, flags, MW_SITE);
 }
 
-/* Run @fn for every CPU's slot of @cache, with the world stopped if there is another CPU. */
-static bool mw_cache_each_slot(struct mw_cache *cache,
-			       void (*fn)(struct mw_cpu *cpu, struct mw_slot *slot, void *arg),
-			       void *arg)
-{
-	bool stop = MW_MAX_CPUS > 1 && MW_PORT_LEVEL >= 2;
+typedef void mw_slot_fn(struct mw_cpu *cpu, struct mw_slot *slot, void *arg);
 
-	if (stop && mw_port_stop_world() >= 0)
-		return false;
+/* @cpu's slot, if it has one. Pinned there, or the world is stopped. */
+static void mw_cache_do_slot(struct mw_cache *cache, struct mw_cpu *cpu, mw_slot_fn *fn, void *arg)
+{
+	if (cpu && cpu->slot[cache->id] != &mw_slot_none)
+		fn(cpu, cpu->slot[cache->id], arg);
+}
+
+static bool mw_cache_is_elsewhere(const struct mw_cache *cache)
+{
+	unsigned int here = mw_port_cpu();
+
 	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
 		struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[i], memory_order_acquire);
-		unsigned long state = mw_port_pin();
 
-		if (cpu && cpu->slot[cache->id] != &mw_slot_none &&
-		    (MW_CAN_STOP || mw_port_cpu() == i))
-			fn(cpu, cpu->slot[cache->id], arg);
-		mw_port_unpin(state);
+		if (cpu && i != here &&
+		    __atomic_load_n(&cpu->slot[cache->id], __ATOMIC_RELAXED) != &mw_slot_none)
+			return true;
 	}
-	if (stop)
-		mw_port_start_world();
+	return false;
+}
+
+/* If no other CPU has a slot of the cache, or it could not be stopped, this CPU's slot is all. */
+static bool mw_cache_do_here(struct mw_cache *cache, mw_slot_fn *fn, void *arg)
+{
+	unsigned long state = mw_port_pin();
+	bool all = !MW_CAN_STOP || MW_MAX_CPUS == 1 || !mw_cache_is_elsewhere(cache);
+
+	if (all)
+		mw_cache_do_slot(cache, mw_object.cpu[mw_port_cpu()], fn, arg);
+	mw_port_unpin(state);
+	return all;
+}
+
+/* Run @fn for every CPU's slot of @cache. Return: false: a CPU would not stop. */
+static bool mw_cache_each_slot(struct mw_cache *cache, mw_slot_fn *fn, void *arg)
+{
+	unsigned long state;
+
+	if (mw_cache_do_here(cache, fn, arg))
+		return true;
+	if (mw_port_stop_world() >= 0)
+		return false;
+	state = mw_port_pin();
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++)
+		mw_cache_do_slot(cache, mw_object.cpu[i], fn, arg);
+	mw_port_unpin(state);
+	mw_port_start_world();
 	return true;
 }
 
