@@ -202,16 +202,22 @@ static void come_and_go(unsigned int i, void *arg)
 		if ((r + i) % 4 == 0)
 			mw_cpu_stop();
 	}
+	mw_cpu_stop();
 }
 
 TEST(cpus_stop_and_start)
 {
+	struct mw_page_stats stats;
 	size_t rounds = 2000;
 
 	NEED(test_heap(HEAP));
 	test_parallel(cpus(), come_and_go, &rounds);
 	empty_transit();
+	mw_cpu_stop();
 	CHECK_EQ(mw_object_live_bytes(), 0);
+	/* Every free was gathered: no span is left. */
+	mw_page_stats(&stats);
+	CHECK_EQ(stats.objects, 0);
 	CHECK(mw_object_check());
 }
 
