@@ -232,6 +232,12 @@ static void idle(void)
 		sched.idle |= mine;
 		arm(cpu);
 		unlock();
+		/* What ran here long ago left pointers in registers that nobody saves: no roots. */
+		__asm__ volatile("xor %%r8d, %%r8d\n\txor %%r9d, %%r9d\n\t"
+				 "xor %%r10d, %%r10d\n\txor %%r11d, %%r11d"
+				 :
+				 :
+				 : "r8", "r9", "r10", "r11", "cc");
 		arch_idle();
 		(void)sched_lock();
 		sched.idle &= ~mine;
