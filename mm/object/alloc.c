@@ -6,7 +6,7 @@
 /* A new span for @cache into the hands of this CPU, and an object of it. Not pinned. */
 static void *mw_cache_grow(struct mw_cache *cache, mw_flags_t flags, size_t have)
 {
-	unsigned int length = (unsigned int)mw_min(have / 2, MW_SPAN_LENGTHS - 1);
+	unsigned int length = (unsigned int)mw_min(have, MW_SPAN_LENGTHS - 1);
 	struct mw_span *span;
 	struct mw_cpu *cpu;
 	struct mw_slot *slot;
@@ -209,6 +209,8 @@ static __attribute__((noinline)) void *mw_alloc_coarse(size_t size, mw_flags_t f
 	unsigned long state;
 	void *object;
 
+	if (mw_unlikely(!atomic_load_explicit(&mw_object.ready, memory_order_acquire)))
+		return mw_alloc_at(size, 0, flags, site);
 	if (mw_unlikely(size > MW_SMALL_MAX))
 		return mw_large_plain(size, flags, site);
 	class = mw_object.classes.coarse[(size - MW_FINE_MAX + 127) / 128];

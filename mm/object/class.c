@@ -83,10 +83,12 @@ void mw_class_lengths(size_t stride, unsigned short pages[MW_SPAN_LENGTHS])
 {
 	static const unsigned char shift[MW_SPAN_LENGTHS] = { 4, 2, 1, 0 };
 	size_t longest = mw_max(mw_min(8 * stride, (size_t)96 << 10), (size_t)64 << 10);
-	size_t least = mw_class_pages(&mw_class_rules, stride);
+	size_t least = mw_class_pages(&mw_class_rules, stride), first;
 
+	/* The first one holds eight objects, if that takes no more than a quarter of the longest. */
+	first = mw_max(least, mw_min(8 * stride, longest / 4) >> MW_PAGE_SHIFT);
 	for (unsigned int i = 0; i < MW_SPAN_LENGTHS; i++) {
-		size_t want = mw_max(longest >> MW_PAGE_SHIFT >> shift[i], least);
+		size_t want = mw_max(longest >> MW_PAGE_SHIFT >> shift[i], first);
 
 		pages[i] = (unsigned short)mw_class_best_length(stride, want, least);
 	}
