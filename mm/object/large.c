@@ -26,14 +26,14 @@ static inline struct mw_span *mw_stock_take(size_t pages)
 	unsigned long state = mw_port_pin();
 	struct mw_cpu *cpu = mw_cpu_fast();
 	struct mw_list **bin = &cpu->stock.bin[mw_stock_bin(pages)];
-	struct mw_span *span = mw_container(*bin, struct mw_span, link);
+	struct mw_span *span = *bin ? mw_container(*bin, struct mw_span, link) : NULL;
 
-	if (mw_unlikely(!*bin || span->pages < pages)) {
-		span = NULL;
-	} else {
+	if (mw_likely(span && span->pages >= pages)) {
 		*bin = span->link.next;
 		cpu->stock.pages -= span->pages;
 		cpu->large_allocs++;
+	} else {
+		span = NULL;
 	}
 	mw_port_unpin(state);
 	return span;
