@@ -208,6 +208,36 @@ TEST(frames_and_addresses)
 	mw_pages_free(page, 1);
 }
 
+TEST(written_after_free)
+{
+	char *a, *b, *fence;
+	struct mw_pages want = { .count = 3 };
+
+	test_heap(4 * MIB);
+	mw_page_poison(true);
+	a = want.at = mw_pages_alloc(3, 0);
+	fence = mw_pages_alloc(1, 0);
+	b = mw_pages_alloc(1, 0);
+	NEED(a && b && fence);
+	mw_pages_free(a, 3);
+	mw_pages_free(b, 1);
+	CHECK_PTR(mw_pages_alloc_as(&want), a); /* untouched: nothing to report */
+	mw_pages_free(a, 3);
+	a[PAGE + 100] = 1;
+	test_expect_misuse(MW_USE_AFTER_FREE);
+	CHECK_PTR(mw_pages_alloc_as(&want), a);
+	CHECK(test_misuse_came()->span == a + PAGE);
+	mw_page_poison(false);
+	mw_pages_free(a, 3);
+	a[0] = 1; /* not filled, so not looked at */
+	a = mw_pages_alloc(3, MW_ZERO);
+	for (size_t i = 0; a && i < 3 * PAGE; i++)
+		NEED(!a[i]);
+	mw_pages_free(a, 3);
+	mw_pages_free(fence, 1);
+	CHECK(mw_page_check());
+}
+
 /* Random operations, checked against a map with a byte for each page. */
 static unsigned char model[16 * MIB / MW_PAGE_SIZE * 2];
 

@@ -18,7 +18,7 @@ static size_t own_pages(size_t first, size_t n)
 {
 	size_t bytes = mw_map_bytes(first, first + n);
 
-	bytes += 2 * (mw_tree_words(n) + bits_words(n)) * sizeof(unsigned long);
+	bytes += (2 * mw_tree_words(n) + 3 * bits_words(n)) * sizeof(unsigned long);
 	return mw_round_up(bytes, MW_PAGE_SIZE) >> MW_PAGE_SHIFT;
 }
 
@@ -83,6 +83,7 @@ static void place_bitmaps(struct mw_region *region, size_t n, unsigned long *at)
 	at += mw_tree_words(n);
 	region->zero_bits = (mw_atomic_t *)at;
 	region->released_bits = (mw_atomic_t *)(at + bits_words(n));
+	region->poison_bits = (mw_atomic_t *)(at + 2 * bits_words(n));
 }
 
 /* Heap lock held. */

@@ -268,6 +268,8 @@ bool mw_heap_prepare(struct mw_region *region, size_t start, size_t n, bool zero
 	/* Lost pages stay handed out, to nobody. */
 	if (!ok)
 		return false;
+	if (mw_unlikely(mw_region_flag(&region->some_poison)))
+		mw_poison_check(region, start, n);
 	if (zero && !mw_region_flag(&region->some_zero)) {
 		__builtin_memset(mw_pn_address(start), 0, n << MW_PAGE_SHIFT);
 	} else if (zero) {

@@ -74,7 +74,7 @@ struct mw_region {
 	bool zeroed; /* memory that was never used reads as zero */
 	bool live;
 	/* Bits were ever set below; whoever owns a page with one sees it, by the heap lock. */
-	_Atomic(bool) some_zero, some_released;
+	_Atomic(bool) some_zero, some_released, some_poison;
 	size_t own; /* pages of metadata that it cannot be without */
 	size_t used; /* pages below the frontier that are in no free run; heap lock */
 	size_t released; /* of them, with the port; heap lock */
@@ -85,7 +85,7 @@ struct mw_region {
 	 * been taken. Released: free, and with the port. Bits change under the heap lock; who owns
 	 * a page may read its bits without.
 	 */
-	mw_atomic_t *zero_bits, *released_bits;
+	mw_atomic_t *zero_bits, *released_bits, *poison_bits;
 	struct mw_list growing; /* in its zone */
 	const void *base; /* as it was added; the same for all parts of it */
 };
@@ -123,7 +123,7 @@ struct mw_page {
 	uint64_t epoch_at[MW_AGE_MASK + 1]; /* when each began; heap lock */
 	mw_atomic_t scavenging; /* somebody is */
 	mw_atomic_t lifted; /* pages that the scavenger has taken out of the heap now */
-	bool poison; /* fill what is freed, check it when it is taken */
+	_Atomic(bool) poison; /* fill what is freed, see poison.c */
 	size_t raw, objects; /* pages; heap lock */
 	unsigned long allocs, frees, failures;
 	mw_atomic_t metadata; /* pages */
@@ -180,6 +180,10 @@ void mw_heap_return(struct mw_region *region, size_t start, size_t n);
  * may not be zero. Return: false if the port has lost pages of it; then take another run.
  */
 bool mw_heap_prepare(struct mw_region *region, size_t start, size_t n, bool zero, bool *dirty);
+
+/* poison.c */
+void mw_poison_fill(struct mw_region *region, size_t start, size_t n);
+void mw_poison_check(struct mw_region *region, size_t start, size_t n);
 
 /* region.c */
 void mw_page_init(void);

@@ -40,7 +40,8 @@ static void *take_raw(const struct mw_want *want, const void *at)
 		mw_unlock(&mw_page.heap, state);
 		if (!region)
 			return NULL;
-		if (mw_likely(!(want->flags & MW_ZERO) && !mw_region_flag(&region->some_released)) ||
+		if (mw_likely(!(want->flags & MW_ZERO) && !mw_region_flag(&region->some_released) &&
+			      !mw_region_flag(&region->some_poison)) ||
 		    mw_heap_prepare(region, start, want->n, want->flags & MW_ZERO, NULL))
 			return mw_pn_address(start);
 	}
@@ -196,6 +197,11 @@ static MW_NOINLINE void free_run(void *pages, size_t count)
 
 	if (mw_likely(ours)) {
 		mw_map_write(mw_pn(pages), 0);
+		if (mw_unlikely(mw_region_flag(&mw_page.poison))) {
+			mw_unlock(&mw_page.heap, state);
+			mw_poison_fill(mw_region_by_id(mw_map_id(word)), mw_pn(pages), count);
+			state = mw_lock(&mw_page.heap);
+		}
 		mw_page.raw -= count;
 		mw_page.frees++;
 		mw_heap_return(mw_region_by_id(mw_map_id(word)), mw_pn(pages), count);

@@ -96,6 +96,7 @@ static void grow_bits(struct mw_region *region, size_t from, size_t to)
 	for (; !region->zeroed && at < end; at++) {
 		store(&region->zero_bits[at], 0);
 		store(&region->released_bits[at], 0);
+		store(&region->poison_bits[at], 0);
 	}
 	if (region->zeroed)
 		mw_bits_set(region->zero_bits, from, to - from, true);

@@ -93,6 +93,8 @@ static void put_piece(const struct search *s, size_t start, size_t n, bool zero)
 
 	mw_bits_set(region->released_bits, from, n, true);
 	mw_bits_set(region->zero_bits, from, n, zero);
+	if (mw_region_flag(&region->some_poison))
+		mw_bits_set(region->poison_bits, from, n, false);
 	atomic_store_explicit(&region->some_released, true, memory_order_relaxed);
 	if (zero)
 		atomic_store_explicit(&region->some_zero, true, memory_order_relaxed);

@@ -70,6 +70,8 @@ void mw_span_free(struct mw_span *span)
 
 	MW_DASSERT(atomic_load_explicit(&span->in_use, memory_order_relaxed));
 	write_words(first, n, 0);
+	if (mw_unlikely(mw_region_flag(&mw_page.poison)))
+		mw_poison_fill(span->region, first, n);
 	state = mw_lock(&mw_page.heap);
 	atomic_store_explicit(&span->in_use, false, memory_order_relaxed);
 	mw_page.objects -= n;

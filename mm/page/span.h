@@ -122,6 +122,9 @@ struct mw_span_cursor {
 };
 struct mw_span *mw_span_next(struct mw_span_cursor *cursor);
 
+/* Fill freed pages, and check that they are untouched when they are taken. Locks: none. */
+void mw_page_poison(bool on);
+
 /* Every structure of the page heap. Nobody else may be inside. */
 bool mw_page_check(void);
 void mw_page_reset(void);

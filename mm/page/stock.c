@@ -19,6 +19,8 @@ static bool affords(unsigned int shelf)
 {
 	size_t pages = 0;
 
+	if (mw_region_flag(&mw_page.poison))
+		return false;
 	for (unsigned int z = 0; z < MW_ZONES; z++)
 		pages += mw_page.zone[z].pages;
 	return pages >> mw_shelf_order(shelf) >= (shelf < MW_STACK_SHELVES ? 1 : 100);
