@@ -260,17 +260,37 @@ static void sum_markers(void)
 	c->goal = mw_word(&mw_gc.pace.goal);
 }
 
+static void note_pause(uint64_t end, uint64_t ns)
+{
+	unsigned long state = mw_lock(&mw_gc.registry);
+
+	mw_gc.pause_total += ns;
+	if (ns > mw_gc.pause_max)
+		mw_gc.pause_max = ns;
+	mw_gc.pauses[mw_gc.paused++ % MW_PAUSES] = (struct mw_pause){ .end = end, .ns = ns };
+	mw_unlock(&mw_gc.registry, state);
+}
+
+size_t mw_gc_pauses(struct mw_pause *last, size_t most, uint64_t *total, uint64_t *longest)
+{
+	unsigned long state = mw_lock(&mw_gc.registry);
+	size_t known = mw_min(mw_gc.paused, MW_PAUSES), n = mw_min(known, most);
+
+	for (size_t i = 0; i < n; i++)
+		last[i] = mw_gc.pauses[(mw_gc.paused - n + i) % MW_PAUSES];
+	*total = mw_gc.pause_total;
+	*longest = mw_gc.pause_max;
+	mw_unlock(&mw_gc.registry, state);
+	return known;
+}
+
 static void restart(uint64_t *clock)
 {
 	struct mw_gc_cycle *c = &mw_gc.cycle;
-	uint64_t pause;
 
 	mw_port_start_world();
 	c->start_ns = lap(clock);
-	pause = c->stop_ns + c->roots_ns + c->mark_ns + c->start_ns;
-	mw_gc.pause_total += pause;
-	if (pause > mw_gc.pause_max)
-		mw_gc.pause_max = pause;
+	note_pause(*clock, c->stop_ns + c->roots_ns + c->mark_ns + c->start_ns);
 	mw_gc_announce(MW_GC_STARTED);
 	mw_port_wake(MW_WORKER_SWEEP);
 }

@@ -22,6 +22,7 @@
 #define MW_GC_GC_H
 
 #include <marrow/gc.h>
+#include <marrow/watch.h>
 #include "../object/object.h"
 #include "../object/up.h"
 #include "layout.h"
@@ -197,7 +198,9 @@ struct mw_gc {
 	mw_atomic_t trace;
 	_Atomic(unsigned int) debug; /* MW_GC_DEBUG_* */
 	mw_atomic_t cycles;
-	uint64_t pause_total, pause_max; /* of who is collecting */
+	uint64_t pause_total, pause_max; /* registry lock */
+	struct mw_pause pauses[MW_PAUSES]; /* the n-th at n % MW_PAUSES; registry lock */
+	size_t paused; /* how often; registry lock */
 	bool check_ok; /* of the last second mark; of who is collecting */
 	_Atomic(bool) ready;
 };
@@ -231,6 +234,8 @@ bool mw_check_marks(void);
 /* One that an allocation waits for, unless one began meanwhile. Return: false: refused, or failed. */
 bool mw_gc_collect_forced(enum mw_collect how, bool last_resort);
 void mw_gc_announce(enum mw_gc_moment moment);
+/* mw_pauses(), and how long they were. */
+size_t mw_gc_pauses(struct mw_pause *last, size_t most, uint64_t *total, uint64_t *longest);
 /* The walk over all spans has ended: note what the cycle came to, if nobody did. Not pinned. */
 void mw_gc_all_swept(void);
 
