@@ -326,6 +326,7 @@ void mw_object_reset(void);
 
 struct mw_object_totals {
 	size_t live_bytes, live_objects, cached_bytes;
+	size_t collected_bytes, collected_objects; /* of the live ones */
 	unsigned long allocs, frees, remote_frees, lookups, packed;
 };
 void mw_object_totals(struct mw_object_totals *totals);

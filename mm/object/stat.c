@@ -26,6 +26,10 @@ static void mw_totals_of_spans(struct mw_object_totals *totals)
 		live = mw_span_live_count(span);
 		totals->live_objects += live;
 		totals->live_bytes += live * span->size;
+		if (span->flags & MW_SPAN_COLLECTED) {
+			totals->collected_objects += live;
+			totals->collected_bytes += live * span->size;
+		}
 		totals->cached_bytes += (span->count - live) * span->stride;
 	}
 }

@@ -44,20 +44,47 @@ struct mw_page_stats {
 /** mw_page_stats - interrupt: no. Takes the page heap's lock for a bounded time. */
 void mw_page_stats(struct mw_page_stats *stats);
 
-/** struct mw_stats - everything, at one moment */
+/**
+ * struct mw_stats - everything
+ *
+ * The page heap's figures belong to one moment, and so do those of objects when nobody allocates
+ * meanwhile: with the world stopped, or on the only CPU. Else each is right for some moment of the call.
+ */
 struct mw_stats {
 	struct mw_page_stats page;
 	size_t live_bytes, live_objects; /* of objects, all caches and large ones */
+	size_t collected_bytes, collected_objects; /* of these, the collector's; garbage too */
+	size_t cached_bytes; /* free places in their spans */
 	unsigned long allocs, frees, lookups; /* ever */
-	size_t metadata_by_use[8]; /* enum mw_use */
-	size_t cached_bytes; /* free objects in spans that CPUs hold */
+	unsigned long remote_frees; /* of the frees, by a CPU that did not own the span */
+	unsigned long packed; /* tiny objects that share a block; a block is one object above */
+	size_t metadata_by_use[8]; /* bytes; enum mw_use */
+	size_t metadata_spare; /* bytes carved for records, and not one yet */
 	unsigned long misuses;
 	size_t goal; /* of the collector; 0 without */
 	unsigned long cycles;
+	size_t pauses; /* that mw_pauses() knows */
 	uint64_t pause_total_ns, pause_max_ns;
 };
 
+/** mw_stats - takes time for each span there is */
 void mw_stats(struct mw_stats *stats);
+
+#define MW_PAUSES 256
+
+/** struct mw_pause - the world stood still */
+struct mw_pause {
+	uint64_t end; /* mw_port_now() */
+	uint64_t ns;
+};
+
+/**
+ * mw_pauses - the last of the collector's, up to MW_PAUSES, oldest first
+ * @last: gets up to @most of them
+ *
+ * Return: how many are known. 0 without a collector.
+ */
+size_t mw_pauses(struct mw_pause *last, size_t most);
 
 /** struct mw_cache_stats - one cache; size classes are caches named "alloc-N" */
 struct mw_cache_stats {
