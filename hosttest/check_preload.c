@@ -110,6 +110,7 @@ static void t_realloc(void)
 
 static void t_aligned(void)
 {
+	volatile size_t odd = 24;
 	void *p = &p;
 
 	for (size_t align = 1; align <= (size_t)1 << 22; align *= 2)
@@ -131,7 +132,7 @@ static void t_aligned(void)
 	CHECK(posix_memalign(&p, 64, (size_t)PTRDIFF_MAX) == ENOMEM && p == &p);
 	CHECK(!posix_memalign(&p, 4096, 1) && (uintptr_t)p % 4096 == 0);
 	free(p);
-	p = memalign(24, 10);
+	p = memalign(odd, 10);
 	CHECK((uintptr_t)p % 32 == 0);
 	free(p);
 	p = valloc(1);
