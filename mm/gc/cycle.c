@@ -124,6 +124,7 @@ static void last_sweep_ended(void)
 	c->spans_swept_on_demand = mw_word(&mw_gc.sweeping.swept_demand);
 	c->spans = c->spans_swept_background + c->spans_swept_on_demand;
 	mw_gc_announce(MW_GC_SWEPT);
+	mw_calls_wake();
 	if (mw_word(&mw_gc.trace))
 		print_line(c);
 }
@@ -311,10 +312,12 @@ static bool collect(enum mw_collect how)
 	mw_gc_announce(MW_GC_ROOTS_DONE);
 	run_markers();
 	mark_born();
+	mw_mark_specials();
 	sum_markers();
 	if (mw_gc.debug)
 		mw_check_marks();
 	mw_sweep_begin();
+	mw_weaks_decided();
 	mw_set_word(&mw_gc.cycles, mw_gc.cycle.number);
 	mw_gc.cycle.mark_ns = lap(&clock);
 	mw_gc_announce(MW_GC_MARKED);

@@ -25,6 +25,7 @@
 #include <marrow/watch.h>
 #include "../object/object.h"
 #include "../object/up.h"
+#include "../special/special.h"
 #include "layout.h"
 
 #if MW_GC
@@ -228,6 +229,8 @@ static inline const struct mw_layout *mw_span_layout(const struct mw_span *span)
 	return type ? atomic_load_explicit(&type->layout, memory_order_acquire) : NULL;
 }
 
+/* special.c; world stopped, after the mark: what weak-keyed tables and interrupts keep. */
+void mw_mark_specials(void);
 /* check.c; world stopped, after the mark. Return: whether a second mark agrees with the first. */
 bool mw_check_marks(void);
 /* cycle.c */

@@ -266,11 +266,16 @@ static bool mark_next_range(struct mw_marker *marker, bool alone)
 	return true;
 }
 
+/*
+ * A range inside a collected object, as the contents of one with a finalizer are, is marked where it is
+ * found: to note its address, in data that the port may show as a root, would keep the object.
+ */
 static void keep_range(struct mw_range range)
 {
 	struct mw_marking *marking = &mw_gc.marking;
+	struct mw_span *span = mw_span_of(range.lo);
 
-	if (marking->ranges < MW_MAX_RANGES) {
+	if (marking->ranges < MW_MAX_RANGES && !(span && span->mark)) {
 		marking->range[marking->ranges++] = range;
 		return;
 	}

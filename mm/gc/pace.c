@@ -191,7 +191,7 @@ bool mw_worker_run(enum mw_worker worker, uint64_t budget_ns)
 			mw_gc_all_swept();
 		return more;
 	}
-	return false;
+	return worker == MW_WORKER_FINALIZE && mw_calls_run(budget_ns);
 }
 
 #endif

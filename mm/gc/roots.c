@@ -147,6 +147,14 @@ static void each_hand_span(mw_each_root_fn *visit, void *ctx)
 	}
 }
 
+static void record_range(void *ctx, const char *name, const void *lo, const void *hi,
+			 const struct mw_span *span)
+{
+	struct port_walk *walk = ctx;
+
+	walk->visit(walk->ctx, MW_ROOT_OTHER, name, lo, hi, span ? mw_span_layout(span) : NULL);
+}
+
 void mw_roots_each(mw_each_root_fn *visit, void *ctx)
 {
 	struct port_walk walk = { visit, ctx };
@@ -157,6 +165,7 @@ void mw_roots_each(mw_each_root_fn *visit, void *ctx)
 		for (struct mw_pin *pin = mw_gc.pins[i]; pin; pin = pin->next)
 			visit(ctx, MW_ROOT_OTHER, pin->owner, &pin->object, &pin->object + 1, NULL);
 	each_hand_span(visit, ctx);
+	mw_records_each_root(record_range, &walk);
 	mw_port_scan_roots(port_range, &walk);
 }
 

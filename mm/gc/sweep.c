@@ -142,8 +142,11 @@ static void sweep_claimed(struct mw_span *span, mw_atomic_t *counter)
 	struct mw_cache *cache = mw_span_cache(span);
 	/* A large object that was freed during the mark, when its span had to stay. */
 	bool freed = !cache && mw_word(&span->free[0]) & 1;
-	size_t dead = sweep_bits(span);
+	size_t dead;
 
+	if (mw_unlikely(mw_span_records(span)))
+		mw_records_sweep(span);
+	dead = sweep_bits(span);
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 	/* Whoever waits for the span may have it, and lose it, as soon as its generation says so. */
 	atomic_store_explicit(&span->generation, current_generation(), memory_order_release);

@@ -8,10 +8,12 @@
 __attribute__((noinline)) void mw_free_elsewhere(struct mw_span *span, void *object,
 						 struct mw_cache *cache)
 {
-	unsigned int owner = mw_owner(span) & ~MW_OWNER_FULL;
+	/* With MW_OWNER_NO_FREE it is neither. */
+	unsigned int owner = atomic_load_explicit(&span->owner, memory_order_acquire) &
+			     ~(MW_OWNER_PENDING | MW_OWNER_FULL);
 	bool done = false;
 
-	if (owner < MW_MAX_CPUS && !(span->flags & MW_SPAN_TINY)) {
+	if (owner < MW_MAX_CPUS) {
 		mw_wide_t product = mw_span_product(span, object);
 		unsigned long state = mw_port_pin();
 
@@ -206,9 +208,13 @@ static enum mw_misuse mw_free_in(struct mw_span *span, void *object)
 
 static enum mw_misuse mw_free_object(struct mw_span *span, void *object)
 {
-	enum mw_misuse wrong;
+	enum mw_misuse wrong = MW_MISUSE_NONE;
 	unsigned long state;
 
+	if (mw_unlikely(__atomic_load_n(&span->records, __ATOMIC_RELAXED)))
+		wrong = mw_up_records_free(object);
+	if (wrong != MW_MISUSE_NONE)
+		return wrong;
 	if (mw_owner(span) == MW_OWNER_LARGE)
 		return mw_large_free(span) ? MW_MISUSE_NONE : MW_DOUBLE_FREE;
 	if (mw_owner(span) == MW_OWNER_DEBUG)

@@ -53,15 +53,14 @@ void mw_cache_init(struct mw_cache *cache, unsigned int id, size_t size);
 
 /* ---- slot.c: what a CPU owns ---- */
 
-/* The pending flag is not the owner's to change. */
+/* The flags are not the owner's to change. */
 static inline void mw_set_owner(struct mw_span *span, unsigned int owner)
 {
-	unsigned int keep = span->flags & MW_SPAN_TINY ? MW_OWNER_NO_FREE : 0;
 	unsigned int old = atomic_load_explicit(&span->owner, memory_order_relaxed);
 
-	while (!atomic_compare_exchange_weak_explicit(&span->owner, &old,
-						      owner | keep | (old & MW_OWNER_PENDING),
-						      memory_order_seq_cst, memory_order_relaxed))
+	while (!atomic_compare_exchange_weak_explicit(
+		&span->owner, &old, owner | (old & (MW_OWNER_PENDING | MW_OWNER_NO_FREE)),
+		memory_order_seq_cst, memory_order_relaxed))
 		;
 }
 

@@ -103,12 +103,11 @@ static void mw_large_fill(struct mw_span *span, mw_flags_t wanted, size_t align)
 	    !(wanted & MW_ZONE_FLAGS))
 		span->bin = (unsigned char)mw_stock_bin(span->pages);
 	span->debug = NULL;
-	span->records = NULL;
-	mw_lock_init(&span->records_lock, MW_RANK_RECORDS);
 	mw_list_init(&span->link);
 	mw_list_init(&span->owned);
 	(void)mw_span_bitmaps(span, mw_span_bitmap_count(span->flags));
 	mw_set_word(&span->free[0], ~1ul);
+	mw_span_slow_frees(span, false);
 	mw_set_owner(span, MW_OWNER_LARGE);
 }
 

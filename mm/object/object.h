@@ -60,7 +60,7 @@ enum mw_policy {
  * CPU when that CPU may free by setting a bit and look at nothing else.
  */
 #define MW_OWNER_PENDING 0x80000000u /* others freed: the span is in the owner's list */
-#define MW_OWNER_NO_FREE 0x40000000u /* MW_SPAN_TINY: any free is to be looked at */
+#define MW_OWNER_NO_FREE 0x40000000u /* any free is to be looked at: MW_SPAN_TINY, or records */
 #define MW_OWNER_FULL 0x10000u /* nothing was free when the CPU looked last */
 #define MW_OWNER_NONE 0x20000u /* the cache, under its lock */
 #define MW_OWNER_LARGE 0x20001u /* a large object: its free word is changed atomically */
@@ -157,6 +157,19 @@ static inline unsigned int mw_owner(const struct mw_span *span)
 {
 	return atomic_load_explicit(&((struct mw_span *)span)->owner, memory_order_acquire) &
 	       ~(MW_OWNER_PENDING | MW_OWNER_NO_FREE);
+}
+
+/* Whether any free into the span is to be looked at. Of who fills it, or has its records' lock. */
+static inline void mw_span_slow_frees(struct mw_span *span, bool on)
+{
+	unsigned int now = atomic_load_explicit(&span->owner, memory_order_relaxed);
+
+	if (!(now & MW_OWNER_NO_FREE) == !on)
+		return;
+	if (on)
+		atomic_fetch_or_explicit(&span->owner, MW_OWNER_NO_FREE, memory_order_seq_cst);
+	else
+		atomic_fetch_and_explicit(&span->owner, ~MW_OWNER_NO_FREE, memory_order_seq_cst);
 }
 
 /* For who may hold a span that has become another one meanwhile. */

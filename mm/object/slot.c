@@ -169,7 +169,8 @@ void *mw_slot_refill(struct mw_cpu *cpu, struct mw_slot *slot)
 static bool mw_span_reapable(struct mw_span *span, bool current_too)
 {
 	return (span->where == MW_WHERE_AVAIL || (current_too && span->where == MW_WHERE_CURRENT)) &&
-	       mw_span_all_free(span) && !mw_span_held(span) && !span->records;
+	       mw_span_all_free(span) && !mw_span_held(span) &&
+	       !__atomic_load_n(&span->records, __ATOMIC_RELAXED);
 }
 
 size_t mw_cpu_reap(struct mw_cpu *cpu, size_t looks, bool current_too)

@@ -66,11 +66,10 @@ void mw_span_fill(struct mw_span *span, struct mw_cache *cache, size_t stride)
 	span->where = MW_WHERE_NOWHERE;
 	span->debug = NULL;
 	span->align = 0;
-	span->records = NULL;
-	mw_lock_init(&span->records_lock, MW_RANK_RECORDS);
 	mw_span_set_magic(span);
 	mw_list_init(&span->link);
 	mw_list_init(&span->owned);
+	mw_span_slow_frees(span, span->flags & MW_SPAN_TINY);
 	mw_set_owner(span, MW_OWNER_GONE);
 }
 

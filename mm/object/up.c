@@ -49,4 +49,10 @@ MW_IF_ALONE bool mw_up_collect(size_t pages)
 	(void)pages;
 	return false;
 }
+
+MW_IF_ALONE enum mw_misuse mw_up_records_free(void *object)
+{
+	(void)object;
+	return MW_MISUSE_NONE;
+}
 #endif

@@ -30,6 +30,8 @@ void mw_up_count(void);
 void mw_up_allocated(size_t bytes);
 /* Get @pages back by a collection. Not pinned, may wait. Return: whether it is worth another try. */
 bool mw_up_collect(size_t pages);
+/* An object of a span with records is being freed by hand. Return: why it must not be. */
+enum mw_misuse mw_up_records_free(void *object);
 #else
 static inline void mw_up_span_born(struct mw_span *span)
 {
@@ -74,6 +76,12 @@ static inline bool mw_up_collect(size_t pages)
 {
 	(void)pages;
 	return false;
+}
+
+static inline enum mw_misuse mw_up_records_free(void *object)
+{
+	(void)object;
+	return MW_MISUSE_NONE;
 }
 #endif
 

@@ -24,7 +24,7 @@
 
 struct mw_cache;
 struct mw_type;
-struct mw_record;
+struct mw_records;
 
 struct mw_span {
 	struct mw_region *region; /* mm/page's; its place is used for another link when free */
@@ -65,8 +65,8 @@ struct mw_span {
 	const struct mw_type *type; /* NULL: objects are scanned conservatively */
 	struct mw_span *gc_next;
 	mw_atomic_t gc_scanned; /* how far a large object has been handed out to scanners, bytes */
-	struct mw_record *records;
-	struct mw_lock records_lock;
+	struct mw_records *records; /* written under records_lock; NULL before and after each life */
+	struct mw_lock records_lock; /* of the descriptor, not of one life of the span */
 };
 
 typedef _Atomic(uintptr_t) mw_map_word;

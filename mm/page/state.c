@@ -8,6 +8,15 @@ struct mw_page mw_page = {
 	.pool_lock = MW_LOCK_INIT(MW_RANK_LEAF),
 };
 
+/* Its records belong to a descriptor, whatever span it is: others may look for them at any time. */
+static void mw_span_first(void *record)
+{
+	struct mw_span *span = record;
+
+	span->records = NULL;
+	mw_lock_init(&span->records_lock, MW_RANK_RECORDS);
+}
+
 /* With the first region, on one CPU. */
 void mw_page_init(void)
 {
@@ -19,7 +28,7 @@ void mw_page_init(void)
 			mw_page.zone[z].head[i] = MW_PN_NONE;
 	}
 	mw_fixed_init(&mw_page.regions, sizeof(struct mw_region), MW_USE_RUNS, NULL);
-	mw_fixed_init(&mw_page.spans, sizeof(struct mw_span), MW_USE_SPANS, NULL);
+	mw_fixed_init(&mw_page.spans, sizeof(struct mw_span), MW_USE_SPANS, mw_span_first);
 	mw_stocks_open();
 	mw_page.ready = true;
 }

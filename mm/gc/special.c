@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The end of a mark: what lives on a condition.
+ *
+ * Values of weak-keyed tables live if their keys do, which they may do because of other such values:
+ * so the tables are walked, and what was found is marked, until a walk finds nothing. A chain
+ * of n such values takes n walks at worst, if it lies in the tables backwards.
+ */
+#include "gc.h"
+
+#if MW_GC
+
+static void add(void *ctx, const char *name, const void *lo, const void *hi,
+		const struct mw_span *span)
+{
+	(void)ctx, (void)name;
+	mw_mark_add_range(lo, hi, span ? mw_span_layout(span) : NULL);
+}
+
+void mw_mark_specials(void)
+{
+	bool more = mw_weaks_decide();
+
+	mw_mark_again();
+	if (more)
+		mw_weaks_each_grabbed(add, NULL);
+	while (mw_tables_show(add, NULL) || more) {
+		mw_mark_run(0, NULL);
+		mw_mark_again();
+		more = false;
+	}
+	mw_tables_settle();
+}
+
+#endif

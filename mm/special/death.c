@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Objects with records end: the sweep finds them unmarked, or somebody frees them.
+ *
+ * An unmarked object with a finalizer is marked after all, and its finalizer is due; weak references
+ * to it are cleared first. All its other records stay for the time when it does end. An unmarked
+ * object without one ends now, and each of its records is told.
+ *
+ * All records of an object are in one bucket: a bucket of less than a span's objects begins where
+ * an object does if those are packed blocks, and the others have records on their first byte only.
+ */
+#include "special.h"
+
+#if MW_GC
+
+/* Records that ended, to be given back when no lock is held. */
+struct ended {
+	struct mw_record *first;
+	bool key;
+};
+
+bool mw_span_marked(const struct mw_span *span, size_t index)
+{
+	return mw_word(&span->mark[index / MW_WORD_BITS]) & mw_bit(index);
+}
+
+bool mw_object_marked(const void *address)
+{
+	struct mw_span *span = mw_span_of(address);
+	size_t index;
+
+	if (!span || !span->mark)
+		return true;
+	index = mw_span_index(span, address);
+	return index < span->count && mw_span_marked(span, index);
+}
+
+static void end_one(struct mw_span *span, struct mw_record **at, void *object, enum mw_end how,
+		    struct ended *ended)
+{
+	struct mw_record *record = mw_record_take(span, at);
+	enum mw_record_kind kind = record->kind;
+
+	ended->key |= kind == MW_RECORD_KEY;
+	if (!mw_record_kinds[kind].end(record, object, how))
+		return;
+	record->next = ended->first;
+	ended->first = record;
+}
+
+static void free_ended(struct ended *ended)
+{
+	for (struct mw_record *r = ended->first, *next; r; r = next) {
+		next = r->next;
+		mw_record_free(r->kind, r);
+	}
+}
+
+/* What follows an object's last record in its bucket. */
+static struct mw_record **behind(const struct mw_span *span, struct mw_record **at, size_t index)
+{
+	while (*at && mw_span_index(span, span->base + (*at)->offset) == index)
+		at = &(*at)->next;
+	return at;
+}
+
+static bool has_finalizer(const struct mw_span *span, struct mw_record **at, size_t index)
+{
+	for (; *at && mw_span_index(span, span->base + (*at)->offset) == index; at = &(*at)->next)
+		if ((*at)->kind == MW_RECORD_FINALIZER)
+			return true;
+	return false;
+}
+
+/* The records of one unmarked object, of which @at leads to the first. Return: what follows them. */
+static struct mw_record **end_object(struct mw_span *span, struct mw_record **at, size_t index,
+				     struct ended *ended)
+{
+	bool keep = has_finalizer(span, at, index);
+	mw_atomic_t *word = &span->mark[index / MW_WORD_BITS];
+
+	/* Weak references first: once a finalizer is due, it may run. */
+	for (unsigned int finalizers = 0; keep && finalizers < 2; finalizers++) {
+		struct mw_record **r = at;
+
+		while (*r && mw_span_index(span, span->base + (*r)->offset) == index) {
+			if (mw_record_kinds[(*r)->kind].before_finalizer &&
+			    ((*r)->kind == MW_RECORD_FINALIZER) == finalizers)
+				end_one(span, r, span->base + (*r)->offset, MW_END_DEAD, ended);
+			else
+				r = &(*r)->next;
+		}
+	}
+	if (keep) {
+		mw_set_word(word, mw_word(word) | mw_bit(index));
+		return behind(span, at, index);
+	}
+	while (*at && mw_span_index(span, span->base + (*at)->offset) == index)
+		end_one(span, at, span->base + (*at)->offset, MW_END_DEAD, ended);
+	return at;
+}
+
+void mw_records_sweep(struct mw_span *span)
+{
+	struct ended ended = { 0 };
+	struct mw_records *records, *gone;
+
+	mw_lock_pinned(&span->records_lock);
+	records = span->records;
+	for (size_t i = 0; records && i < mw_records_buckets(records); i++) {
+		struct mw_record **at = &records->bucket[i];
+
+		while (*at) {
+			size_t index = mw_span_index(span, span->base + (*at)->offset);
+
+			if (mw_span_marked(span, index))
+				at = behind(span, at, index);
+			else
+				at = end_object(span, at, index, &ended);
+		}
+	}
+	gone = mw_records_drop(span);
+	mw_unlock_pinned(&span->records_lock);
+	mw_records_free_index(gone);
+	free_ended(&ended);
+}
+
+enum mw_misuse mw_up_records_free(void *object)
+{
+	struct ended ended = { 0 };
+	struct mw_record **at;
+	struct mw_held held;
+	bool refused;
+
+	/* Who frees what is not live hears of it later. */
+	if (!mw_records_hold(&held, object, false))
+		return MW_MISUSE_NONE;
+	refused = mw_record_find(&held, MW_RECORD_FINALIZER) != NULL;
+	for (unsigned int kind = 1; !refused && kind < MW_NR_RECORDS; kind++)
+		while ((at = mw_record_find(&held, kind)))
+			end_one(held.span, at, object, MW_END_HAND, &ended);
+	mw_records_release(&held);
+	free_ended(&ended);
+	if (ended.key)
+		mw_tables_forget(object);
+	if (!refused)
+		mw_calls_wake();
+	return refused ? MW_HAS_FINALIZER : MW_MISUSE_NONE;
+}
+
+#endif

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+/* What records keep alive. World stopped: no lock is held, none is needed. */
+#include "special.h"
+
+#if MW_GC
+
+static void span_roots(const struct mw_span *span, mw_record_visit_fn *visit, void *ctx)
+{
+	const struct mw_records *records = span->records;
+
+	for (size_t i = 0; i < mw_records_buckets(records); i++) {
+		for (const struct mw_record *r = records->bucket[i]; r; r = r->next) {
+			const struct mw_record_ops *ops = &mw_record_kinds[r->kind];
+
+			if (ops->roots)
+				ops->roots(r, span, span->base + r->offset, visit, ctx);
+		}
+	}
+}
+
+static void queue_roots(mw_record_visit_fn *visit, void *ctx)
+{
+	for (struct mw_record *r = mw_special.finalizers.first; r; r = r->next) {
+		struct mw_finalizer *due = (struct mw_finalizer *)r;
+
+		visit(ctx, "due finalizer", &r->object, &r->object + 1, NULL);
+		visit(ctx, "due finalizer", &due->arg, &due->arg + 1, NULL);
+	}
+	for (struct mw_record *r = mw_special.cleanups.first; r; r = r->next) {
+		struct mw_cleanup_record *due = (struct mw_cleanup_record *)r;
+
+		visit(ctx, "due cleanup", &due->arg, &due->arg + 1, NULL);
+	}
+}
+
+void mw_records_each_root(mw_record_visit_fn *visit, void *ctx)
+{
+	struct mw_span_cursor cursor = { 0 };
+	size_t left = mw_word(&mw_special.spans);
+	struct mw_span *span;
+
+	while (left && (span = mw_span_next(&cursor))) {
+		if (!span->in_use || !span->records)
+			continue;
+		span_roots(span, visit, ctx);
+		left--;
+	}
+	queue_roots(visit, ctx);
+	mw_weaks_each_grabbed(visit, ctx);
+	mw_tables_each_root(visit, ctx);
+}
+
+#endif

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Special records: what hangs on a few objects and costs nothing to the others.
+ *
+ * A record belongs to one byte of an object, nearly always its first, and has a kind. What a kind
+ * means is a line of mw_record_kinds[] in kinds.c: what happens when the object dies or is freed by
+ * hand, what it shows to the mark. The way of a record:
+ *
+ *	record.c   a span's records: found, added, removed, under the span's lock
+ *	death.c    an object with records is not marked, or is freed by hand
+ *	queue.c    calls that deaths made due, and who runs them
+ *	roots.c    what records and due calls keep alive
+ *
+ * The rest are the kinds: finalizer.c, cleanup.c, weak.c, table.c, tag.c.
+ *
+ * A span is swept before its records are touched, by a CPU that stays pinned from then on: so that
+ * no stop, and no mark, comes between. An unswept span's records are its sweeper's alone.
+ */
+#ifndef MW_SPECIAL_SPECIAL_H
+#define MW_SPECIAL_SPECIAL_H
+
+#include <marrow/gc.h>
+#include "../object/object.h"
+#include "../object/up.h"
+
+#if MW_GC
+
+/* In the order in which they stand, and end, on one byte. */
+enum mw_record_kind {
+	MW_RECORD_FINALIZER, /* first: it stops the object's death */
+	MW_RECORD_WEAK,
+	MW_RECORD_KEY, /* the object is a key of weak-keyed tables */
+	MW_RECORD_CLEANUP,
+	MW_RECORD_TAG,
+	MW_NR_RECORDS,
+};
+
+struct mw_record {
+	struct mw_record *next; /* in the bucket of its span, or in a queue */
+	union {
+		struct {
+			uint32_t offset; /* of the byte, from span->base */
+			uint32_t kind : 4, own : 28; /* own: the kind's, for what it likes */
+		};
+		void *object; /* of a finalizer that is due */
+	};
+};
+
+struct mw_finalizer {
+	struct mw_record record;
+	void (*fn)(void *object, void *arg);
+	void *arg;
+};
+
+struct mw_weak {
+	struct mw_record record;
+	_Atomic(void *) object; /* NULL: gone; changed under the span's records lock only */
+	_Atomic(unsigned int) refs;
+	_Atomic(unsigned int) state; /* enum mw_weak_state */
+};
+
+enum mw_weak_state {
+	MW_WEAK_PLAIN,
+	MW_WEAK_GRABBED, /* an interrupt got the object while a mark was under way */
+	MW_WEAK_GONE, /* such a one was told that it is gone: so it is */
+};
+
+struct mw_key {
+	struct mw_record record;
+};
+
+/* In a pool of its own, so that a handle to one that is gone still leads to one. */
+struct mw_cleanup_record {
+	struct mw_record record;
+	void (*fn)(void *arg);
+	void *arg;
+	_Atomic(void *) object; /* NULL: not on an object any more */
+	mw_atomic_t stamp; /* counts the lives of this record, see cleanup.c */
+};
+
+struct mw_tag {
+	struct mw_record record;
+	uintptr_t tag;
+};
+
+/*
+ * What a range of possible pointers is shown to, world stopped; @span: the range is one object of
+ * it, whose type holds; NULL: words.
+ */
+typedef void mw_record_visit_fn(void *ctx, const char *name, const void *lo, const void *hi,
+				const struct mw_span *span);
+
+/* ---- a span's records: record.c ---- */
+
+#define MW_RECORD_POOLS 10 /* indexes of 2 << pool buckets */
+#define MW_RECORD_CROWD 2 /* records for each bucket before there are twice as many */
+
+/*
+ * The index of a span's records. Buckets are equal pieces of the span, in order, and each one's list
+ * is sorted: so all lists, one after the other, are.
+ */
+struct mw_records {
+	unsigned int count;
+	unsigned char shift; /* offset >> shift is the bucket */
+	unsigned char pool;
+	struct mw_record *bucket[];
+};
+
+static inline size_t mw_records_buckets(const struct mw_records *records)
+{
+	return (size_t)2 << records->pool;
+}
+
+/* Written under the lock; who reads it without one may see what was. */
+static inline struct mw_records *mw_span_records(const struct mw_span *span)
+{
+	return __atomic_load_n(&span->records, __ATOMIC_ACQUIRE);
+}
+
+/* An object whose span is swept, its records locked, and this CPU pinned. */
+struct mw_held {
+	struct mw_span *span;
+	uint32_t offset; /* of the address that was given */
+	unsigned long state;
+};
+
+/*
+ * Return: false: no live object begins there (nor is a tiny one's part there), or it is not the
+ * collector's, which @collected wants.
+ */
+bool mw_records_hold(struct mw_held *held, const void *address, bool collected);
+void mw_records_release(struct mw_held *held);
+/* The link to the first record of the kind on the held byte; NULL: there is none. */
+struct mw_record **mw_record_find(const struct mw_held *held, enum mw_record_kind kind);
+/* Take a record off. @at: the link that leads to it. */
+struct mw_record *mw_record_take(struct mw_span *span, struct mw_record **at);
+/* Hang a record on an address. Not pinned. Return: false: as of hold, one is there, or no memory. */
+bool mw_record_attach(const void *address, struct mw_record *record, bool collected);
+/* The index of a span that has no records left; to be freed without the lock. NULL: not so. */
+struct mw_records *mw_records_drop(struct mw_span *span);
+void mw_records_free_index(struct mw_records *records);
+
+/* ---- the kinds: kinds.c ---- */
+
+enum mw_end {
+	MW_END_DEAD, /* the sweep found it unmarked */
+	MW_END_HAND, /* it is being freed by hand */
+};
+
+struct mw_record_ops {
+	const char *name; /* in dumps */
+	size_t size;
+	bool several; /* on one byte, in the order in which they were added */
+	bool before_finalizer; /* ends when a finalizer becomes due, not with the object */
+	/*
+	 * The object ends; the record is off, the lock held. Return: whether the record is free; if
+	 * not, it is in the hands of whoever the kind gave it to.
+	 */
+	bool (*end)(struct mw_record *record, void *object, enum mw_end how);
+	/* Show what it keeps alive. @object: the byte that it is on. May be NULL. */
+	void (*roots)(const struct mw_record *record, const struct mw_span *span, void *object,
+		      mw_record_visit_fn *visit, void *ctx);
+};
+
+extern const struct mw_record_ops mw_record_kinds[MW_NR_RECORDS];
+
+bool mw_finalizer_end(struct mw_record *record, void *object, enum mw_end how);
+bool mw_weak_end(struct mw_record *record, void *object, enum mw_end how);
+bool mw_cleanup_end(struct mw_record *record, void *object, enum mw_end how);
+bool mw_record_end(struct mw_record *record, void *object, enum mw_end how);
+
+/* Records of a kind; zeroed when they are new. Not pinned. NULL: no memory. */
+void *mw_record_new(enum mw_record_kind kind);
+void mw_record_free(enum mw_record_kind kind, void *record);
+
+/* ---- deaths: death.c; also mw_up_records_free() of ../object/up.h ---- */
+
+/*
+ * The caller is about to sweep the span, alone and pinned; it has records. Objects that finalizers
+ * keep are marked.
+ */
+void mw_records_sweep(struct mw_span *span);
+bool mw_span_marked(const struct mw_span *span, size_t index);
+/* Is the address in an object that the mark has found, or in none that a mark could find? */
+bool mw_object_marked(const void *address);
+
+/* ---- due calls: queue.c ---- */
+
+void mw_queue_finalizer(struct mw_finalizer *finalizer, void *object);
+void mw_queue_cleanup(struct mw_cleanup_record *cleanup);
+/* Everything is swept: have what is due run. */
+void mw_calls_wake(void);
+/* For a worker. Return: whether there is more. */
+bool mw_calls_run(uint64_t budget_ns);
+
+/* ---- roots: roots.c ---- */
+
+/* World stopped. What records, due calls and tables keep alive. */
+void mw_records_each_root(mw_record_visit_fn *visit, void *ctx);
+
+/* ---- the end of a mark: weak.c, table.c; world stopped ---- */
+
+/* What is marked is decided, but for weak references that interrupts got. Return: were there any? */
+bool mw_weaks_decide(void);
+void mw_weaks_decided(void);
+/* Show the objects of these. */
+void mw_weaks_each_grabbed(mw_record_visit_fn *visit, void *ctx);
+/* Show values whose keys are marked, that were not shown yet. Return: whether there were any. */
+bool mw_tables_show(mw_record_visit_fn *visit, void *ctx);
+/* Show them all, shown or not. */
+void mw_tables_each_root(mw_record_visit_fn *visit, void *ctx);
+/* Drop entries whose keys are not marked. */
+void mw_tables_settle(void);
+/* An object that is a key is being freed by hand. No lock held. */
+void mw_tables_forget(const void *key);
+
+/* ---- the room's state ---- */
+
+struct mw_call_queue {
+	struct mw_record *first, *last;
+	size_t length;
+};
+
+struct mw_special {
+	struct mw_lock starting; /* MW_RANK_REGISTRY */
+	_Atomic(bool) ready;
+	struct mw_fixed pool[MW_NR_RECORDS];
+	struct mw_fixed index[MW_RECORD_POOLS];
+	mw_atomic_t spans; /* with records */
+
+	struct mw_lock lock; /* MW_RANK_LEAF; guards what follows up to the blank line */
+	struct mw_call_queue finalizers, cleanups; /* due */
+	mw_atomic_t due; /* == the sum of both lengths */
+
+	mw_atomic_t grabs; /* a weak reference is MW_WEAK_GRABBED */
+	mw_atomic_t decided; /* marks will not change, but for those */
+
+	struct mw_lock registry; /* MW_RANK_REGISTRY; guards the list and the tables in it */
+	struct mw_weak_table *tables;
+	struct mw_fixed entries;
+};
+
+extern struct mw_special mw_special;
+
+MW_NOINLINE void mw_special_start(void);
+
+static inline void mw_special_ready(void)
+{
+	if (mw_unlikely(!atomic_load_explicit(&mw_special.ready, memory_order_acquire)))
+		mw_special_start();
+}
+
+#endif
+#endif
