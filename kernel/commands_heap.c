@@ -1,64 +1,39 @@
 // SPDX-License-Identifier: MIT
 /* Commands that look at the heap, and use it by hand. */
 #include "kernel.h"
-#include "../mm/object/object.h"
-#include "../mm/page/span.h"
 #include "text.h"
 
 /* ---- looking ---- */
 
-static void print_pages(const char *name, size_t pages)
-{
-	mw_print("  %-28s %9zu KiB\n", name, pages * (MW_PAGE_SIZE >> 10));
-}
-
 static void run_mem(size_t argc, char **argv)
 {
-	struct mw_page_stats stats;
-
 	(void)argc, (void)argv;
 	memory_print();
-	mw_page_stats(&stats);
-	print_pages("free", stats.free);
-	print_pages("objects", stats.objects);
-	print_pages("pages handed out", stats.raw);
-	print_pages("free, in stocks of CPUs", stats.stocked);
-	print_pages("records of Marrow", stats.metadata / MW_PAGE_SIZE);
-	mw_print("  %lu allocations of pages, %lu frees, %lu failures\n", stats.allocs, stats.frees,
-		 stats.failures);
+	mw_print_meminfo();
 }
 
 static void run_map(size_t argc, char **argv)
 {
-	(void)argc, (void)argv;
-	map_draw();
-}
-
-static void print_zone(const struct mw_zone_stats *zone, const char *name)
-{
-	mw_print("%s: %zu pages free in %zu runs, the longest has %zu; least ever free %zu\n", name,
-		 zone->free, zone->runs, zone->largest, zone->low_water);
-	for (unsigned int i = 0; i < MW_ORDERS; i++)
-		if (zone->by_order[i])
-			mw_print("  from %8lu pages: %zu\n", 1ul << i, zone->by_order[i]);
+	(void)argv;
+	mw_print_map(64, argc > 1);
 }
 
 static void run_runs(size_t argc, char **argv)
 {
-	static const char *const names[MW_NR_ZONES] = { "below 16 MiB", "below 4 GiB", "above" };
-	struct mw_page_stats stats;
-
 	(void)argc, (void)argv;
-	mw_page_stats(&stats);
-	for (unsigned int i = 0; i < MW_NR_ZONES; i++)
-		if (stats.zone[i].pages)
-			print_zone(&stats.zone[i], names[i]);
+	mw_print_buddyinfo();
+}
+
+static void run_slab(size_t argc, char **argv)
+{
+	(void)argc, (void)argv;
+	mw_print_slabinfo();
 }
 
 static void run_check(size_t argc, char **argv)
 {
 	(void)argc, (void)argv;
-	if (mw_page_check() && mw_object_check())
+	if (mw_heap_check())
 		mw_print("Every structure of the heap is as it should be.\n");
 }
 
@@ -156,8 +131,9 @@ static void run_fail(size_t argc, char **argv)
 
 static const struct command commands[] = {
 	{ "mem", "", "the memory map, and what the heap made of it", run_mem },
-	{ "map", "", "a picture of the heap's pages", run_map },
+	{ "map", "[COLOUR]", "a picture of the heap's pages; in colours for a terminal", run_map },
 	{ "runs", "", "free runs of pages by size", run_runs },
+	{ "slab", "", "size classes and caches, and what is in them", run_slab },
 	{ "check", "", "check every structure of the heap", run_check },
 	{ "alloc", "SIZE", "an object: alloc 100, alloc 64K", run_alloc },
 	{ "pages", "COUNT", "a run of pages", run_pages },

@@ -87,7 +87,6 @@ struct command_group {
 /* commands_*.c, poke.c */
 extern const struct command_group machine_commands, heap_commands, test_commands;
 void poke(size_t argc, char **argv);
-void map_draw(void); /* map.c */
 
 void monitor_run(const char *commands); /* separated by ';' */
 _Noreturn void monitor_loop(void);
