@@ -37,7 +37,7 @@ static void wait_for_turns(void)
 		arch_relax();
 }
 
-static atomic_bool is_pinned;
+static atomic_bool is_pinned, was_pinned;
 
 /* On a busy host a CPU may wait long for its turn: only the test of the deaf one has a short limit. */
 static void prepare(unsigned int least_cpus)
@@ -47,6 +47,7 @@ static void prepare(unsigned int least_cpus)
 	stop_set_limit(10000000000);
 	atomic_store(&done, false);
 	atomic_store(&is_pinned, false);
+	atomic_store(&was_pinned, false);
 }
 
 /* Return: false after a failure, and everybody comes to an end. */
@@ -171,12 +172,14 @@ static void stop_the_pinned(unsigned int i, void *arg)
 		unsigned long state = mw_port_pin();
 
 		atomic_store(&is_pinned, true);
+		atomic_store(&was_pinned, true);
 		arch_delay(ns);
 		atomic_store(&is_pinned, false);
 		mw_port_unpin(state);
 		be_busy(i);
 	} else if (!i) {
-		while (!atomic_load(&is_pinned))
+		/* It may be over before this CPU looks. */
+		while (!atomic_load(&was_pinned))
 			arch_relax();
 		if (!stop_world())
 			return;
