@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+/* Special records in numbers: crowded spans, a million objects, many CPUs at once. */
+#include "test.h"
+#include <marrow/watch.h>
+#include "../mm/gc/gc.h"
+
+#if MW_GC
+
+#define NOINLINE __attribute__((noinline))
+#define BARE __attribute__((no_sanitize("address"), no_sanitize("undefined")))
+
+static void **root;
+
+static void setup(size_t bytes)
+{
+	test_heap(bytes);
+	root = test_memory(MW_PAGE_SIZE);
+	NEED(root);
+	for (size_t i = 0; i < MW_PAGE_SIZE / sizeof(*root); i++)
+		root[i] = NULL;
+	NEED(mw_gc_root_add("test", root, root + MW_PAGE_SIZE / sizeof(*root), NULL));
+}
+
+BARE NOINLINE static void scribble(void)
+{
+	volatile char stack[16384];
+
+	for (size_t i = 0; i < sizeof(stack); i++)
+		stack[i] = 0;
+}
+
+BARE NOINLINE static void collect(void)
+{
+	scribble();
+	CHECK(mw_gc_collect(MW_COLLECT_SWEPT));
+}
+
+static mw_atomic_t ran;
+
+static void count_call(void *object, void *arg)
+{
+	(void)object, (void)arg;
+	atomic_fetch_add(&ran, 1);
+}
+
+/* ---- how records lie in spans ---- */
+
+struct shape {
+	size_t records, longest, index_bytes;
+	bool sorted;
+};
+
+static void look_at(const struct mw_span *span, struct shape *shape)
+{
+	const struct mw_records *records = span->records;
+	const struct mw_record *before = NULL;
+	size_t sum = 0;
+
+	for (size_t i = 0; records && i < mw_records_buckets(records); i++) {
+		size_t length = 0;
+
+		for (const struct mw_record *r = records->bucket[i]; r; r = r->next, length++) {
+			shape->sorted &= r->offset >> records->shift == i;
+			shape->sorted &= !before || before->offset < r->offset ||
+					 (before->offset == r->offset && before->kind <= r->kind);
+			before = r;
+		}
+		sum += length;
+		shape->longest = mw_max(shape->longest, length);
+	}
+	if (!records)
+		return;
+	shape->sorted &= sum == records->count && sum;
+	shape->records += sum;
+	shape->index_bytes +=
+		sizeof(*records) + mw_records_buckets(records) * sizeof(records->bucket[0]);
+}
+
+static struct shape look(void)
+{
+	struct mw_span_cursor cursor = { 0 };
+	struct shape shape = { .sorted = true };
+	struct mw_span *span;
+
+	while ((span = mw_span_next(&cursor)))
+		if (span->in_use)
+			look_at(span, &shape);
+	return shape;
+}
+
+/* Objects of 16 bytes, n of them, held by an array; no two of one order are neighbours in another. */
+NOINLINE static char **make_objects(size_t n)
+{
+	char **objects = mw_alloc(n * sizeof(*objects), MW_COLLECTED);
+
+	NEED(objects);
+	root[0] = objects;
+	for (size_t i = 0; i < n; i++) {
+		objects[i] = mw_alloc(16, MW_NOSCAN);
+		NEED(objects[i]);
+	}
+	return objects;
+}
+
+static void shuffle(char **objects, size_t n)
+{
+	for (size_t i = n; i > 1; i--) {
+		size_t j = test_below(i);
+		char *p = objects[i - 1];
+
+		objects[i - 1] = objects[j];
+		objects[j] = p;
+	}
+}
+
+static uint64_t set_all(char **objects, size_t n)
+{
+	uint64_t start = test_now();
+
+	for (size_t i = 0; i < n; i++)
+		if (!mw_finalizer_set(objects[i], count_call, NULL))
+			CHECK(false);
+	return (test_now() - start) / n;
+}
+
+static void clear_all(char **objects, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!mw_finalizer_clear(objects[i]))
+			CHECK(false);
+}
+
+/* Return: ns to set one. */
+static uint64_t fill_in_order(char **objects, size_t n)
+{
+	uint64_t ns = set_all(objects, n);
+	struct shape shape = look();
+
+	CHECK(shape.sorted);
+	CHECK_EQ(shape.records, n);
+	CHECK(shape.longest <= 128);
+	/* With the index, and what its older and smaller ones took: at most 48 bytes an object. */
+	CHECK(shape.records * sizeof(struct mw_finalizer) + shape.index_bytes <= 48 * n);
+	CHECK(mw_persist_bytes(MW_USE_RECORDS) <= 48 * n + (256 << 10));
+	CHECK(!mw_finalizer_set(objects[n / 2], count_call, NULL));
+	return ns;
+}
+
+static void orders(size_t n)
+{
+	uint64_t in_order, backwards, random;
+	char **objects;
+
+	setup(n * 128 + (32 << 20));
+	objects = make_objects(n);
+	in_order = fill_in_order(objects, n);
+	clear_all(objects, n);
+	CHECK_EQ(look().records, 0);
+	for (size_t i = 0; i < n / 2; i++) {
+		char *p = objects[i];
+
+		objects[i] = objects[n - 1 - i];
+		objects[n - 1 - i] = p;
+	}
+	backwards = fill_in_order(objects, n);
+	clear_all(objects, n);
+	shuffle(objects, n);
+	random = fill_in_order(objects, n);
+	test_note(
+		"%zu finalizers: set in address order %llu ns each, backwards %llu, at random %llu",
+		n, (unsigned long long)in_order, (unsigned long long)backwards,
+		(unsigned long long)random);
+	test_note("%zu bytes of records, %zu of indexes in use",
+		  mw_persist_bytes(MW_USE_RECORDS) / n, look().index_bytes / n);
+	shuffle(objects, n);
+	clear_all(objects, n);
+	CHECK_EQ(look().index_bytes, 0);
+}
+
+TEST(records_in_any_order)
+{
+	orders(100000);
+}
+
+TEST_WITH(a_million_records_in_any_order, TEST_HOSTED)
+{
+	orders(1000000);
+}
+
+/* All of them in the first of many objects of one span, which is the worst for its buckets. */
+TEST(records_that_crowd_together)
+{
+	size_t n = 0, worst = 0;
+	struct mw_span *span;
+	char **objects;
+
+	setup(32 << 20);
+	objects = make_objects(20000);
+	span = mw_span_of(objects[10000]);
+	for (size_t i = 0; i < 20000; i++) {
+		if (mw_span_of(objects[i]) != span)
+			continue;
+		NEED(mw_finalizer_set(objects[i], count_call, NULL));
+		n++;
+		worst = mw_max(worst, look().longest);
+	}
+	test_note("%zu objects in one span, longest list while they came: %zu", n, worst);
+	CHECK(worst * worst <= 2 * span->count);
+	CHECK(look().longest <= 8);
+}
+
+NOINLINE static void make_million(size_t n)
+{
+	atomic_store(&ran, 0);
+	set_all(make_objects(n), n);
+	root[0] = NULL;
+}
+
+static void die(size_t n)
+{
+	uint64_t start, mark, sweep, run;
+
+	setup(n * 128 + (32 << 20));
+	make_million(n);
+	scribble();
+	start = test_now();
+	CHECK(mw_gc_collect(MW_COLLECT_MARKED));
+	mark = test_now() - start;
+	CHECK(mw_gc_collect(MW_COLLECT_SWEPT));
+	sweep = test_now() - start - mark;
+	start = test_now();
+	mw_finalizers_run(SIZE_MAX);
+	run = test_now() - start;
+	test_note("%zu die: mark %llu us, sweep and mark again %llu us, run %llu us", n,
+		  (unsigned long long)mark / 1000, (unsigned long long)sweep / 1000,
+		  (unsigned long long)run / 1000);
+	CHECK(atomic_load(&ran) >= n - 10 && atomic_load(&ran) <= n);
+	CHECK(look().records <= 10);
+}
+
+TEST(all_die_at_once)
+{
+	die(100000);
+}
+
+TEST_WITH(a_million_die_at_once, TEST_HOSTED)
+{
+	die(1000000);
+}
+
+/* ---- many CPUs ---- */
+
+#define MOST_CPUS 4
+#define ROUNDS 400
+#define WEAK 64
+
+struct thing {
+	struct thing *next;
+	uintptr_t magic, number;
+};
+
+static struct mw_type thing_type = MW_TYPE(struct thing, MW_PTR(struct thing, next));
+
+#define MAGIC 0x5ee7u
+
+static struct {
+	mw_atomic_t made, finalized, cleaned, cleanups, wrong;
+	struct mw_weak *weak[WEAK]; /* for all CPUs */
+	struct mw_weak_table *table;
+	unsigned char seen[MOST_CPUS * ROUNDS * 8];
+} many;
+
+static void many_finalizer(void *object, void *arg)
+{
+	struct thing *thing = object;
+
+	/* What it points to is as it was, and its own finalizer was not called yet. */
+	if (thing->magic != MAGIC || thing->number != (uintptr_t)arg ||
+	    (thing->next && thing->next->magic != MAGIC))
+		atomic_fetch_add(&many.wrong, 1);
+	if (__atomic_fetch_add(&many.seen[thing->number], 1, __ATOMIC_RELAXED))
+		atomic_fetch_add(&many.wrong, 1);
+	thing->magic = MAGIC + 1;
+	atomic_fetch_add(&many.finalized, 1);
+}
+
+static void many_cleanup(void *arg)
+{
+	if (((struct thing *)arg)->magic != MAGIC)
+		atomic_fetch_add(&many.wrong, 1);
+	atomic_fetch_add(&many.cleaned, 1);
+}
+
+NOINLINE static struct thing *thing_new(void)
+{
+	struct thing *thing = mw_new(&thing_type, MW_NORMAL);
+
+	if (thing)
+		thing->magic = MAGIC;
+	return thing;
+}
+
+/* One that dies with a finalizer, and one with a cleanup, behind it. */
+NOINLINE static void drop_some(void)
+{
+	struct thing *a = thing_new(), *b = thing_new(), *arg = thing_new();
+	struct mw_cleanup *cancelled;
+	struct mw_weak *weak;
+
+	if (!a || !b || !arg) {
+		atomic_fetch_add(&many.wrong, 1);
+		return;
+	}
+	a->next = b;
+	a->number = atomic_fetch_add(&many.made, 1);
+	if (!mw_finalizer_set(a, many_finalizer, (void *)a->number) || !mw_tag_set(b, a->number + 1))
+		atomic_fetch_add(&many.wrong, 1);
+	if (mw_finalizer_set(a, many_finalizer, NULL) || mw_tag_get(b) != a->number + 1)
+		atomic_fetch_add(&many.wrong, 1);
+	if (mw_cleanup_add(b, many_cleanup, arg))
+		atomic_fetch_add(&many.cleanups, 1);
+	cancelled = mw_cleanup_add(b, many_cleanup, arg);
+	weak = mw_weak_new(b);
+	if (!mw_weak_table_put(many.table, b, arg) || mw_weak_table_get(many.table, b) != arg ||
+	    mw_weak_get(weak) != b || !mw_cleanup_cancel(cancelled))
+		atomic_fetch_add(&many.wrong, 1);
+	mw_weak_free(weak);
+}
+
+/* References that all CPUs read, and one replaces. */
+NOINLINE static void use_weak(unsigned int cpu, size_t i)
+{
+	struct thing *thing = mw_weak_get(many.weak[i]);
+
+	if (thing && thing->magic != MAGIC)
+		atomic_fetch_add(&many.wrong, 1);
+	if (thing && cpu == 0 && test_below(4) == 0)
+		root[i] = NULL;
+}
+
+static void many_body(unsigned int cpu, void *arg)
+{
+	(void)arg;
+	test_barrier();
+	for (size_t round = 0; round < ROUNDS; round++) {
+		drop_some();
+		for (size_t i = 0; i < 4; i++)
+			use_weak(cpu, test_below(WEAK));
+		if (round % 100 == 25 * cpu)
+			(void)mw_gc_collect(round & 1 ? MW_COLLECT_SWEPT : MW_COLLECT_MARKED);
+		if (round % 16 == cpu)
+			mw_finalizers_run(round % 7);
+	}
+	scribble();
+}
+
+NOINLINE static void make_weak(void)
+{
+	for (size_t i = 0; i < WEAK; i++) {
+		root[i] = thing_new();
+		many.weak[i] = mw_weak_new(root[i]);
+		NEED(many.weak[i]);
+	}
+}
+
+TEST(many_cpus_at_once)
+{
+	unsigned int cpus = (unsigned int)mw_min(test_cpus(), MOST_CPUS);
+
+	setup(64 << 20);
+	__builtin_memset((void *)&many, 0, sizeof(many));
+	many.table = mw_weak_table_new("many");
+	NEED(many.table);
+	make_weak();
+	test_parallel(cpus, many_body, NULL);
+	for (unsigned int i = 0; i < 4; i++) {
+		collect();
+		mw_finalizers_run(SIZE_MAX);
+	}
+	CHECK_EQ(many.wrong, 0);
+	CHECK_EQ(many.made, cpus * ROUNDS);
+	CHECK(many.finalized <= many.made && many.finalized >= many.made * 9 / 10);
+	CHECK(many.cleaned <= many.cleanups && many.cleaned >= many.cleanups * 9 / 10);
+	for (size_t i = 0; i < WEAK; i++) {
+		CHECK(!mw_weak_get(many.weak[i]) || root[i]);
+		mw_weak_free(many.weak[i]);
+	}
+	mw_weak_table_free(many.table);
+	CHECK(mw_heap_check());
+}
+
+TEST(the_worker_runs_what_is_due)
+{
+	unsigned int cpus = (unsigned int)mw_min(test_cpus(), MOST_CPUS);
+	uint64_t until;
+
+	setup(64 << 20);
+	__builtin_memset((void *)&many, 0, sizeof(many));
+	many.table = mw_weak_table_new("many");
+	NEED(many.table);
+	make_weak();
+	if (!test_workers(true))
+		test_skip("no threads for workers");
+	test_parallel(cpus, many_body, NULL);
+	collect();
+	collect();
+	until = test_now() + 2000000000u;
+	while (atomic_load(&many.cleaned) < many.cleanups * 9 / 10 && test_now() < until)
+		mw_port_relax();
+	test_workers(false);
+	CHECK_EQ(many.wrong, 0);
+	CHECK(many.finalized >= many.made * 9 / 10);
+	CHECK(many.cleaned >= many.cleanups * 9 / 10);
+	mw_weak_table_free(many.table);
+}
+
+#endif
