@@ -115,6 +115,17 @@ static void mw_debug_settle_locked(struct mw_cache *cache, struct mw_span *span)
 		mw_list_push_back(&cache->debug_spans, &span->link);
 }
 
+/* The bit of an object that is neither live nor free; others change their own in the same word. */
+static void mw_debug_between(struct mw_span *span, size_t index, bool between)
+{
+	mw_atomic_t *word = &span->remote[index / MW_WORD_BITS];
+
+	if (between)
+		atomic_fetch_or_explicit(word, mw_bit(index), memory_order_acq_rel);
+	else
+		atomic_fetch_and_explicit(word, ~mw_bit(index), memory_order_acq_rel);
+}
+
 /* An object of the first span, neither live nor free when this returns. Not pinned. */
 static struct mw_span *mw_debug_take(struct mw_cache *cache, size_t *index)
 {
@@ -131,10 +142,11 @@ static struct mw_span *mw_debug_take(struct mw_cache *cache, size_t *index)
 		while (!(some = mw_word(&span->free[w]) & mw_span_mask(span, w)))
 			w++;
 		*index = w * MW_WORD_BITS + mw_lowest_bit(some);
-		mw_set_word(&span->remote[w], mw_word(&span->remote[w]) | mw_bit(*index));
+		mw_debug_between(span, *index, true);
 		mw_set_word(&span->free[w], mw_word(&span->free[w]) & ~mw_bit(*index));
 		cache->allocs++;
-		mw_debug_settle_locked(cache, span);
+		if (!(some & (some - 1)))
+			mw_debug_settle_locked(cache, span);
 	}
 	mw_unlock(&cache->lock, state);
 	return span;
@@ -150,7 +162,7 @@ static struct mw_span *mw_debug_grow(struct mw_cache *cache, mw_flags_t flags, s
 		return NULL;
 	state = mw_lock(&cache->lock);
 	*index = 0;
-	mw_set_word(&span->remote[0], 1);
+	mw_debug_between(span, 0, true);
 	mw_set_word(&span->free[0], mw_word(&span->free[0]) & ~1ul);
 	cache->allocs++;
 	mw_debug_settle_locked(cache, span);
@@ -158,19 +170,18 @@ static struct mw_span *mw_debug_grow(struct mw_cache *cache, mw_flags_t flags, s
 	return span;
 }
 
-/* The end of the state between: live, or free. */
-static void mw_debug_settle(struct mw_span *span, size_t index, bool free)
+static void mw_debug_end(struct mw_span *span, size_t index)
 {
 	struct mw_cache *cache = span->cache;
 	unsigned long state = mw_lock(&cache->lock);
 	size_t w = index / MW_WORD_BITS;
+	unsigned long was = mw_word(&span->free[w]);
 
-	mw_set_word(&span->remote[w], mw_word(&span->remote[w]) & ~mw_bit(index));
-	if (free) {
-		mw_set_word(&span->free[w], mw_word(&span->free[w]) | mw_bit(index));
-		cache->frees++;
+	mw_set_word(&span->free[w], was | mw_bit(index));
+	mw_debug_between(span, index, false);
+	cache->frees++;
+	if (!(was & mw_span_mask(span, w)))
 		mw_debug_settle_locked(cache, span);
-	}
 	mw_unlock(&cache->lock, state);
 }
 
@@ -190,7 +201,7 @@ void *mw_debug_alloc(struct mw_cache *cache, mw_flags_t flags)
 			return NULL;
 	}
 	mw_aid_begin(span, index, flags & MW_ZERO);
-	mw_debug_settle(span, index, false);
+	mw_debug_between(span, index, false);
 	return mw_span_object(span, index);
 }
 
@@ -226,11 +237,10 @@ static bool mw_debug_claim(struct mw_span *span, size_t index)
 {
 	struct mw_cache *cache = span->cache;
 	unsigned long state = mw_lock(&cache->lock);
-	size_t w = index / MW_WORD_BITS;
 	bool live = mw_span_live(span, index);
 
 	if (live)
-		mw_set_word(&span->remote[w], mw_word(&span->remote[w]) | mw_bit(index));
+		mw_debug_between(span, index, true);
 	mw_unlock(&cache->lock, state);
 	return live;
 }
@@ -247,7 +257,7 @@ enum mw_misuse mw_debug_free(struct mw_span *span, size_t index)
 	if (faults)
 		(void)mw_port_protect((void *)mw_round_down((uintptr_t)span->base, MW_PAGE_SIZE),
 				      span->pages << MW_PAGE_SHIFT, true);
-	mw_debug_settle(span, index, true);
+	mw_debug_end(span, index);
 	oldest = faults ? mw_debug_oldest(cache) : NULL;
 	if (oldest)
 		mw_debug_unmake(oldest);
