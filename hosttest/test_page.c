@@ -87,6 +87,38 @@ TEST(join_in_any_order)
 	}
 }
 
+/* Of all zones together, whichever the test's memory is in. */
+static struct mw_zone_stats zone_with_runs(void)
+{
+	struct mw_page_stats stats;
+	size_t z = 0;
+
+	mw_page_stats(&stats);
+	while (z + 1 < MW_NR_ZONES && !stats.zone[z].pages)
+		z++;
+	return stats.zone[z];
+}
+
+TEST(fragmentation_is_told)
+{
+	struct mw_zone_stats whole, holes;
+	char *run[8];
+	size_t n;
+
+	test_heap(16 * MIB);
+	for (n = 0; n < 8; n++)
+		NEED(run[n] = mw_pages_alloc(100, MW_NORMAL));
+	whole = zone_with_runs();
+	for (n = 0; n < 8; n += 2)
+		mw_pages_free(run[n], 100);
+	holes = zone_with_runs();
+	CHECK(holes.fragmentation > whole.fragmentation);
+	CHECK(holes.fragmentation <= 1000);
+	CHECK_EQ(holes.fragmentation, 1000 - holes.largest * 1000 / holes.free);
+	for (n = 1; n < 8; n += 2)
+		mw_pages_free(run[n], 100);
+}
+
 TEST(misuse_of_pages)
 {
 	char *a, *b;

@@ -3,6 +3,17 @@
 #include <marrow/watch.h>
 #include "stock.h"
 
+/* What was never handed out is no run yet, and does not count. */
+static unsigned int fragmentation(const struct mw_zone_stats *zone)
+{
+	size_t free = zone->free;
+
+	if (!free || zone->largest >= free)
+		return 0;
+	return 1000 - (unsigned int)(free > SIZE_MAX / 1000 ? zone->largest / (free / 1000)
+							    : zone->largest * 1000 / free);
+}
+
 static void zone_stats(enum mw_zone_index z, struct mw_zone_stats *out)
 {
 	const struct mw_zone *zone = &mw_page.zone[z];
@@ -15,6 +26,7 @@ static void zone_stats(enum mw_zone_index z, struct mw_zone_stats *out)
 		.runs = mw_run_count(zone),
 		.largest = mw_run_largest(z),
 	};
+	out->fragmentation = fragmentation(out);
 	for (size_t i = 0; i < MW_LEN(out->by_order); i++)
 		out->by_order[i] = zone->by_order[i];
 }

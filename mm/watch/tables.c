@@ -71,8 +71,8 @@ void mw_print_meminfo(void)
 
 static void print_zone(const char *name, const struct mw_zone_stats *zone, unsigned int orders)
 {
-	mw_print("%-8s %9zu %7zu %9zu %9zu", name, zone->free, zone->runs, zone->largest,
-		 zone->low_water);
+	mw_print("%-8s %9zu %7zu %9zu %6u %9zu", name, zone->free, zone->runs, zone->largest,
+		 zone->fragmentation, zone->low_water);
 	for (unsigned int i = 0; i < orders; i++)
 		mw_print(" %5zu", zone->by_order[i]);
 	mw_print("\n");
@@ -98,8 +98,8 @@ void mw_print_buddyinfo(void)
 
 	mw_page_stats(&stats);
 	orders = orders_of(&stats);
-	mw_print("%-8s %9s %7s %9s %9s  runs of 2^n pages or more, n = 0 to %u\n", "zone", "free",
-		 "runs", "longest", "least", orders - 1);
+	mw_print("%-8s %9s %7s %9s %6s %9s  runs of 2^n pages or more, n = 0 to %u\n", "zone",
+		 "free", "runs", "longest", "frag", "least", orders - 1);
 	for (unsigned int z = 0; z < MW_NR_ZONES; z++)
 		if (stats.zone[z].pages)
 			print_zone(names[z], &stats.zone[z], orders);

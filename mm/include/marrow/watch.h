@@ -27,6 +27,8 @@ struct mw_zone_stats {
 	size_t released; /* of the free ones, given to mw_port_release() */
 	size_t runs; /* free runs */
 	size_t largest; /* pages of the longest */
+	/* How much of the free memory is not in the longest run, in thousandths: 0 is one run. */
+	unsigned int fragmentation;
 	size_t by_order[MW_ORDERS]; /* runs of [2^i, 2^(i+1)) pages */
 };
 
