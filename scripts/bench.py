@@ -203,7 +203,8 @@ def main():
         if args.write:
             bench_doc.write_section("objects-" + name, text)
     if args.write:
-        bench_doc.write_section("objects-machine", "Measured on " + machine() + ".\n")
+        how = " Times by `scripts/bench.py --quick`: three rounds." if args.quick else ""
+        bench_doc.write_section("objects-machine", "Measured on " + machine() + "." + how + "\n")
 
 
 if __name__ == "__main__":
