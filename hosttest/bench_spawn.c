@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * bench_spawn LIBRARY PROGRAM ... - runs it with the library preloaded ("-": none), and prints the
- * peak resident KiB of it and its children on the last line of standard error.
+ * peak resident KiB of it and its children, and the seconds of processor time that they took, on the last
+ * line of standard error.
  *
  * A program of its own because a child's peak begins with what its parent had, which is little here.
  */
@@ -12,6 +13,11 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+static double seconds(const struct timeval *t)
+{
+	return (double)t->tv_sec + (double)t->tv_usec / 1e6;
+}
 
 int main(int argc, char **argv)
 {
@@ -31,6 +37,7 @@ int main(int argc, char **argv)
 	if (child < 0 || waitpid(child, &status, 0) != child)
 		return 2;
 	getrusage(RUSAGE_CHILDREN, &usage);
-	fprintf(stderr, "\n%ld\n", usage.ru_maxrss);
+	fprintf(stderr, "\n%ld %.3f\n", usage.ru_maxrss,
+		seconds(&usage.ru_utime) + seconds(&usage.ru_stime));
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }

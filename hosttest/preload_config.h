@@ -6,8 +6,11 @@
 #define MW_PORT_LEVEL 3
 #define MW_GC 0
 #define MW_WATCH 0
-/* Threads that have a cache of their own at once; more than that share one, see preload_slot.c. */
-#define MW_MAX_CPUS 1024
+/*
+ * Threads that have a cache of their own at once; more than that share one, see preload_slot.c. Each
+ * costs a KiB that every process touches.
+ */
+#define MW_MAX_CPUS 256
 #define MW_PORT_INLINE_H "preload_port.h"
 
 #endif

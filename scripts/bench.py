@@ -148,7 +148,7 @@ def part_times(allocators, traces, args):
     if args.write:
         plot("objects-times.svg", "Time", f"{names[0]} = 1", list(ratios.items()), names, 5)
     return ("### Time\n\nNanoseconds for one allocation and its free, the loop included; medians of "
-            "runs that took turns. They hold only beside each other.\n\n" +
+            "runs that took turns; processor time where there is one thread, else real time. They hold only beside each other.\n\n" +
             bench_doc.compared(list(ns), names, ns, 1) +
             f"\nThe same, with {names[0]} as 1:\n\n" +
             bench_doc.compared(list(ns), names, ratios, 2) +
@@ -176,7 +176,7 @@ def part_programs(allocators, _traces, args):
     names = [a[0] for a in allocators]
     mib, seconds = bench_programs.measure(allocators, 1 if args.quick else 3)
     return ("### Programs\n\nPeak memory in MiB:\n\n" + bench_doc.compared(list(mib), names, mib, 1) +
-            "\nSeconds:\n\n" + bench_doc.compared(list(seconds), names, seconds, 2) + "\n")
+            "\nSeconds of processor time:\n\n" + bench_doc.compared(list(seconds), names, seconds, 2) + "\n")
 
 
 def machine():
