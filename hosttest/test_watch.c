@@ -157,8 +157,12 @@ TEST(map_shows_pages)
 	p = count(text, 'P');
 	all = p + count(text, '-') + count(text, '.') + count(text, 'M') + count(text, 'm') +
 	      count(text, 'p');
-	CHECK(all <= 64 * 12);
-	CHECK(p > all * 3 / 8 && p < all * 5 / 8);
+	CHECK(p > 0);
+	/* Letters of different regions stand for different numbers of pages. */
+	if (now().page.regions == 1) {
+		CHECK(all <= 64 * 12);
+		CHECK(p > all * 3 / 8 && p < all * 5 / 8);
+	}
 	mw_pages_free(pages, half);
 }
 

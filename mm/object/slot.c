@@ -7,6 +7,7 @@
  * to take more pages: each time it first looks at a few of all its spans, in turn. So memory does
  * not grow past empty spans, and neither frees nor allocations pay for counting.
  */
+#include "../base/event.h"
 #include "inside.h"
 
 /* Owned spans that are looked at before a new one is taken. */
@@ -143,6 +144,7 @@ static struct mw_span *mw_slot_find(struct mw_cpu *cpu, struct mw_slot *slot)
 
 void *mw_slot_refill(struct mw_cpu *cpu, struct mw_slot *slot)
 {
+	mw_event(MW_EVENT_REFILL, slot->cache->id, 0);
 	for (;;) {
 		struct mw_span *span = slot->span;
 

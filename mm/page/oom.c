@@ -8,6 +8,7 @@
  *
  * After each step that gave something back the request is tried again. No lock is held in between.
  */
+#include "../base/event.h"
 #include "stock.h"
 #include "up.h"
 
@@ -86,7 +87,9 @@ bool mw_page_reclaim(size_t pages, mw_flags_t flags, unsigned int *step)
 {
 	for (;;) {
 		unsigned int now = (*step)++;
+		bool again;
 
+		mw_event(MW_EVENT_RECLAIM, pages, now);
 		if (!now) {
 			if (mw_stock_drain_all() | wait_for_scavenger(flags))
 				return true;
@@ -96,8 +99,11 @@ bool mw_page_reclaim(size_t pages, mw_flags_t flags, unsigned int *step)
 			else
 				return true;
 		} else {
-			return now == MW_RECLAIM_SHRINK && !(flags & MW_ATOMIC) &&
-			       ask_shrinkers(pages);
+			again = now == MW_RECLAIM_SHRINK && !(flags & MW_ATOMIC) &&
+				ask_shrinkers(pages);
+			if (!again)
+				mw_event(MW_EVENT_FAILED, pages, now);
+			return again;
 		}
 	}
 }

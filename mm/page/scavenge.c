@@ -9,6 +9,7 @@
  * A piece of a run is taken out of the heap, released without a lock, and put back, at most 1 MiB at
  * a time; an allocation that finds nothing meanwhile waits for the piece.
  */
+#include "../base/event.h"
 #include "page.h"
 
 #define PIECE (((size_t)1 << 20) >> MW_PAGE_SHIFT)
@@ -136,5 +137,6 @@ size_t mw_scavenge(uint64_t older_than_ns, size_t max_bytes)
 			pages += scavenge_region(&s, most - pages);
 	}
 	atomic_store_explicit(&mw_page.scavenging, 0, memory_order_release);
+	mw_event(MW_EVENT_SCAVENGE, pages, (unsigned long)(mw_port_now() - now));
 	return pages << MW_PAGE_SHIFT;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Spans: runs with a descriptor, found from every one of their pages. */
+#include "../base/event.h"
 #include "page.h"
 #include "up.h"
 
@@ -26,7 +27,7 @@ struct mw_span *mw_span_alloc(size_t pages, size_t align, mw_flags_t flags)
 	struct mw_region *region = NULL;
 	struct mw_span *span;
 	unsigned long state;
-	size_t first;
+	size_t first, all = 0;
 
 	want.align = mw_max(align >> MW_PAGE_SHIFT, 1);
 	if (!pages || !mw_page.ready)
@@ -40,7 +41,7 @@ struct mw_span *mw_span_alloc(size_t pages, size_t align, mw_flags_t flags)
 		state = mw_lock(&mw_page.heap);
 		region = mw_heap_take(&want, &first);
 		if (region) {
-			mw_page.objects += pages;
+			all = mw_page.objects += pages;
 			span->region = region;
 			span->base = mw_pn_address(first);
 			span->pages = pages;
@@ -53,6 +54,7 @@ struct mw_span *mw_span_alloc(size_t pages, size_t align, mw_flags_t flags)
 			mw_fixed_free(&mw_page.spans, span);
 			return NULL;
 		}
+		mw_event(MW_EVENT_SPAN, pages, all);
 		if (mw_heap_prepare(region, first, pages, flags & MW_ZERO, &span->dirty))
 			return span;
 	}
@@ -65,7 +67,7 @@ void mw_span_publish(struct mw_span *span)
 
 void mw_span_free(struct mw_span *span)
 {
-	size_t first = mw_pn(span->base), n = span->pages;
+	size_t first = mw_pn(span->base), n = span->pages, all;
 	unsigned long state;
 
 	MW_DASSERT(atomic_load_explicit(&span->in_use, memory_order_relaxed));
@@ -74,9 +76,10 @@ void mw_span_free(struct mw_span *span)
 		mw_poison_fill(span->region, first, n);
 	state = mw_lock(&mw_page.heap);
 	atomic_store_explicit(&span->in_use, false, memory_order_relaxed);
-	mw_page.objects -= n;
+	all = mw_page.objects -= n;
 	mw_heap_return(span->region, first, n);
 	mw_unlock(&mw_page.heap, state);
+	mw_event(MW_EVENT_SPAN_BACK, n, all);
 	mw_fixed_free(&mw_page.spans, span);
 }
 
