@@ -119,6 +119,34 @@ TEST(fragmentation_is_told)
 		mw_pages_free(run[n], 100);
 }
 
+TEST(regions_tell_what_they_hold)
+{
+	struct mw_region_stats region;
+	struct mw_page_stats all;
+	size_t pages = 0, used = 0, rest = 0, n = 0;
+	void *some, *other;
+
+	test_heap(16 * MIB);
+	some = mw_pages_alloc(100, MW_NORMAL);
+	other = mw_pages_alloc(50, MW_NORMAL);
+	NEED(some && other);
+	mw_pages_free(some, 100);
+	mw_page_stats(&all);
+	for (; mw_region_stats(n, &region); n++) {
+		CHECK_EQ(region.used + region.free + region.untouched + region.metadata,
+			 region.pages);
+		CHECK_EQ(mw_phys(region.base), region.phys);
+		pages += region.pages;
+		used += region.used;
+		rest += region.free + region.untouched;
+	}
+	CHECK_EQ(n, all.regions);
+	CHECK_EQ(pages * PAGE, all.bytes);
+	CHECK_EQ(used, all.raw + all.stocked + all.objects);
+	CHECK_EQ(rest, all.free);
+	mw_pages_free(other, 50);
+}
+
 TEST(misuse_of_pages)
 {
 	char *a, *b;

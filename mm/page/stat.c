@@ -64,3 +64,29 @@ void mw_page_stats(struct mw_page_stats *stats)
 	mw_stock_events(&stats->allocs, &stats->frees);
 	mw_unlock(&mw_page.heap, state);
 }
+
+bool mw_region_stats(size_t index, struct mw_region_stats *stats)
+{
+	unsigned long state = mw_lock(&mw_page.heap);
+	const struct mw_region *region = NULL;
+	size_t grown;
+
+	if (index < mw_page.nr_regions)
+		region = mw_page.by_address[index];
+	if (region) {
+		grown = region->frontier - region->first;
+		*stats = (struct mw_region_stats){
+			.base = mw_pn_address(region->first),
+			.phys = (uint64_t)region->frame << MW_PAGE_SHIFT,
+			.zone = (unsigned int)region->zone,
+			.pages = region->end - region->first,
+			.used = region->used,
+			.free = grown - region->used,
+			.released = region->released,
+			.untouched = mw_region_gap(region),
+		};
+		stats->metadata = stats->pages - grown - stats->untouched;
+	}
+	mw_unlock(&mw_page.heap, state);
+	return region != NULL;
+}

@@ -32,6 +32,22 @@ struct mw_zone_stats {
 	size_t by_order[MW_ORDERS]; /* runs of [2^i, 2^(i+1)) pages */
 };
 
+/** struct mw_region_stats - one region, or the part of it that lies in one zone; pages */
+struct mw_region_stats {
+	const void *base; /* first page */
+	uint64_t phys;
+	unsigned int zone; /* 0: below 16 MiB, 1: below 4 GiB, 2: the rest */
+	size_t pages; /* == used + free + untouched + metadata */
+	size_t used; /* handed out, or in stocks */
+	size_t free; /* in free runs */
+	size_t released; /* of the free ones, given to mw_port_release() */
+	size_t untouched; /* never handed out yet */
+	size_t metadata;
+};
+
+/** mw_region_stats - of the @index-th region by address. Return: false: there is none. */
+bool mw_region_stats(size_t index, struct mw_region_stats *stats);
+
 /** struct mw_page_stats - all of the page heap, at one moment */
 struct mw_page_stats {
 	size_t regions;
