@@ -47,13 +47,6 @@ static uint64_t dice(void)
 	return z ^ z >> 31;
 }
 
-static unsigned int markers(void)
-{
-	const char *text = getenv("MARKERS");
-
-	return text ? (unsigned int)atoi(text) : 1;
-}
-
 #ifdef PEER_BDW
 #include <gc/gc.h>
 
@@ -99,6 +92,13 @@ static struct mw_type pointer_type = { .name = "pointers",
 				       .fields = (struct mw_field[]){ { "[]", MW_FIELD_POINTER, 0,
 									1, NULL, 0, 0 } },
 				       .field_count = 1 };
+static unsigned int markers(void)
+{
+	const char *text = getenv("MARKERS");
+
+	return text ? (unsigned int)atoi(text) : 1;
+}
+
 static pthread_barrier_t helpers_ready;
 
 /* A thread that is stopped with the world, and marks. */
@@ -175,6 +175,14 @@ static unsigned long cycles(void)
 
 static void *volatile root[64];
 
+/* Overwrite what calls left behind on this stack. */
+__attribute__((noinline)) static void scribble(void)
+{
+	volatile char stack[16384];
+
+	memset((void *)stack, 0, sizeof(stack));
+}
+
 static uint64_t timed_collect(void)
 {
 	uint64_t least = UINT64_MAX;
@@ -223,7 +231,9 @@ static void array(size_t n)
 
 	fill_array(n);
 	live = timed_collect();
-	root[0] = NULL;
+	for (size_t i = 0; i < 64; i++)
+		root[i] = NULL;
+	scribble();
 	dead = now();
 	collect();
 	dead = now() - dead;

@@ -8,6 +8,7 @@
  * Types without pointers need none of this.
  */
 #include "gc.h"
+#include "../object/fast.h"
 
 #if MW_GC
 
@@ -113,6 +114,18 @@ static void *new_bytes(struct mw_type *type, size_t bytes, mw_flags_t flags)
 	return cache ? mw_cache_alloc(cache, flags | MW_ZERO) : NULL;
 }
 
+static inline void *new_of(struct mw_cache *cache, mw_flags_t flags)
+{
+	unsigned long state = mw_port_pin();
+	void *object = mw_slot_take(mw_cpu_fast()->slot[cache->id]);
+
+	mw_port_unpin(state);
+	if (mw_unlikely(!object))
+		return mw_cache_alloc(cache, flags);
+	mw_zero(object, cache->size);
+	return object;
+}
+
 void *mw_new(struct mw_type *type, mw_flags_t flags)
 {
 	const struct mw_layout *layout;
@@ -120,7 +133,7 @@ void *mw_new(struct mw_type *type, mw_flags_t flags)
 
 	flags &= MW_ATOMIC | MW_RESERVE;
 	if (mw_likely(cache))
-		return mw_cache_alloc(cache, flags | MW_ZERO);
+		return new_of(cache, flags);
 	if (!prepared(type, flags, &layout))
 		return NULL;
 	if (layout->plain || type->size > MW_SMALL_MAX)

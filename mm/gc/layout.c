@@ -192,6 +192,8 @@ static void summarize(struct mw_layout *layout)
 		else
 			layout->mask |= (~0ul >> (MW_WORD_BITS - at->count)) << first;
 	}
+	layout->dense = layout->by_mask && !layout->plain &&
+			mw_count_bits(layout->mask) * WORD == layout->size;
 }
 
 static const struct mw_layout *complain(const struct mw_type *type, const struct builder *b)

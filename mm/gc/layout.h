@@ -44,6 +44,7 @@ struct mw_layout {
 	size_t flex_stride;
 	bool plain; /* no pointers at all */
 	bool by_mask; /* mask tells everything of the fixed part, and there is no flexible one */
+	bool dense; /* and every word of it is a pointer */
 	unsigned long mask; /* bit i: word i is a pointer */
 	unsigned int flex_step; /* where its steps begin */
 	unsigned int steps; /* with both MW_OP_ENDs */

@@ -90,17 +90,18 @@ INLINE void count(struct mw_marker *marker, const struct mw_span *span, size_t o
 INLINE void mark_word(struct mw_marker *marker, uintptr_t word, bool alone)
 {
 	struct mw_span *span = mw_span_of((void *)word);
+	mw_atomic_t *mark;
 	unsigned long bit;
 	size_t index, w;
 
-	if (!span || !span->mark)
+	if (!span || !(mark = span->mark))
 		return;
 	index = mw_span_index(span, (void *)word);
 	if (mw_unlikely(index >= span->count))
 		return;
 	w = index / MW_WORD_BITS;
 	bit = mw_bit(index);
-	if (mw_unlikely(mw_word(&span->free[w]) & bit) || !set_bit(&span->mark[w], bit, alone))
+	if (mw_unlikely(mw_word(&span->free[w]) & bit) || !set_bit(&mark[w], bit, alone))
 		return;
 	if (!span->scanned)
 		count(marker, span, 1);
@@ -110,56 +111,78 @@ INLINE void mark_word(struct mw_marker *marker, uintptr_t word, bool alone)
 
 /* ---- a range ---- */
 
-struct visitor {
-	struct mw_marker *marker;
-	size_t words;
-};
-
-INLINE void visit_alone(void *ctx, uintptr_t *word, bool sure)
+INLINE void mark_all_words(struct mw_marker *marker, const uintptr_t *lo, const uintptr_t *hi,
+			   bool alone)
 {
-	struct visitor *visitor = ctx;
-
-	(void)sure;
-	visitor->words++;
-	if (*word)
-		mark_word(visitor->marker, *word, true);
+	marker->words += (size_t)(hi - lo);
+	for (; lo < hi; lo++)
+		if (*lo)
+			mark_word(marker, *lo, alone);
 }
 
-INLINE void visit_shared(void *ctx, uintptr_t *word, bool sure)
-{
-	struct visitor *visitor = ctx;
-
-	(void)sure;
-	visitor->words++;
-	if (*word)
-		mark_word(visitor->marker, *word, false);
-}
-
+/* Out of line: for roots and pieces of large objects. */
 UNSANITIZED static void mark_words(struct mw_marker *marker, const uintptr_t *lo,
 				   const uintptr_t *hi, bool alone)
 {
-	marker->words += (size_t)(hi - lo);
-	for (; lo < hi; lo++) {
-		if (!*lo)
-			continue;
-		if (alone)
-			mark_word(marker, *lo, true);
-		else
-			mark_word(marker, *lo, false);
-	}
+	if (alone)
+		mark_all_words(marker, lo, hi, true);
+	else
+		mark_all_words(marker, lo, hi, false);
 }
 
-INLINE void scan_bytes(struct mw_marker *marker, const struct mw_layout *layout, char *base,
-		       size_t bytes, bool alone)
-{
-	struct visitor visitor = { marker, 0 };
+struct visitor {
+	struct mw_marker *marker;
+	bool alone;
+};
 
-	if (!layout) {
-		mark_words(marker, (uintptr_t *)base, (uintptr_t *)base + bytes / WORD, alone);
-		return;
-	}
-	mw_layout_each(layout, base, bytes, alone ? visit_alone : visit_shared, &visitor);
-	marker->words += visitor.words;
+INLINE void visit(void *ctx, uintptr_t *word, bool sure)
+{
+	struct visitor *visitor = ctx;
+
+	(void)sure;
+	visitor->marker->words++;
+	if (*word)
+		mark_word(visitor->marker, *word, visitor->alone);
+}
+
+/* By the steps of a layout that needs them: loops, tags, flexible arrays. */
+UNSANITIZED static void scan_program(struct mw_marker *marker, const struct mw_layout *layout,
+				     char *base, size_t bytes, bool alone)
+{
+	struct visitor visitor = { marker, alone };
+
+	mw_layout_each(layout, base, bytes, visit, &visitor);
+}
+
+INLINE void scan_masked(struct mw_marker *marker, const struct mw_layout *layout, char *base,
+			size_t bytes, bool alone)
+{
+	char *end = base + bytes;
+
+	for (; (size_t)(end - base) >= layout->size; base += layout->size)
+		for (unsigned long mask = layout->mask; mask; mask &= mask - 1) {
+			uintptr_t word = ((uintptr_t *)base)[mw_lowest_bit(mask)];
+
+			marker->words++;
+			if (word)
+				mark_word(marker, word, alone);
+		}
+}
+
+/* @small: scan in place, without a call for each object. */
+INLINE void scan_bytes(struct mw_marker *marker, const struct mw_layout *layout, char *base,
+		       size_t bytes, bool alone, bool small)
+{
+	uintptr_t *words = (uintptr_t *)base;
+
+	if ((!layout || layout->dense) && small)
+		mark_all_words(marker, words, words + bytes / WORD, alone);
+	else if (!layout || layout->dense)
+		mark_words(marker, words, words + bytes / WORD, alone);
+	else if (layout->by_mask && small)
+		scan_masked(marker, layout, base, bytes, alone);
+	else
+		scan_program(marker, layout, base, bytes, alone);
 }
 
 /* ---- a span ---- */
@@ -169,12 +192,12 @@ INLINE void scan_objects(struct mw_marker *marker, struct mw_span *span, size_t 
 {
 	const struct mw_layout *layout = mw_span_layout(span);
 	char *base = mw_span_object(span, w * MW_WORD_BITS);
+	size_t stride = span->stride, size = span->size;
 
 	for (unsigned long bits = todo; bits; bits &= bits - 1)
-		__builtin_prefetch(base + mw_lowest_bit(bits) * span->stride);
+		__builtin_prefetch(base + mw_lowest_bit(bits) * stride);
 	for (; todo; todo &= todo - 1)
-		scan_bytes(marker, layout, base + mw_lowest_bit(todo) * span->stride, span->size,
-			   alone);
+		scan_bytes(marker, layout, base + mw_lowest_bit(todo) * stride, size, alone, true);
 }
 
 INLINE void scan_small(struct mw_marker *marker, struct mw_span *span, bool alone)
@@ -232,7 +255,7 @@ INLINE void scan_large(struct mw_marker *marker, struct mw_span *span, bool alon
 		else
 			share(span);
 	}
-	scan_bytes(marker, layout, span->base + at, bytes, alone);
+	scan_bytes(marker, layout, span->base + at, bytes, alone, false);
 }
 
 INLINE void scan_span(struct mw_marker *marker, struct mw_span *span, bool alone)
@@ -244,6 +267,12 @@ INLINE void scan_span(struct mw_marker *marker, struct mw_span *span, bool alone
 }
 
 /* ---- roots ---- */
+
+static void mark_range(struct mw_marker *marker, const struct mw_range *range, bool alone)
+{
+	scan_bytes(marker, range->layout, (char *)range->lo,
+		   (size_t)((const char *)range->hi - (const char *)range->lo), alone, false);
+}
 
 /* Ranges are claimed whole: mw_mark_add_range() has cut them. */
 static bool mark_next_range(struct mw_marker *marker, bool alone)
@@ -258,11 +287,7 @@ static bool mark_next_range(struct mw_marker *marker, bool alone)
 	if (i >= marking->ranges)
 		return false;
 	range = &marking->range[i];
-	if (range->layout)
-		scan_bytes(marker, range->layout, (char *)range->lo,
-			   (size_t)((const char *)range->hi - (const char *)range->lo), alone);
-	else
-		mark_words(marker, range->lo, range->hi, alone);
+	mark_range(marker, range, alone);
 	return true;
 }
 
@@ -279,11 +304,7 @@ static void keep_range(struct mw_range range)
 		marking->range[marking->ranges++] = range;
 		return;
 	}
-	if (range.layout)
-		scan_bytes(&marking->marker[0], range.layout, (char *)range.lo,
-			   (size_t)((const char *)range.hi - (const char *)range.lo), true);
-	else
-		mark_words(&marking->marker[0], range.lo, range.hi, true);
+	mark_range(&marking->marker[0], &range, true);
 }
 
 void mw_mark_add_range(const void *lo, const void *hi, const struct mw_layout *layout)

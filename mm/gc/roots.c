@@ -115,11 +115,17 @@ struct port_walk {
 	void *ctx;
 };
 
+/* The root of the page map may be megabytes of bss, and never points to an object. */
 static void port_range(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
 		       const void *hi)
 {
+	const char *map = (const char *)mw_map_root, *map_end = map + sizeof(mw_map_root);
 	struct port_walk *walk = ctx;
 
+	if ((uintptr_t)lo <= (uintptr_t)map && (uintptr_t)map_end <= (uintptr_t)hi) {
+		walk->visit(walk->ctx, kind, name, lo, map, NULL);
+		lo = map_end;
+	}
 	walk->visit(walk->ctx, kind, name, lo, hi, NULL);
 }
 

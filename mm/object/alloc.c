@@ -97,21 +97,6 @@ static MW_NOINLINE void *mw_cache_alloc_slow(struct mw_cache *cache, mw_flags_t 
 	}
 }
 
-/* @size is that of an object: 8, or a multiple of 16. A call costs more than small sizes do. */
-static inline void mw_zero(void *object, size_t size)
-{
-	uint64_t *at = object, *end = at + size / sizeof(*at);
-
-	if (mw_unlikely(size > 256 || size < 16)) {
-		__builtin_memset(object, 0, size);
-		return;
-	}
-	do {
-		at[0] = at[1] = 0;
-		at += 2;
-	} while (at < end);
-}
-
 static MW_NOINLINE void *mw_cache_alloc_rest(struct mw_cache *cache, mw_flags_t flags, uintptr_t site)
 {
 	void *object;
@@ -202,6 +187,26 @@ static __attribute__((noinline)) void *mw_alloc_zeroed(size_t size, mw_flags_t f
 	return object;
 }
 
+/*
+ * Collected objects of small sizes, zeroed as they always are. Before the tables are filled every size
+ * is of class 0, which has no slot.
+ */
+static __attribute__((noinline)) void *mw_alloc_collected(size_t size, mw_flags_t flags,
+							  uintptr_t site)
+{
+	unsigned int class = mw_object.classes.fine[(size + 7) / 8];
+	unsigned long state = mw_port_pin();
+	struct mw_slot *slot =
+		mw_cpu_fast()->slot[MW_POLICY_COLLECTED % MW_NR_POLICIES * MW_MAX_CLASSES + class];
+	void *object = mw_slot_take(slot);
+
+	mw_port_unpin(state);
+	if (mw_unlikely(!object))
+		return mw_alloc_at(size, 0, flags, site);
+	mw_zero(object, slot->stride);
+	return object;
+}
+
 /* Sizes above MW_FINE_MAX without flags. The numbers of classes are the numbers of their caches. */
 static __attribute__((noinline)) void *mw_alloc_coarse(size_t size, mw_flags_t flags, uintptr_t site)
 {
@@ -226,6 +231,8 @@ void *mw_alloc(size_t size, mw_flags_t flags)
 	void *object;
 
 	if (mw_unlikely(flags & (MW_ZERO | MW_SPECIAL_FLAGS))) {
+		if (MW_GC && (flags & MW_SPECIAL_FLAGS) == MW_COLLECTED && size <= MW_FINE_MAX)
+			return mw_alloc_collected(size, flags, MW_SITE);
 		if (flags & MW_SPECIAL_FLAGS || size > MW_FINE_MAX)
 			return mw_alloc_at(size, 0, flags, MW_SITE);
 		return mw_alloc_zeroed(size, flags, MW_SITE);

@@ -42,6 +42,21 @@ static inline void *mw_slot_take(struct mw_slot *slot)
 	return object;
 }
 
+/* @size is that of an object: 8, or a multiple of 16. A call costs more than small sizes do. */
+static inline void mw_zero(void *object, size_t size)
+{
+	uint64_t *at = object, *end = at + size / sizeof(*at);
+
+	if (mw_unlikely(size > 256 || size < 16)) {
+		__builtin_memset(object, 0, size);
+		return;
+	}
+	do {
+		at[0] = at[1] = 0;
+		at += 2;
+	} while (at < end);
+}
+
 /*
  * The span of an address in the part of the page map that can be reached at once. With some of the
  * bits MW_MAP_TAG set it is no span.
