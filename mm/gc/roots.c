@@ -6,6 +6,7 @@
  * stopped, when nobody holds it.
  */
 #include "gc.h"
+#include "../page/page.h"
 
 #if MW_GC
 
@@ -115,16 +116,44 @@ struct port_walk {
 	void *ctx;
 };
 
-/* The root of the page map may be megabytes of bss, and never points to an object. */
+/*
+ * Marrow's own variables, which a port that shows all of data and bss shows too. They hold no
+ * references to objects, but addresses that look like some: the first byte of a region, for one.
+ */
+static const struct {
+	const void *at;
+	size_t size;
+} own[] = {
+	{ mw_map_root, sizeof(mw_map_root) },
+	{ &mw_page, sizeof(mw_page) },
+
+	{ &mw_object, sizeof(mw_object) },
+	{ &mw_gc, sizeof(mw_gc) },
+};
+
+/* The first of them that begins in [@lo, @hi); MW_LEN(own): there is none. */
+static size_t next_own(const void *lo, const void *hi)
+{
+	size_t best = MW_LEN(own);
+
+	for (size_t i = 0; i < MW_LEN(own); i++) {
+		if ((uintptr_t)own[i].at < (uintptr_t)lo || (uintptr_t)own[i].at >= (uintptr_t)hi)
+			continue;
+		if (best == MW_LEN(own) || (uintptr_t)own[i].at < (uintptr_t)own[best].at)
+			best = i;
+	}
+	return best;
+}
+
 static void port_range(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
 		       const void *hi)
 {
-	const char *map = (const char *)mw_map_root, *map_end = map + sizeof(mw_map_root);
 	struct port_walk *walk = ctx;
+	size_t i;
 
-	if ((uintptr_t)lo <= (uintptr_t)map && (uintptr_t)map_end <= (uintptr_t)hi) {
-		walk->visit(walk->ctx, kind, name, lo, map, NULL);
-		lo = map_end;
+	while ((i = next_own(lo, hi)) < MW_LEN(own)) {
+		walk->visit(walk->ctx, kind, name, lo, own[i].at, NULL);
+		lo = (const char *)own[i].at + own[i].size;
 	}
 	walk->visit(walk->ctx, kind, name, lo, hi, NULL);
 }
