@@ -672,4 +672,142 @@ TEST(a_tag_goes_with_its_object)
 	CHECK_EQ(records(), 0);
 }
 
+/* A span changes hands in many ways; a free of an object with a record must never be the quick one. */
+TEST(records_are_seen_whoever_owns_the_span)
+{
+	void *object[2000];
+	size_t n = MW_LEN(object);
+
+	setup(16 << 20);
+	for (size_t i = 0; i < n; i++) {
+		object[i] = mw_alloc(64, MW_NORMAL);
+		NEED(object[i] && (i % 2 || mw_tag_set(object[i], i + 1)));
+	}
+	/* The quick free makes a full span one with free objects again. */
+	for (size_t i = 1; i < n; i += 2)
+		mw_free(object[i]);
+	for (size_t i = 1; i < n; i += 2)
+		NEED((object[i] = mw_alloc(64, MW_NORMAL)));
+	for (size_t i = 0; i < n; i++)
+		mw_free(object[i]);
+	CHECK_EQ(records(), 0);
+}
+
+/* The first of many, so that no register has it any more. */
+NOINLINE static uintptr_t make_hidden(void)
+{
+	uintptr_t first = ~(uintptr_t)make(1);
+
+	for (unsigned int i = 0; i < 50; i++)
+		(void)make(2);
+	return first;
+}
+
+TEST(a_dead_object_that_is_not_swept_gets_no_records)
+{
+	volatile uintptr_t hidden; /* or the compiler turns it around before the collection */
+
+	setup(16 << 20);
+	hidden = make_hidden();
+	scribble();
+	CHECK(mw_gc_collect(MW_COLLECT_MARKED));
+	CHECK(!mw_weak_new((void *)~hidden));
+	CHECK(!mw_finalizer_set((void *)~hidden, see, NULL));
+	CHECK_EQ(records(), 0);
+}
+
+/* ---- weak references in interrupts ---- */
+
+static mw_atomic_t got, bad;
+
+BARE static void get_weak(void *arg)
+{
+	struct node *node = mw_weak_get(weak);
+
+	(void)arg;
+	if (!node)
+		return;
+	atomic_fetch_add(&got, 1);
+	if (node->value != 11)
+		atomic_fetch_add(&bad, 1);
+}
+
+TEST(interrupts_get_weak_references_during_a_mark)
+{
+	bool had = false;
+
+	setup(16 << 20);
+	atomic_store(&got, 0);
+	atomic_store(&bad, 0);
+	for (unsigned int round = 0; round < 30; round++) {
+		make_weak(false);
+		if (!round)
+			had = test_interrupts_on(get_weak, NULL);
+		root[0] = NULL;
+		for (unsigned int i = 0; i < 4; i++)
+			collect();
+		if (round < 29)
+			continue;
+		if (had)
+			test_interrupts_off();
+		/* Nobody gets it any more: it dies. */
+		collect();
+		collect();
+		CHECK_PTR(mw_weak_get(weak), NULL);
+	}
+	if (!had)
+		test_skip("no interrupts");
+	CHECK_EQ(bad, 0);
+	test_note("%lu objects got", (unsigned long)got);
+}
+
+/* The same, with the interrupt in the place where it has to be. */
+static struct mw_weak *seen_late;
+
+/* Far down the stack, of which the upper part is a root. */
+BARE NOINLINE static bool get_late(void)
+{
+	volatile char far[8192];
+	bool is = mw_weak_get(seen_late) != NULL;
+
+	far[0] = far[sizeof(far) - 1] = 0;
+	return is;
+}
+
+static void in_mark(struct mw_gc_listener *self, enum mw_gc_moment moment,
+		    const struct mw_gc_cycle *cycle)
+{
+	(void)self, (void)cycle;
+	if (moment == MW_GC_ROOTS_DONE && seen_late)
+		CHECK(get_late());
+}
+
+NOINLINE static void make_late(void)
+{
+	struct node *node = make(11);
+
+	node->next = make(12);
+	seen_late = mw_weak_new(node);
+	NEED(seen_late);
+}
+
+TEST(what_was_got_during_a_mark_lives_through_it)
+{
+	static struct mw_gc_listener listener = { .moment = in_mark };
+
+	setup(16 << 20);
+	make_late();
+	mw_gc_listen(&listener);
+	collect();
+	CHECK_EQ(live_objects(), 2);
+	CHECK(mw_gc_check());
+	CHECK_EQ(live_objects(), 2);
+	mw_gc_unlisten(&listener);
+	collect();
+	CHECK_EQ(live_objects(), 0);
+	CHECK_PTR(mw_weak_get(seen_late), NULL);
+	mw_weak_free(seen_late);
+	seen_late = NULL;
+}
+
 #endif
