@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* The switch of the event trace, and what happens where the room that keeps it is not linked in. */
+/* The switches of the event trace and of the profile, and what happens where the room that keeps it is not linked in. */
 #include "event.h"
+#include "profile.h"
 
 #if MW_WATCH
 _Atomic(bool) mw_event_on;
+mw_atomic_t mw_profile_every;
 
 __attribute__((weak)) void mw_up_event(enum mw_event what, unsigned long a, unsigned long b)
 {

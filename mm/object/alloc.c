@@ -106,6 +106,8 @@ static MW_NOINLINE void *mw_cache_alloc_rest(struct mw_cache *cache, mw_flags_t 
 	if (mw_unlikely(mw_word(&cache->debug)))
 		return mw_debug_alloc(cache, flags);
 	object = mw_cache_alloc_slow(cache, flags);
+	if (mw_profiling() && object)
+		mw_up_profile(cache, site);
 	if (object && ((flags & MW_ZERO) || cache->policy == MW_POLICY_COLLECTED))
 		mw_zero(object, cache->size);
 	return object;
@@ -145,9 +147,14 @@ static inline bool mw_is_large(size_t size, size_t align, mw_flags_t flags)
 
 MW_NOINLINE static void *mw_alloc_large(size_t size, size_t align, mw_flags_t flags, uintptr_t site)
 {
+	void *object;
+
 	if (mw_should_fail(size, false, site))
 		return NULL;
-	return mw_large_alloc(size, align, flags);
+	object = mw_large_alloc(size, align, flags);
+	if (mw_profiling() && object)
+		mw_up_profile_large(size, site);
+	return object;
 }
 
 void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site)

@@ -79,8 +79,9 @@ static bool mw_slot_check(const struct mw_slot *slot)
 		size_t w = (size_t)(slot->word - slot->span->free);
 
 		MW_CHECK(slot, slot->span->where == MW_WHERE_CURRENT);
-		MW_CHECK(slot, w < slot->span->words && slot->mask == mw_span_mask(slot->span, w));
-		MW_CHECK(slot, !(slot->ready & ~(mw_word(slot->word) & slot->mask)));
+		MW_CHECK(slot, w < slot->span->words &&
+				       (slot->held ? 0 : mw_span_mask(slot->span, w)) == slot->mask);
+		MW_CHECK(slot, !(slot->ready & ~(mw_word(slot->word) & mw_span_mask(slot->span, w))));
 		MW_CHECK(slot, slot->base == mw_span_object(slot->span, w * MW_WORD_BITS));
 	} else {
 		MW_CHECK(slot, !slot->mask && !slot->ready);

@@ -91,6 +91,7 @@ static void mw_cpu_init(struct mw_cpu *cpu, unsigned int number)
 static void mw_cpu_show(struct mw_cpu *cpu)
 {
 	bool hide = atomic_load_explicit(&mw_object.failing, memory_order_relaxed) ||
+		    atomic_load_explicit(&mw_object.sampling, memory_order_relaxed) ||
 		    atomic_load_explicit(&mw_object.slowly, memory_order_relaxed);
 
 	atomic_store_explicit(&mw_cpus[cpu->number], hide ? &mw_cpu_none : cpu, memory_order_release);
@@ -186,6 +187,11 @@ void mw_up_fail_set(bool on)
 void mw_object_slowly(bool on)
 {
 	mw_object_hide(&mw_object.slowly, on);
+}
+
+void mw_object_sample_all(bool on)
+{
+	mw_object_hide(&mw_object.sampling, on);
 }
 
 void mw_object_reset(void)

@@ -169,7 +169,7 @@ static inline void *mw_large_again(size_t size)
 
 void *mw_large_plain(size_t size, mw_flags_t flags, uintptr_t site)
 {
-	void *object = mw_large_again(size);
+	void *object = mw_profiling() ? NULL : mw_large_again(size);
 
 	return mw_likely(object) ? object : mw_alloc_at(size, 0, flags, site);
 }

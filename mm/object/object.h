@@ -228,6 +228,10 @@ struct mw_slot {
 	size_t spans; /* owned: the current one and those in the lists */
 	struct mw_list avail; /* spans that may have free objects */
 	struct mw_list full; /* spans that had none */
+	/* The profile's: see mm/watch/sample.c. */
+	bool held; /* @mask is 0 although the word may have more: the next one takes the slow way */
+	unsigned long sampled, due; /* values of @allocs: at the last sample, and at the next */
+	unsigned long era; /* of the profile that these two belong to */
 };
 
 /* Free spans of large objects that a CPU keeps. */
@@ -246,7 +250,7 @@ struct mw_cpu {
 	struct mw_span *gather; /* taken off @pending, not looked at yet */
 	struct mw_span *_Atomic pending; /* spans with remote frees; anyone pushes */
 	unsigned int number;
-	bool running; /* between mw_cpu_start(), said or not, and mw_cpu_stop() */
+	_Atomic(bool) running; /* between mw_cpu_start(), said or not, and mw_cpu_stop() */
 	struct mw_stock stock;
 	struct mw_tiny {
 		char *block; /* 16 bytes of the NOSCAN policy, or NULL */
@@ -267,6 +271,7 @@ struct mw_object {
 	struct mw_lock lock; /* MW_RANK_REGISTRY; guards setting up, and the list of caches */
 	_Atomic(bool) ready;
 	_Atomic(bool) slowly; /* the same, for the collector's debugging */
+	_Atomic(bool) sampling; /* each allocation */
 	_Atomic(bool) failing; /* mw_cpus[] are mw_cpu_none, so that each request is seen */
 	struct mw_class_tables classes;
 	struct mw_cpu *_Atomic cpu[MW_MAX_CPUS]; /* NULL: not started yet */
@@ -330,6 +335,8 @@ void mw_object_flush_rest(unsigned long cycle);
 void mw_object_swept(struct mw_cache *cache, struct mw_span *span, size_t dead);
 /* Let each allocation take the long way, where mw_up_count() is asked. */
 void mw_object_slowly(bool on);
+/* The same, for a profile of all. */
+void mw_object_sample_all(bool on);
 
 /* A large span whose object the sweep found dead: gone after this. */
 void mw_object_free_large(struct mw_span *span);

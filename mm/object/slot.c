@@ -30,12 +30,23 @@ static void mw_slot_set_word(struct mw_slot *slot, struct mw_span *span, size_t 
 	slot->word = &span->free[w];
 	slot->ready = 0;
 	slot->mask = mw_span_mask(span, w);
+	slot->held = false;
 	slot->base = mw_span_object(span, w * MW_WORD_BITS);
 	if (span->flags & MW_SPAN_COLLECTED) {
 		unsigned long some = mw_word(slot->word) & slot->mask;
 
 		mw_up_allocated(mw_count_bits(some) * span->stride);
 	}
+	if (mw_profiling())
+		mw_up_profile_word(slot);
+}
+
+/* What the profile held back can be had again. An object of it, or NULL. */
+static void *mw_slot_unhold(struct mw_slot *slot)
+{
+	slot->held = false;
+	slot->mask = mw_span_mask(slot->span, (size_t)(slot->word - slot->span->free));
+	return mw_slot_take(slot);
 }
 
 /* The next word with a free object, from the one after the current word around to that. */
@@ -60,6 +71,7 @@ void mw_slot_forget_current(struct mw_slot *slot)
 	slot->span = NULL;
 	slot->word = mw_slot_none.word;
 	slot->ready = slot->mask = 0;
+	slot->held = false;
 }
 
 static void mw_slot_set_current(struct mw_slot *slot, struct mw_span *span)
@@ -144,6 +156,12 @@ static struct mw_span *mw_slot_find(struct mw_cpu *cpu, struct mw_slot *slot)
 
 void *mw_slot_refill(struct mw_cpu *cpu, struct mw_slot *slot)
 {
+	if (mw_unlikely(slot->held)) {
+		void *object = mw_slot_unhold(slot);
+
+		if (object)
+			return object;
+	}
 	mw_event(MW_EVENT_REFILL, slot->cache->id, 0);
 	for (;;) {
 		struct mw_span *span = slot->span;

@@ -6,6 +6,7 @@
 #ifndef MW_OBJECT_UP_H
 #define MW_OBJECT_UP_H
 
+#include "../base/profile.h"
 #include "object.h"
 
 #if MW_GC
@@ -82,6 +83,33 @@ static inline enum mw_misuse mw_up_records_free(void *object)
 {
 	(void)object;
 	return MW_MISUSE_NONE;
+}
+#endif
+
+#if MW_WATCH
+/*
+ * Asked only while mw_profiling(). An object of @cache was allocated on the slow way, from where
+ * @site tells: is it one to be sampled? Not pinned.
+ */
+void mw_up_profile(struct mw_cache *cache, uintptr_t site);
+/* The same for a large object of @size bytes. */
+void mw_up_profile_large(size_t size, uintptr_t site);
+/* The slot has a new word: let it run out where the next sample is due. Pinned. */
+void mw_up_profile_word(struct mw_slot *slot);
+#else
+static inline void mw_up_profile(struct mw_cache *cache, uintptr_t site)
+{
+	(void)cache, (void)site;
+}
+
+static inline void mw_up_profile_large(size_t size, uintptr_t site)
+{
+	(void)size, (void)site;
+}
+
+static inline void mw_up_profile_word(struct mw_slot *slot)
+{
+	(void)slot;
 }
 #endif
 

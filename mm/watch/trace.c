@@ -9,6 +9,7 @@
  *
  * A ring is made when its CPU has its first event, and stays.
  */
+#include "profile.h"
 #include "trace.h"
 
 #if MW_WATCH
@@ -130,6 +131,7 @@ void mw_watch_reset(void)
 {
 	atomic_store_explicit(&mw_event_on, false, memory_order_relaxed);
 	__builtin_memset((void *)&mw_trace_state, 0, sizeof(mw_trace_state));
+	mw_profile_reset();
 }
 
 #endif

@@ -151,15 +151,21 @@ bool mw_trace_on(bool on);
 /** mw_trace_write - as Chrome trace JSON. Return: false: the sink stopped it. */
 bool mw_trace_write(mw_sink_fn *sink, void *ctx);
 
-/** mw_profile_rate - sample one allocation in about @bytes; 1: all; 0: off */
+/**
+ * mw_profile_rate - sample one allocation in about @bytes bytes; 1: all; 0: off
+ *
+ * What was counted before stays. Objects of caches with debug aids are not seen, nor parts of tiny
+ * blocks. Return: true.
+ */
 bool mw_profile_rate(size_t bytes);
 
 enum mw_profile_form {
 	MW_PROFILE_PPROF, /* profile.proto, not compressed */
 	MW_PROFILE_TEXT, /* the older "heap profile:" form */
-	MW_PROFILE_FOLDED, /* collapsed stacks, live bytes */
+	MW_PROFILE_FOLDED, /* collapsed stacks, bytes */
 };
 
+/** mw_profile_write - what was allocated since the profile began. Return: false: the sink stopped it. */
 bool mw_profile_write(enum mw_profile_form form, mw_sink_fn *sink, void *ctx);
 
 /** mw_dump_write - the whole heap, "go1.4 heap dump"; stops the world meanwhile. waits: yes. */
