@@ -96,13 +96,14 @@ static void moment(struct mw_gc_listener *self, enum mw_gc_moment moment,
 	}
 }
 
+static struct mw_gc_listener listener = { .moment = moment };
+
 static void listen(bool on)
 {
-	mw_trace_state.listener.moment = moment;
 	if (on)
-		mw_gc_listen(&mw_trace_state.listener);
+		mw_gc_listen(&listener);
 	else
-		mw_gc_unlisten(&mw_trace_state.listener);
+		mw_gc_unlisten(&listener);
 }
 #else
 static void listen(bool on)

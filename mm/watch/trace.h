@@ -24,9 +24,6 @@ struct mw_ring {
 
 struct mw_trace_state {
 	struct mw_ring *_Atomic ring[MW_MAX_CPUS];
-#if MW_GC
-	struct mw_gc_listener listener;
-#endif
 };
 
 extern struct mw_trace_state mw_trace_state;
