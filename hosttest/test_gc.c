@@ -266,6 +266,46 @@ TEST(one_array_of_many)
 	CHECK(live_objects() <= 10);
 }
 
+struct one_pointer {
+	struct one_pointer *next;
+	uintptr_t rest[7];
+};
+
+static struct mw_type one_pointer_type =
+	MW_TYPE(struct one_pointer, MW_PTR(struct one_pointer, next));
+
+NOINLINE static void keep_one_pointers(size_t n)
+{
+	while (n--) {
+		struct one_pointer *one = mw_new(&one_pointer_type, MW_NORMAL);
+
+		NEED(one);
+		one->next = (struct one_pointer *)root[0];
+		root[0] = (struct node *)one;
+	}
+}
+
+/* Of a chain, the worst shape for marks by spans. The difference of two heaps is what an object costs. */
+TEST(instructions_per_live_object)
+{
+	size_t few = 1000, many = 50000;
+	uint64_t cost[2];
+
+	setup(16 << 20);
+	for (unsigned int i = 0; i < 2; i++) {
+		uint64_t before;
+
+		keep_one_pointers(i ? many : few);
+		collect();
+		before = test_instructions();
+		collect();
+		cost[i] = test_instructions() - before;
+	}
+	CHECK_EQ(live_objects(), few + many);
+	test_note("%u instructions an object", (unsigned int)((cost[1] - cost[0]) / many));
+	CHECK(cost[1] - cost[0] <= 250 * many);
+}
+
 /* ---- types ---- */
 
 struct holder {

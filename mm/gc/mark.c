@@ -200,27 +200,35 @@ INLINE void scan_objects(struct mw_marker *marker, struct mw_span *span, size_t 
 		scan_bytes(marker, layout, base + mw_lowest_bit(todo) * stride, size, alone, true);
 }
 
+/*
+ * The objects of one word that are to be scanned. Return: whether there were any; then there may be more,
+ * as what they point to often lies beside them.
+ */
+INLINE bool scan_word(struct mw_marker *marker, struct mw_span *span, size_t w, bool alone)
+{
+	unsigned long done = mw_word(&span->scanned[w]);
+	unsigned long todo = atomic_load_explicit(&span->mark[w], memory_order_seq_cst) & ~done;
+
+	if (!todo)
+		return false;
+	if (alone)
+		mw_set_word(&span->scanned[w], done | todo);
+	else
+		todo &= ~atomic_fetch_or_explicit(&span->scanned[w], todo, memory_order_relaxed);
+	count(marker, span, mw_count_bits(todo));
+	scan_objects(marker, span, w, todo, alone);
+	return true;
+}
+
 INLINE void scan_small(struct mw_marker *marker, struct mw_span *span, bool alone)
 {
 	if (alone)
 		atomic_store_explicit(&span->queued, 0, memory_order_relaxed);
 	else
 		atomic_exchange_explicit(&span->queued, 0, memory_order_seq_cst);
-	for (size_t w = 0; w < span->words; w++) {
-		unsigned long done = mw_word(&span->scanned[w]);
-		unsigned long todo =
-			atomic_load_explicit(&span->mark[w], memory_order_seq_cst) & ~done;
-
-		if (!todo)
-			continue;
-		if (alone)
-			mw_set_word(&span->scanned[w], done | todo);
-		else
-			todo &= ~atomic_fetch_or_explicit(&span->scanned[w], todo,
-							  memory_order_relaxed);
-		count(marker, span, mw_count_bits(todo));
-		scan_objects(marker, span, w, todo, alone);
-	}
+	for (size_t w = 0; w < span->words; w++)
+		while (scan_word(marker, span, w, alone))
+			;
 }
 
 static void share(struct mw_span *span)
