@@ -62,15 +62,20 @@ const struct mw_layout *mw_layout_of(struct mw_type *type);
 /* The name of the field at an offset in an object of @type, "" if there is none. */
 const char *mw_field_name(const struct mw_type *type, size_t offset);
 
+/*
+ * Forced inline, so that a constant visitor costs no calls; and without a sanitizer, as what it is part
+ * of: marks of scopes from here would stay behind in frames that nobody cleans.
+ */
+#define MW_SCAN_INLINE                                                                             \
+	__attribute__((always_inline, no_sanitize("address"), no_sanitize("thread"))) static inline
+
 /* What a scan sees: the address of a word, and whether it must be a pointer. */
 typedef void mw_word_fn(void *ctx, uintptr_t *word, bool sure);
 
 /*
- * Run the steps from @at over one turn that begins at @base. Forced inline, so that a constant
- * @visit costs no calls.
+ * Run the steps from @at over one turn that begins at @base.
  */
-static inline __attribute__((always_inline)) void mw_layout_run(const struct mw_step *at, char *base,
-								mw_word_fn *visit, void *ctx)
+MW_SCAN_INLINE void mw_layout_run(const struct mw_step *at, char *base, mw_word_fn *visit, void *ctx)
 {
 	struct {
 		const struct mw_step *body;
@@ -110,9 +115,8 @@ static inline __attribute__((always_inline)) void mw_layout_run(const struct mw_
  * Every word of [@base, @base + @bytes) that is or may be a pointer: one object, or an array of
  * as many whole ones as there is room for.
  */
-static inline __attribute__((always_inline)) void mw_layout_each(const struct mw_layout *layout,
-								 void *base, size_t bytes,
-								 mw_word_fn *visit, void *ctx)
+MW_SCAN_INLINE void mw_layout_each(const struct mw_layout *layout, void *base, size_t bytes,
+				   mw_word_fn *visit, void *ctx)
 {
 	char *at = base, *end = at + bytes;
 
