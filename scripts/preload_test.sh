@@ -14,6 +14,7 @@ trap 'rm -rf "$work"' EXIT
 export LC_ALL=C
 number=0
 failed=0
+skipped=0
 
 result() { # ok|"not ok" NAME
 	number=$((number + 1))
@@ -23,6 +24,7 @@ result() { # ok|"not ok" NAME
 
 skip() { # NAME WHY
 	number=$((number + 1))
+	skipped=$((skipped + 1))
 	echo "ok $number $1 # SKIP $2"
 }
 
@@ -230,4 +232,5 @@ program git git
 program java java
 program node node
 echo "1..$number"
+echo "$((number - failed - skipped)) passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]

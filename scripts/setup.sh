@@ -29,6 +29,10 @@ run /usr/share/OVMF/OVMF_CODE_4M.fd ovmf
 gdb gdb gdb
 m32 /usr/lib32/libc.so libc6-dev-i386
 m32 /usr/lib/gcc/x86_64-linux-gnu/$gcc_version/32/libgcc.a lib32gcc-$gcc_version-dev
+preload g++ g++
+preload python3 python3
+preload sqlite3 sqlite3
+preload git git
 format clang-format clang-format
 llvm clang clang
 llvm ld.lld lld
@@ -45,7 +49,7 @@ lift meson meson
 "
 
 wanted=" $* "
-case $wanted in *" test "*) wanted="$wanted host kernel run m32 " ;; esac
+case $wanted in *" test "*) wanted="$wanted host kernel run m32 preload " ;; esac
 case $wanted in *" check "*) wanted="$wanted host kernel format llvm " ;; esac
 case $wanted in *" lift "*) wanted="$wanted kernel llvm " ;; esac
 

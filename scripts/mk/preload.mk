@@ -42,7 +42,7 @@ build/preload_check_cxx: hosttest/check_preload.cc
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CXX) -O1 -g $(warnings) -pthread -o $@ $<
 
-test-preload: $(preload_lib) $(preload_programs) ## real programs with build/libmarrow.so as their malloc
+test-preload: setup-preload $(preload_lib) $(preload_programs) ## real programs with build/libmarrow.so as their malloc
 	$(Q)scripts/preload_test.sh $(preload_lib)
 
 .PHONY: preload test-preload

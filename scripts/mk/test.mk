@@ -33,12 +33,14 @@ $(tiny): scripts/runner/tiny.S $(kernel_dir)/flags
 		-o $@ $<
 
 .PHONY: test test-host test-kernel test-runner test-files seeds
-test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(test_iso) $(tiny)
+test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(test_iso) $(tiny) \
+	$(preload_lib) $(preload_programs)
 
-test: setup-test ## all tests: hosted in five builds, in QEMU in seven ways, and of the scripts
+test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in seven ways, and of the scripts
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) test-files
 	$(Q)scripts/test.py --jobs $(JOBS) --only '$(PARTS)' --host $(variants) \
 		--part runner 'scripts/runner/test_runner.py --tiny $(tiny) --kernel $(kernel_elf)' \
+		--part preload 'scripts/preload_test.sh $(preload_lib)' \
 		--machine kernel-1 '$(direct) --extra="-initrd LICENSE"' \
 		--machine kernel-4-single '$(direct) --cpus 4 --thread single' \
 		--wide kernel-4-multi '$(direct) --cpus 4 --thread multi' \
