@@ -28,7 +28,7 @@ static void zone_stats(enum mw_zone_index z, struct mw_zone_stats *out)
 	};
 	out->fragmentation = fragmentation(out);
 	for (size_t i = 0; i < MW_LEN(out->by_order); i++)
-		out->by_order[i] = zone->by_order[i];
+		out->by_order[i] = (unsigned int)zone->by_order[i];
 }
 
 void mw_page_stats(struct mw_page_stats *stats)

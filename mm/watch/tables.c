@@ -74,7 +74,7 @@ static void print_zone(const char *name, const struct mw_zone_stats *zone, unsig
 	mw_print("%-8s %9zu %7zu %9zu %6u %9zu", name, zone->free, zone->runs, zone->largest,
 		 zone->fragmentation, zone->low_water);
 	for (unsigned int i = 0; i < orders; i++)
-		mw_print(" %5zu", zone->by_order[i]);
+		mw_print(" %5u", zone->by_order[i]);
 	mw_print("\n");
 }
 

@@ -29,7 +29,7 @@ struct mw_zone_stats {
 	size_t largest; /* pages of the longest */
 	/* How much of the free memory is not in the longest run, in thousandths: 0 is one run. */
 	unsigned int fragmentation;
-	size_t by_order[MW_ORDERS]; /* runs of [2^i, 2^(i+1)) pages */
+	unsigned int by_order[MW_ORDERS]; /* runs of [2^i, 2^(i+1)) pages */
 };
 
 /** struct mw_region_stats - one region, or the part of it that lies in one zone; pages */
