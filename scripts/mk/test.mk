@@ -32,7 +32,7 @@ $(tiny): scripts/runner/tiny.S $(kernel_dir)/flags
 	$(Q)$(CC) -m32 -nostdlib -static -no-pie -Wl,-Ttext-segment=0x100000,--build-id=none,-estart \
 		-o $@ $<
 
-.PHONY: test test-host test-kernel test-runner test-files seeds
+.PHONY: test test-watch test-host test-kernel test-runner test-files seeds
 test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(test_iso) $(tiny) \
 	$(preload_lib) $(preload_programs)
 
@@ -54,6 +54,9 @@ test-host: setup-host $(host_runners) ## the hosted tests, plain build
 test-kernel: setup-run $(kernel_elf) ## the tests in the kernel: CPUS= MEM= TESTS=suite,suite.name V=1
 	$(Q)scripts/ktap.py $(direct) --cpus $(CPUS) --mem $(MEM) --log build/kernel.console \
 		$(if $(filter 1,$(V)),--verbose)
+
+test-watch: setup-run $(kernel_elf) ## the kernel's event trace and profile, read by Python
+	$(Q)scripts/watch_test.py $(kernel_elf)
 
 test-runner: setup-run $(tiny) $(kernel_elf) ## the tests of the script that judges the kernel's
 	$(Q)scripts/runner/test_runner.py --tiny $(tiny) --kernel $(kernel_elf)
