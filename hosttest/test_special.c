@@ -347,4 +347,43 @@ TEST(a_free_by_hand_runs_cleanups)
 	CHECK_EQ(records(), 0);
 }
 
+/* ---- what can never run ---- */
+
+NOINLINE static void make_stuck(void)
+{
+	struct node *a = make(1), *b = make(2), *c = make(3), *d = make(4), *e = make(5);
+
+	/* a's cleanup holds a, by way of b; c and d hold each other; e is as it should be. */
+	b->next = a;
+	c->next = d;
+	d->next = c;
+	e->next = make(6);
+	NEED(mw_cleanup_add(a, see_arg, b));
+	NEED(mw_finalizer_set(c, see, NULL));
+	NEED(mw_finalizer_set(e, see, make(7)));
+	NEED(mw_cleanup_add(e->next, see_arg, make(8)));
+}
+
+TEST(cleanups_that_keep_their_own_object_are_named)
+{
+	const char *text;
+
+	setup(16 << 20);
+	forget_calls();
+	root[0] = make(9);
+	NEED(mw_cleanup_add(root[0], see_arg, NULL));
+	make_stuck();
+	scribble();
+	test_capture();
+	CHECK_EQ(mw_cleanups_stuck(), 2);
+	text = test_captured();
+	CHECK(text[0] == 'm');
+	/* And it was a cycle like any other. */
+	CHECK_EQ(run_all(), 1);
+	collect();
+	CHECK_EQ(run_all(), 1);
+	CHECK(mw_gc_is_object(root[0]));
+	CHECK(mw_finalizer_clear(root[0]) == false);
+}
+
 #endif

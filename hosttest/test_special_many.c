@@ -363,8 +363,20 @@ NOINLINE static void make_weak(void)
 	}
 }
 
+/* The most CPUs that marked in one cycle. */
+static mw_atomic_t most_markers;
+
+static void count_markers(struct mw_gc_listener *self, enum mw_gc_moment moment,
+			  const struct mw_gc_cycle *cycle)
+{
+	(void)self;
+	if (moment == MW_GC_MARKED && cycle->markers > atomic_load(&most_markers))
+		atomic_store(&most_markers, cycle->markers);
+}
+
 TEST(many_cpus_at_once)
 {
+	static struct mw_gc_listener listener = { .moment = count_markers };
 	unsigned int cpus = (unsigned int)mw_min(test_cpus(), MOST_CPUS);
 
 	setup(64 << 20);
@@ -372,7 +384,11 @@ TEST(many_cpus_at_once)
 	many.table = mw_weak_table_new("many");
 	NEED(many.table);
 	make_weak();
+	atomic_store(&most_markers, 0);
+	mw_gc_listen(&listener);
 	test_parallel(cpus, many_body, NULL);
+	mw_gc_unlisten(&listener);
+	CHECK(cpus == 1 || atomic_load(&most_markers) > 1);
 	for (unsigned int i = 0; i < 4; i++) {
 		collect();
 		mw_finalizers_run(SIZE_MAX);

@@ -202,8 +202,13 @@ static void add_root(void *ctx, enum mw_root_kind kind, const char *name, const 
 
 static void mark_roots(void)
 {
+	unsigned int markers;
+
 	mw_sweep_hold();
-	mw_mark_begin(flush());
+	markers = flush();
+	if (mw_gc.stuck.wanted)
+		mw_stuck_find();
+	mw_mark_begin(markers);
 	mw_gc.cycle.heap_before = mw_pace_live();
 	mw_roots_each(add_root, NULL);
 }
@@ -335,6 +340,21 @@ bool mw_gc_collect(enum mw_collect how)
 	done = collect(how);
 	end_alone();
 	return done;
+}
+
+size_t mw_cleanups_stuck(void)
+{
+	size_t count;
+
+	begin_alone();
+	mw_gc.stuck.wanted = true;
+	mw_gc.stuck.count = 0;
+	(void)collect(MW_COLLECT_SWEPT);
+	mw_gc.stuck.wanted = false;
+	count = mw_gc.stuck.count;
+	mw_stuck_print(&mw_gc.stuck);
+	end_alone();
+	return count;
 }
 
 bool mw_gc_collect_forced(enum mw_collect how, bool last_resort)

@@ -184,7 +184,22 @@ struct mw_type_array {
 
 /* ---- the room's state ---- */
 
+#define MW_STUCK_MOST 64
+
+/* What mw_cleanups_stuck() has found; of who is collecting. */
+struct mw_stuck {
+	bool wanted; /* by the next cycle */
+	bool looking; /* records are no roots */
+	size_t count;
+	struct mw_stuck_one {
+		unsigned int kind; /* enum mw_record_kind */
+		uintptr_t hidden; /* the object, complemented */
+		uintptr_t fn;
+	} one[MW_STUCK_MOST];
+};
+
 struct mw_gc {
+	struct mw_stuck stuck;
 	struct mw_marking marking;
 	struct mw_sweeping sweeping;
 	struct mw_pace pace;
@@ -229,6 +244,9 @@ static inline const struct mw_layout *mw_span_layout(const struct mw_span *span)
 	return type ? atomic_load_explicit(&type->layout, memory_order_acquire) : NULL;
 }
 
+/* stuck.c; world stopped, before the mark. */
+void mw_stuck_find(void);
+void mw_stuck_print(const struct mw_stuck *stuck);
 /* special.c; world stopped, after the mark: what weak-keyed tables and interrupts keep. */
 void mw_mark_specials(void);
 /* check.c; world stopped, after the mark. Return: whether a second mark agrees with the first. */

@@ -200,7 +200,8 @@ void mw_roots_each(mw_each_root_fn *visit, void *ctx)
 		for (struct mw_pin *pin = mw_gc.pins[i]; pin; pin = pin->next)
 			visit(ctx, MW_ROOT_OTHER, pin->owner, &pin->object, &pin->object + 1, NULL);
 	each_hand_span(visit, ctx);
-	mw_records_each_root(record_range, &walk);
+	if (!mw_gc.stuck.looking)
+		mw_records_each_root(record_range, &walk);
 	mw_port_scan_roots(port_range, &walk);
 }
 

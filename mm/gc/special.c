@@ -19,6 +19,7 @@ static void add(void *ctx, const char *name, const void *lo, const void *hi,
 
 void mw_mark_specials(void)
 {
+	unsigned int markers = mw_gc.marking.markers;
 	bool more = mw_weaks_decide();
 
 	mw_mark_again();
@@ -30,6 +31,7 @@ void mw_mark_specials(void)
 		more = false;
 	}
 	mw_tables_settle();
+	mw_gc.marking.markers = markers; /* for the figures */
 }
 
 #endif
