@@ -12,6 +12,15 @@
 #define UNUSED __attribute__((unused))
 #define BARE __attribute__((no_sanitize("address"), no_sanitize("undefined")))
 
+/* A test whose own frame has no gaps in which a sanitizer leaves what was there before. */
+#define BARE_TEST(name_)                                                                           \
+	BARE NOINLINE static void bare_##name_(void);                                              \
+	TEST(name_)                                                                                \
+	{                                                                                          \
+		bare_##name_();                                                                    \
+	}                                                                                          \
+	BARE NOINLINE static void bare_##name_(void)
+
 struct node {
 	struct node *next, *other;
 	uintptr_t value;

@@ -40,7 +40,7 @@ NOINLINE static void make_pairs(void)
 	}
 }
 
-TEST(of_two_objects_the_one_that_points_is_finalized_first)
+BARE_TEST(of_two_objects_the_one_that_points_is_finalized_first)
 {
 	size_t ran = 0;
 
@@ -90,7 +90,7 @@ NOINLINE static void make_tiny(void)
 	}
 }
 
-TEST(parts_of_a_tiny_block_have_finalizers_of_their_own)
+BARE_TEST(parts_of_a_tiny_block_have_finalizers_of_their_own)
 {
 	size_t ran = 0;
 
@@ -118,7 +118,7 @@ static void resurrect(void *object, void *arg)
 	saw(object, 0);
 }
 
-TEST(a_finalized_object_lives_one_cycle_more)
+BARE_TEST(a_finalized_object_lives_one_cycle_more)
 {
 	setup(16 << 20);
 	forget_calls();
@@ -138,7 +138,7 @@ TEST(a_finalized_object_lives_one_cycle_more)
 	CHECK_EQ(records(), 0);
 }
 
-TEST(a_finalizer_may_keep_its_object)
+BARE_TEST(a_finalizer_may_keep_its_object)
 {
 	setup(16 << 20);
 	forget_calls();
@@ -168,7 +168,7 @@ NOINLINE static void make_with_arg(void)
 	make(6)->next = NULL;
 }
 
-TEST(arguments_and_what_objects_point_to_live)
+BARE_TEST(arguments_and_what_objects_point_to_live)
 {
 	setup(16 << 20);
 	forget_calls();
@@ -194,7 +194,7 @@ NOINLINE static void make_ring(void)
 	NEED(mw_finalizer_set(c, see, NULL));
 }
 
-TEST(rings_of_finalized_objects_stay)
+BARE_TEST(rings_of_finalized_objects_stay)
 {
 	setup(16 << 20);
 	make_ring();
@@ -204,7 +204,7 @@ TEST(rings_of_finalized_objects_stay)
 	CHECK_EQ(live_objects(), 3);
 }
 
-TEST(what_is_refused)
+BARE_TEST(what_is_refused)
 {
 	char *many;
 	void *hand;
@@ -234,7 +234,7 @@ TEST(what_is_refused)
 	mw_free(hand);
 }
 
-TEST(freeing_an_object_with_a_finalizer_is_reported)
+BARE_TEST(freeing_an_object_with_a_finalizer_is_reported)
 {
 	setup(16 << 20);
 	root[0] = make(0);
@@ -261,7 +261,7 @@ NOINLINE static void make_large(void)
 	NEED(mw_finalizer_set(large, see, NULL));
 }
 
-TEST(large_objects_are_finalized)
+BARE_TEST(large_objects_are_finalized)
 {
 	setup(16 << 20);
 	forget_calls();
@@ -290,7 +290,7 @@ NOINLINE static void make_cleanups(void)
 	CHECK(!mw_cleanup_cancel(handles[2]));
 }
 
-TEST(cleanups_run_in_order_after_the_object)
+BARE_TEST(cleanups_run_in_order_after_the_object)
 {
 	setup(16 << 20);
 	forget_calls();
@@ -320,7 +320,7 @@ NOINLINE static void make_both(void)
 	NEED(mw_finalizer_set(object, see, NULL));
 }
 
-TEST(a_cleanup_waits_for_the_finalizer)
+BARE_TEST(a_cleanup_waits_for_the_finalizer)
 {
 	setup(16 << 20);
 	forget_calls();
@@ -334,7 +334,7 @@ TEST(a_cleanup_waits_for_the_finalizer)
 	CHECK_EQ(records(), 0);
 }
 
-TEST(a_free_by_hand_runs_cleanups)
+BARE_TEST(a_free_by_hand_runs_cleanups)
 {
 	setup(16 << 20);
 	forget_calls();
@@ -364,7 +364,7 @@ NOINLINE static void make_stuck(void)
 	NEED(mw_cleanup_add(e->next, see_arg, make(8)));
 }
 
-TEST(cleanups_that_keep_their_own_object_are_named)
+BARE_TEST(cleanups_that_keep_their_own_object_are_named)
 {
 	const char *text;
 

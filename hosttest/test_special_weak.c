@@ -30,7 +30,7 @@ NOINLINE static bool weak_is(const void *object)
 	return mw_weak_get(weak) == object && mw_weak_get(weak_too) == object;
 }
 
-TEST(weak_references_do_not_keep)
+BARE_TEST(weak_references_do_not_keep)
 {
 	setup(16 << 20);
 	make_weak(false);
@@ -50,7 +50,7 @@ TEST(weak_references_do_not_keep)
 	CHECK_EQ(records(), 0);
 }
 
-TEST(weak_references_are_gone_before_a_finalizer_runs)
+BARE_TEST(weak_references_are_gone_before_a_finalizer_runs)
 {
 	setup(16 << 20);
 	forget_calls();
@@ -75,7 +75,7 @@ TEST(weak_references_are_gone_before_a_finalizer_runs)
 	CHECK_EQ(records(), 0);
 }
 
-TEST(weak_references_of_objects_freed_by_hand)
+BARE_TEST(weak_references_of_objects_freed_by_hand)
 {
 	setup(16 << 20);
 	make_weak(false);
@@ -112,7 +112,7 @@ NOINLINE static size_t follow(struct mw_weak_table *table)
 	return n;
 }
 
-TEST(values_live_as_long_as_their_keys)
+BARE_TEST(values_live_as_long_as_their_keys)
 {
 	struct mw_weak_table *table;
 
@@ -145,7 +145,7 @@ NOINLINE static void put_self(struct mw_weak_table *table)
 	NEED(mw_weak_table_put(table, key, value));
 }
 
-TEST(a_value_does_not_keep_its_own_key)
+BARE_TEST(a_value_does_not_keep_its_own_key)
 {
 	struct mw_weak_table *table;
 
@@ -160,7 +160,7 @@ TEST(a_value_does_not_keep_its_own_key)
 	mw_weak_table_free(table);
 }
 
-TEST(a_key_freed_by_hand_leaves_its_tables)
+BARE_TEST(a_key_freed_by_hand_leaves_its_tables)
 {
 	struct mw_weak_table *table;
 
@@ -181,7 +181,7 @@ TEST(a_key_freed_by_hand_leaves_its_tables)
 
 static const mw_flags_t kinds[] = { MW_NORMAL, MW_COLLECTED, MW_NOSCAN };
 
-TEST(tags_are_on_objects_of_all_kinds)
+BARE_TEST(tags_are_on_objects_of_all_kinds)
 {
 	static const size_t sizes[] = { 16, 40, 500, 20000, 400000 };
 
@@ -209,7 +209,7 @@ TEST(tags_are_on_objects_of_all_kinds)
 	}
 }
 
-TEST(a_tag_goes_with_its_object)
+BARE_TEST(a_tag_goes_with_its_object)
 {
 	setup(16 << 20);
 	for (unsigned int i = 0; i < 1000; i++) {
@@ -226,7 +226,7 @@ TEST(a_tag_goes_with_its_object)
 }
 
 /* A span changes hands in many ways; a free of an object with a record must never be the quick one. */
-TEST(records_are_seen_whoever_owns_the_span)
+BARE_TEST(records_are_seen_whoever_owns_the_span)
 {
 	void *object[2000];
 	size_t n = MW_LEN(object);
@@ -256,7 +256,7 @@ NOINLINE static uintptr_t make_hidden(void)
 	return first;
 }
 
-TEST(a_dead_object_that_is_not_swept_gets_no_records)
+BARE_TEST(a_dead_object_that_is_not_swept_gets_no_records)
 {
 	volatile uintptr_t hidden; /* or the compiler turns it around before the collection */
 
@@ -285,7 +285,7 @@ BARE static void get_weak(void *arg)
 		atomic_fetch_add(&bad, 1);
 }
 
-TEST(interrupts_get_weak_references_during_a_mark)
+BARE_TEST(interrupts_get_weak_references_during_a_mark)
 {
 	bool had = false;
 
@@ -344,7 +344,7 @@ NOINLINE static void make_late(void)
 	NEED(seen_late);
 }
 
-TEST(what_was_got_during_a_mark_lives_through_it)
+BARE_TEST(what_was_got_during_a_mark_lives_through_it)
 {
 	static struct mw_gc_listener listener = { .moment = in_mark };
 
