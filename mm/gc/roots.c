@@ -194,14 +194,15 @@ void mw_roots_each(mw_each_root_fn *visit, void *ctx)
 {
 	struct port_walk walk = { visit, ctx };
 
+	/* First: what is walked last may be left in registers, and those are roots. */
+	if (!mw_gc.stuck.looking)
+		mw_records_each_root(record_range, &walk);
 	for (struct mw_root *root = mw_gc.roots; root; root = root->next)
 		visit(ctx, MW_ROOT_DATA, root->name, root->lo, root->hi, root->layout);
 	for (size_t i = 0; i < MW_LEN(mw_gc.pins); i++)
 		for (struct mw_pin *pin = mw_gc.pins[i]; pin; pin = pin->next)
 			visit(ctx, MW_ROOT_OTHER, pin->owner, &pin->object, &pin->object + 1, NULL);
 	each_hand_span(visit, ctx);
-	if (!mw_gc.stuck.looking)
-		mw_records_each_root(record_range, &walk);
 	mw_port_scan_roots(port_range, &walk);
 }
 
