@@ -81,7 +81,7 @@ static bool is_json(const char *at)
 	char stack[8], before = ',';
 	size_t depth = 0;
 
-	for (; *at; before = before) {
+	while (*at) {
 		char c = *at;
 
 		if (c == '\n' || c == ' ') {

@@ -14,6 +14,9 @@ enum {
 	BYTES = 2,
 };
 
+/* Messages are on the stack: one at a time. */
+#define APART __attribute__((noinline))
+
 struct message {
 	size_t len;
 	unsigned char bytes[MW_FRAMES * 10 + 64];
@@ -76,7 +79,7 @@ static void send_type(struct mw_stream *s, unsigned int field, enum string type,
 	send(s, field, m.bytes, m.len);
 }
 
-static void send_mapping(struct mw_stream *s)
+APART static void send_mapping(struct mw_stream *s)
 {
 	struct message m = { 0 };
 
@@ -91,7 +94,7 @@ static uint64_t location_of(unsigned int bucket, unsigned int frame)
 	return (uint64_t)bucket * MW_FRAMES + frame + 1;
 }
 
-static void send_sample(struct mw_stream *s, unsigned int number, const struct mw_bucket *b)
+APART static void send_sample(struct mw_stream *s, unsigned int number, const struct mw_bucket *b)
 {
 	struct message m = { 0 }, part = { 0 };
 
@@ -109,7 +112,7 @@ static void send_sample(struct mw_stream *s, unsigned int number, const struct m
 	send(s, 2, m.bytes, m.len);
 }
 
-static void send_locations(struct mw_stream *s, unsigned int number, const struct mw_bucket *b)
+APART static void send_locations(struct mw_stream *s, unsigned int number, const struct mw_bucket *b)
 {
 	for (unsigned int i = 0; i < b->depth; i++) {
 		struct message m = { 0 };

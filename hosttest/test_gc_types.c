@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* The collector: types tell pointers from words, and each kind of root keeps what it reaches. */
+#include "gc_lists.h"
+
+#if MW_GC
+
+/* ---- types ---- */
+
+struct holder {
+	uintptr_t not_a_pointer;
+	void *pointer;
+	uintptr_t tag;
+	uintptr_t tagged;
+	uintptr_t maybe;
+	void *tail[];
+};
+
+static struct mw_type holder_type =
+	MW_TYPE(struct holder, MW_PTR(struct holder, pointer), MW_TAGGED(struct holder, tag, 1, 1),
+		MW_WORDS(struct holder, maybe), MW_FLEX_PTRS(struct holder, tail));
+
+NOINLINE static void make_holder(void)
+{
+	struct holder *h = mw_new_flex(&holder_type, 3 * sizeof(void *), MW_NORMAL);
+
+	NEED(h);
+	root[0] = (struct node *)h;
+	h->not_a_pointer = (uintptr_t)mw_alloc(16, MW_COLLECTED);
+	h->pointer = mw_alloc(32, MW_COLLECTED);
+	h->tagged = (uintptr_t)mw_alloc(48, MW_COLLECTED);
+	h->maybe = (uintptr_t)mw_alloc(64, MW_COLLECTED);
+	h->tail[2] = mw_alloc(80, MW_COLLECTED);
+}
+
+TEST(types_tell_pointers_from_words)
+{
+	struct holder *h;
+
+	setup(16 << 20);
+	make_holder();
+	h = (struct holder *)root[0];
+	h->tag = 1;
+	collect();
+	CHECK_EQ(live_objects(), 5);
+	CHECK(mw_gc_check());
+	CHECK(!mw_gc_is_object((void *)h->not_a_pointer));
+	h->tag = 2;
+	collect();
+	CHECK_EQ(live_objects(), 4);
+	CHECK(!mw_gc_is_object((void *)h->tagged));
+	CHECK(mw_gc_is_object(h->tail[2]));
+	h->tail[2] = NULL;
+	h->maybe = 0;
+	collect();
+	CHECK_EQ(live_objects(), 2);
+}
+
+NOINLINE static void make_arrays(void)
+{
+	static const size_t counts[] = { 3, 100, 3000, 100000 };
+
+	for (size_t i = 0; i < MW_LEN(counts); i++) {
+		struct node *array = mw_new_array(&node_type, counts[i], MW_NORMAL);
+
+		NEED(array);
+		root[i] = array;
+		array[counts[i] - 1].other = make_list(1);
+		array[counts[i] - 1].value = (uintptr_t)make_list(1);
+	}
+}
+
+TEST(arrays_of_a_type_are_precise)
+{
+	setup(16 << 20);
+	make_arrays();
+	collect();
+	CHECK_EQ(live_objects(), 8);
+	CHECK(mw_gc_check());
+}
+
+/* ---- roots ---- */
+
+TEST(typed_roots)
+{
+	static struct mw_type pair = MW_TYPE_PLAIN(struct node);
+	struct node *table;
+
+	setup(16 << 20);
+	table = test_memory(MW_PAGE_SIZE);
+	NEED(table);
+	table[0] = (struct node){ .next = make_list(5), .value = (uintptr_t)make_list(7) };
+	table[1] = (struct node){ .other = make_list(11) };
+	NEED(mw_gc_root_add("table", table, table + 2, &node_type));
+	collect();
+	CHECK_EQ(live_objects(), 16);
+	CHECK(mw_gc_root_remove(table));
+	CHECK(!mw_gc_root_remove(table));
+	collect();
+	collect();
+	CHECK(live_objects() <= 10);
+	NEED(mw_gc_root_add("plain", table, table + 2, &pair));
+}
+
+NOINLINE static uintptr_t pin_one(void)
+{
+	void *p = mw_alloc(64, MW_COLLECTED);
+
+	NEED(p);
+	CHECK(mw_pin(p, "device"));
+	CHECK(mw_pin(p, "device"));
+	return ~(uintptr_t)p;
+}
+
+TEST(pins_keep_objects)
+{
+	uintptr_t hidden;
+	int local = 0;
+
+	setup(16 << 20);
+	hidden = pin_one();
+	collect();
+	CHECK(mw_gc_is_object((void *)~hidden));
+	CHECK(mw_unpin((void *)~hidden));
+	collect();
+	CHECK(mw_gc_is_object((void *)~hidden));
+	CHECK(mw_unpin((void *)~hidden));
+	CHECK(!mw_unpin((void *)~hidden));
+	collect();
+	collect();
+	CHECK(live_objects() <= 1);
+	CHECK(!mw_pin(&local, "stack"));
+}
+
+NOINLINE static void fill_hand(void **hand, void **blind)
+{
+	hand[3] = make_list(50);
+	blind[3] = make_list(500);
+}
+
+TEST(hand_managed_objects_with_pointers_are_roots)
+{
+	void **hand, **blind;
+
+	setup(16 << 20);
+	hand = mw_alloc(64, MW_POINTERS | MW_ZERO);
+	blind = mw_alloc(64, MW_ZERO);
+	NEED(hand && blind);
+	fill_hand(hand, blind);
+	collect();
+	collect();
+	CHECK(live_objects() >= 50 && live_objects() <= 60);
+	mw_free(hand);
+	mw_free(blind);
+	collect();
+	collect();
+	CHECK(live_objects() <= 10);
+}
+
+TEST(stacks_and_registers_are_roots)
+{
+	struct node *mine;
+
+	setup(16 << 20);
+	mine = make_list(100);
+	CHECK(mw_gc_collect(MW_COLLECT_SWEPT));
+	CHECK(live_objects() >= 100);
+	CHECK_EQ(mine->value, 0);
+}
+
+#endif
