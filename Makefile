@@ -18,7 +18,7 @@ clean: ## remove build/
 MAKEFLAGS += --no-builtin-rules
 export PYTHONDONTWRITEBYTECODE := 1
 
-first := $(addprefix scripts/mk/,toolchain.mk host.mk kernel.mk)
+first := $(addprefix scripts/mk/,toolchain.mk host.mk kernel.mk preload.mk)
 include $(first) $(filter-out $(first),$(sort $(wildcard scripts/mk/*.mk)))
 
 -include $(deps)

@@ -184,7 +184,7 @@ struct mw_type_array {
 
 /* ---- the room's state ---- */
 
-#define MW_STUCK_MOST 64
+#define MW_STUCK_MOST 32
 
 /* What mw_cleanups_stuck() has found; of who is collecting. */
 struct mw_stuck {
