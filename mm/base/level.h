@@ -26,6 +26,11 @@ static inline void mw_port_start_world(void)
 {
 }
 
+static inline void mw_port_run_stopped(void (*fn)(unsigned int worker, void *arg), void *arg)
+{
+	(void)fn, (void)arg;
+}
+
 static inline uint64_t mw_port_now(void)
 {
 	return 0;

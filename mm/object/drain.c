@@ -55,33 +55,53 @@ static size_t mw_drain_central(void)
 	return pages;
 }
 
-/* Every CPU's; the world is stopped, or this is the only one. */
-static size_t mw_drain_stopped(void)
+static bool mw_drain_done(struct mw_cpu *cpu, unsigned long number)
 {
-	size_t pages = 0;
+	return atomic_exchange_explicit(&cpu->drained, number, memory_order_relaxed) == number;
+}
+
+/*
+ * Each stopped CPU gives up its own, so that its interrupt handlers may go on allocating. @arg: the
+ * number of this drain, by which who did it is known.
+ */
+static void mw_drain_stopped(unsigned int worker, void *arg)
+{
+	unsigned long state = mw_port_pin();
+	struct mw_cpu *cpu =
+		atomic_load_explicit(&mw_object.cpu[mw_port_cpu()], memory_order_acquire);
+
+	(void)worker;
+	mw_port_unpin(state);
+	if (cpu && cpu->running && !mw_drain_done(cpu, *(unsigned long *)arg))
+		mw_drain_here();
+}
+
+/* Ports that run nothing on stopped CPUs keep their handlers out of Marrow meanwhile. */
+static void mw_drain_rest(unsigned long number)
+{
+	size_t left, pages = 0;
 
 	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
 		struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[i], memory_order_acquire);
-		size_t left;
 
-		if (!cpu || !cpu->running)
+		if (!cpu || !cpu->running || mw_drain_done(cpu, number))
 			continue;
 		left = cpu->owned_count;
 		while (mw_drain_step(cpu, &left, &pages))
 			;
 	}
-	return pages;
 }
 
-static size_t mw_drain_others(void)
+static void mw_drain_others(void)
 {
-	size_t pages = 0;
+	unsigned long number;
 
 	if (MW_PORT_LEVEL < 2 || mw_port_stop_world() >= 0)
-		return 0;
-	pages = mw_drain_stopped();
+		return;
+	number = ++mw_object.drains; /* the stopper's alone */
+	mw_port_run_stopped(mw_drain_stopped, &number);
+	mw_drain_rest(number);
 	mw_port_start_world();
-	return pages;
 }
 
 bool mw_up_reclaim(size_t pages, mw_flags_t flags, unsigned int step)

@@ -258,6 +258,7 @@ struct mw_cpu {
 		unsigned long packed; /* ever */
 	} tiny;
 	unsigned long flushed; /* the last cycle for which it was */
+	mw_atomic_t drained; /* the last drain of a stopped world that it had part in */
 	unsigned long large_allocs, lookups;
 };
 
@@ -270,6 +271,7 @@ extern char mw_zero_object[16]; /* the address of all objects without bytes */
 struct mw_object {
 	struct mw_lock lock; /* MW_RANK_REGISTRY; guards setting up, and the list of caches */
 	_Atomic(bool) ready;
+	unsigned long drains; /* of stopped worlds; of who has stopped it */
 	_Atomic(bool) slowly; /* the same, for the collector's debugging */
 	_Atomic(bool) sampling; /* each allocation */
 	_Atomic(bool) failing; /* mw_cpus[] are mw_cpu_none, so that each request is seen */

@@ -95,7 +95,9 @@ void mw_port_start_world(void);
  * mw_port_run_stopped - run a function on every stopped CPU and on this one
  * @fn: gets a number, 0 on the caller, 1, 2, … without holes on the others, and @arg
  *
- * Only between stop and start. Returns when every call has returned. A port may use this CPU alone.
+ * Only between stop and start. Returns when every call has returned. A port may use this CPU alone:
+ * then interrupt handlers of stopped CPUs must not call Marrow before mw_port_start_world(). Where the
+ * function does run on every stopped CPU, they may, between its steps and at any other time.
  */
 void mw_port_run_stopped(void (*fn)(unsigned int worker, void *arg), void *arg);
 
