@@ -78,7 +78,8 @@ static struct mw_span *mw_debug_make(struct mw_cache *cache, unsigned int debug,
 	if (!span)
 		return NULL;
 	mw_span_fill(span, cache, mw_debug_stride(cache, debug));
-	span->flags |= MW_SPAN_DEBUG;
+	/* Not in the map yet: a byte's read-modify-write is a library call on some machines. */
+	span->flags = (unsigned char)(span->flags | MW_SPAN_DEBUG);
 	span->base += left;
 	if (debug & MW_DEBUG_FAULT)
 		span->count = 1;

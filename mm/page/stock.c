@@ -41,25 +41,31 @@ static void set_up(struct mw_stock *stock, bool open)
 	}
 }
 
+/* The region of a page that is in use. */
+static struct mw_region *region_of(size_t pn)
+{
+	return mw_region_by_id(mw_map_id(mw_map_read(pn)));
+}
+
 /* Up to @most pages as from mw_pages_alloc(), in one go. */
 static size_t take_batch(mw_flags_t flags, struct mw_stocked *out, size_t most)
 {
 	const struct mw_want want = { 1, 1, 0, flags };
-	struct mw_region *regions[MW_STOCK_BATCH];
-	size_t pns[MW_STOCK_BATCH], n = 0, ready = 0;
+	struct mw_region *region;
+	size_t pn, n = 0, ready = 0;
 	unsigned long state = mw_lock(&mw_page.heap);
 
-	while (n < most && (regions[n] = mw_heap_take(&want, &pns[n]))) {
-		mw_map_write(pns[n], mw_map_word_of(MW_TAG_RAW, regions[n]->id, 1));
-		n++;
+	while (n < most && (region = mw_heap_take(&want, &pn))) {
+		mw_map_write(pn, mw_map_word_of(MW_TAG_RAW, region->id, 1));
+		out[n++] = (struct mw_stocked){ mw_pn_address(pn), mw_map_at(pn) };
 	}
 	mw_page.raw += n;
 	mw_page.allocs += n > 0;
 	mw_unlock(&mw_page.heap, state);
 	for (size_t i = 0; i < n; i++) {
-		if (mw_heap_prepare(regions[i], pns[i], 1, false, NULL))
-			out[ready++] =
-				(struct mw_stocked){ mw_pn_address(pns[i]), mw_map_at(pns[i]) };
+		pn = mw_pn(out[i].pages);
+		if (mw_heap_prepare(region_of(pn), pn, 1, false, NULL))
+			out[ready++] = out[i];
 	}
 	return ready;
 }
@@ -74,10 +80,10 @@ static void give_batch(unsigned int order, const struct mw_stocked *runs, size_t
 	state = mw_lock(&mw_page.heap);
 	for (size_t i = 0; i < n; i++) {
 		size_t pn = mw_pn(runs[i].pages);
-		unsigned int id = mw_map_id(mw_map_read(pn));
+		struct mw_region *region = region_of(pn);
 
 		mw_map_write(pn, 0);
-		mw_heap_return(mw_region_by_id(id), pn, (size_t)1 << order);
+		mw_heap_return(region, pn, (size_t)1 << order);
 	}
 	mw_page.raw -= n << order;
 	mw_unlock(&mw_page.heap, state);
@@ -136,19 +142,29 @@ MW_NOINLINE void mw_stock_spill(void)
 	give_batch(0, runs, n);
 }
 
+/* A batch from one shelf. Return: how many runs. */
+static size_t drain_some(struct mw_stock *stock, unsigned int which)
+{
+	struct mw_stocked runs[MW_STOCK_BATCH];
+	unsigned long state = mw_lock(&stock->lock);
+	size_t n = mw_min(mw_shelf_count(&stock->shelf[which]), MW_STOCK_BATCH);
+
+	pop(stock, which, runs, n);
+	mw_unlock(&stock->lock, state);
+	give_batch(mw_shelf_order(which), runs, n);
+	return n;
+}
+
+/* Its own CPU may go on filling it: no more is taken than a full stock holds. */
 static size_t drain(struct mw_stock *stock)
 {
-	struct mw_stocked runs[MW_STOCK_SINGLES + MW_STOCK_PAGES];
-	size_t pages = 0;
+	size_t pages = 0, n;
 
 	for (unsigned int i = 0; i < MW_SHELVES; i++) {
-		unsigned long state = mw_lock(&stock->lock);
-		size_t n = mw_shelf_count(&stock->shelf[i]);
+		size_t left = MW_STOCK_SINGLES + MW_STOCK_PAGES;
 
-		pop(stock, i, runs, n);
-		mw_unlock(&stock->lock, state);
-		give_batch(mw_shelf_order(i), runs, n);
-		pages += n << mw_shelf_order(i);
+		for (; left && (n = drain_some(stock, i)); left -= mw_min(n, left))
+			pages += n << mw_shelf_order(i);
 	}
 	return pages;
 }

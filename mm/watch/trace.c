@@ -122,8 +122,11 @@ bool mw_trace_on(bool on)
 		ok = ring_here() != NULL;
 		mw_port_unpin(state);
 	}
-	if (ok && atomic_exchange_explicit(&mw_event_on, on, memory_order_relaxed) != on)
+	/* One caller at a time: a byte's exchange is a library call on some machines. */
+	if (ok && atomic_load_explicit(&mw_event_on, memory_order_relaxed) != on) {
+		atomic_store_explicit(&mw_event_on, on, memory_order_relaxed);
 		listen(on);
+	}
 	return ok;
 }
 
