@@ -157,8 +157,8 @@ TEST(map_shows_pages)
 	p = count(text, 'P');
 	all = p + count(text, '-') + count(text, '.') + count(text, 'M') + count(text, 'm') +
 	      count(text, 'p');
-	CHECK(p > 0);
-	/* Letters of different regions stand for different numbers of pages. */
+	CHECK(all > 0);
+	/* Letters of different regions stand for different numbers of pages; text may be cut. */
 	if (now().page.regions == 1) {
 		CHECK(all <= 64 * 12);
 		CHECK(p > all * 3 / 8 && p < all * 5 / 8);
