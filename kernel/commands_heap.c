@@ -129,43 +129,11 @@ static void run_fail(size_t argc, char **argv)
 		 mw_fail_set(every ? &fail : NULL));
 }
 
-/* ---- watching ---- */
-
-static bool to_console(void *ctx, const void *bytes, size_t len)
-{
-	(void)ctx;
-	mw_port_write(bytes, len);
-	return true;
-}
-
-static void run_trace(size_t argc, char **argv)
-{
-	if (argc < 2)
-		(void)mw_trace_write(to_console, NULL);
-	else if (!mw_trace_on(!text_equal(argv[1], "off")))
-		mw_print("There is no memory for it.\n");
-}
-
-static void run_profile(size_t argc, char **argv)
-{
-	uint64_t rate;
-
-	if (argc > 1 && text_number(argv[1], &rate))
-		(void)mw_profile_rate(rate);
-	else
-		(void)mw_profile_write(argc > 1 ? MW_PROFILE_FOLDED : MW_PROFILE_TEXT, to_console,
-				       NULL);
-}
-
 static const struct command commands[] = {
 	{ "mem", "", "the memory map, and what the heap made of it", run_mem },
 	{ "map", "[COLOUR]", "a picture of the heap's pages; in colours for a terminal", run_map },
 	{ "runs", "", "free runs of pages by size", run_runs },
 	{ "slab", "", "size classes and caches, and what is in them", run_slab },
-	{ "trace", "[on|off]", "note events; without a word: write them as Chrome trace JSON",
-	  run_trace },
-	{ "profile", "[BYTES|folded]",
-	  "sample one allocation in BYTES, 0: off; or write the profile", run_profile },
 	{ "check", "", "check every structure of the heap", run_check },
 	{ "alloc", "SIZE", "an object: alloc 100, alloc 64K", run_alloc },
 	{ "pages", "COUNT", "a run of pages", run_pages },

@@ -48,7 +48,7 @@ static void run_ps(size_t argc, char **argv)
 	sched_unlock(state);
 }
 
-static void run_dump(size_t argc, char **argv)
+static void run_regs(size_t argc, char **argv)
 {
 	(void)argc, (void)argv;
 	arch_dump_cpus();
@@ -90,7 +90,7 @@ static void run_reboot(size_t argc, char **argv)
 static const struct command commands[] = {
 	{ "cpus", "", "the CPUs, and how the world was stopped", run_cpus },
 	{ "ps", "", "the threads", run_ps },
-	{ "dump", "", "registers and backtrace of every CPU, as they are now", run_dump },
+	{ "regs", "", "registers and backtrace of every CPU, as they are now", run_regs },
 	{ "stop", "", "stop the world and start it again", run_stop },
 	{ "panic", "[WHY]", "the end, with all that is known", run_panic },
 	{ "reboot", "", "start the machine again", run_reboot },

@@ -5,6 +5,7 @@
 #ifndef KERNEL_KERNEL_H
 #define KERNEL_KERNEL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -85,7 +86,7 @@ struct command_group {
 };
 
 /* commands_*.c, poke.c */
-extern const struct command_group machine_commands, heap_commands, test_commands;
+extern const struct command_group machine_commands, heap_commands, watch_commands, test_commands;
 void poke(size_t argc, char **argv);
 
 void monitor_run(const char *commands); /* separated by ';' */

@@ -16,10 +16,7 @@ static const struct command own[] = {
 
 static const struct command_group own_commands = { "Help", own, LEN(own) };
 static const struct command_group *const groups[] = {
-	&own_commands,
-	&heap_commands,
-	&test_commands,
-	&machine_commands,
+	&own_commands, &heap_commands, &watch_commands, &test_commands, &machine_commands,
 };
 
 static struct line line;

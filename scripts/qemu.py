@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The machine: options to a QEMU command line, and the control socket (QMP) of a running one."""
 
+import argparse
 import json
 import os
 import socket
@@ -29,6 +30,13 @@ def add_options(parser):
     parser.add_argument("--extra", default="", help="more options of QEMU, separated by spaces")
 
 
+def parse(words):
+    """The options of a machine, as a script's arguments would give them."""
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    return parser.parse_args(words)
+
+
 def command(options):
     """The argument list, without displays, serial lines and control sockets."""
     # KVM is never chosen without being asked for: where it is emulated it is a thousand times
@@ -47,6 +55,13 @@ def command(options):
     else:
         line += ["-cdrom", options.iso]
     return line + options.extra.split()
+
+
+def export_option(path):
+    """A virtio console; what the kernel writes to it goes to that file (scripts/export.py)."""
+    return ["-chardev", f"file,id=export,path={path}",
+            "-device", "virtio-serial-pci,disable-modern=on,max_ports=1,ioeventfd=off",
+            "-device", "virtconsole,chardev=export"]
 
 
 class Qmp:

@@ -11,21 +11,33 @@ import tempfile
 import threading
 import time
 
+import export
 import qemu
 
+EXPORT = "build/out/export.raw"  # what the kernel's commands write to the host
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def console(options):
-    line = qemu.command(options) + ["-serial", "mon:stdio"]
+    os.makedirs(os.path.dirname(EXPORT), exist_ok=True)
+    line = qemu.command(options) + qemu.export_option(EXPORT) + ["-serial", "mon:stdio"]
     if options.screen and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         line += ["-vga", "std"]
     else:
         line += ["-display", "none"]
     print("Ctrl-A X leaves, Ctrl-A C switches to QEMU's monitor and back.", flush=True)
     status = subprocess.run(line, check=False).returncode
+    unpack_export()
     # The kernel's commands end QEMU with odd codes; what a person sees is not a failure then.
     return 0 if status in (0, qemu.PASS) else status
+
+
+def unpack_export():
+    with open(EXPORT, "rb") as file:
+        raw = file.read()
+    if raw:
+        for fault in export.unpack(raw, os.path.dirname(EXPORT))[1]:
+            print(fault, file=sys.stderr)
 
 
 def under_gdb(options):

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 """The kernel's event trace and profile, as another program reads them: fields, types, sums."""
 
-import argparse
 import json
 import re
 import subprocess
@@ -17,18 +16,12 @@ REST = {"X": {"ts", "dur", "cat", "args"}, "i": {"ts", "s", "cat", "args"},
 
 def run(kernel, cpus):
     allocs = ";".join([f"alloc {SIZE}"] * COUNT)
-    options = qemu_options(kernel, cpus)
+    options = qemu.parse(["--kernel", kernel, "--cpus", str(cpus)])
     options.append = f'run="trace on;profile 1;{allocs};trace;profile;profile folded;halt"'
     line = qemu.command(options) + ["-display", "none", "-monitor", "none", "-serial", "stdio"]
     done = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60,
                           check=False)
     return done.stdout.decode("latin-1").replace("\r", "")
-
-
-def qemu_options(kernel, cpus):
-    parser = argparse.ArgumentParser()
-    qemu.add_options(parser)
-    return parser.parse_args(["--kernel", kernel, "--cpus", str(cpus)])
 
 
 def check_trace(text, cpus):

@@ -358,6 +358,20 @@ int arch_console_read(void);
 /* Called in an interrupt on CPU 0 when there may be input (fetch it with arch_console_read()). */
 void arch_on_input(void (*fn)(void));
 
+/* ---- bytes to the host ---- */
+
+/**
+ * arch_host_write - into a file beside the emulator: a virtio console, if the machine has one
+ * @bytes: in the direct map or in the image, in one piece of physical memory
+ *
+ * When it returns the host has them. One caller at a time. irq: any.
+ *
+ * Return: false: there is no such device, or it does not answer.
+ */
+bool arch_host_write(const void *bytes, size_t len);
+/* Is there such a device? irq: any. */
+bool arch_host_present(void);
+
 /* ---- the command line ---- */
 
 /*

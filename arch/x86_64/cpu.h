@@ -23,18 +23,20 @@
 #define MSR_GS_BASE 0xc0000101
 #define EFER_NXE (1ul << 11)
 
-static inline void outb(uint16_t port, uint8_t v)
-{
-	__asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port) : "memory");
-}
-
-static inline uint8_t inb(uint16_t port)
-{
-	uint8_t v;
-
-	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port) : "memory");
-	return v;
-}
+#define CPU_PORT(bits, letter)                                                                     \
+	static inline void out##letter(uint16_t port, uint##bits##_t v)                            \
+	{                                                                                          \
+		__asm__ volatile("out" #letter " %0, %1" : : "a"(v), "Nd"(port) : "memory");       \
+	}                                                                                          \
+	static inline uint##bits##_t in##letter(uint16_t port)                                     \
+	{                                                                                          \
+		uint##bits##_t v;                                                                  \
+		__asm__ volatile("in" #letter " %1, %0" : "=a"(v) : "Nd"(port) : "memory");        \
+		return v;                                                                          \
+	}
+CPU_PORT(8, b)
+CPU_PORT(16, w)
+CPU_PORT(32, l)
 
 static inline void wrmsr(uint32_t msr, uint64_t v)
 {

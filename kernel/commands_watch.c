@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+/* Commands that write what was watched: into a file beside the emulator, else on the console. */
+#include "export.h"
+#include "kernel.h"
+#include "text.h"
+
+static bool to_console(void *ctx, const void *bytes, size_t len)
+{
+	(void)ctx;
+	mw_port_write(bytes, len);
+	return true;
+}
+
+/* @write is one of mw_*_write(); only what is text may go to the console. */
+static void write_stream(const char *name, bool (*write)(mw_sink_fn *sink, void *ctx), bool text)
+{
+	if (text && !arch_host_present())
+		(void)write(to_console, NULL);
+	else if (export_begin(name, NULL))
+		(void)export_end(write(export_bytes, NULL));
+}
+
+static void run_trace(size_t argc, char **argv)
+{
+	if (argc < 2)
+		write_stream("trace.json", mw_trace_write, true);
+	else if (!mw_trace_on(!text_equal(argv[1], "off")))
+		mw_print("There is no memory for it.\n");
+}
+
+static bool write_pprof(mw_sink_fn *sink, void *ctx)
+{
+	return mw_profile_write(MW_PROFILE_PPROF, sink, ctx);
+}
+
+static bool write_text(mw_sink_fn *sink, void *ctx)
+{
+	return mw_profile_write(MW_PROFILE_TEXT, sink, ctx);
+}
+
+static bool write_folded(mw_sink_fn *sink, void *ctx)
+{
+	return mw_profile_write(MW_PROFILE_FOLDED, sink, ctx);
+}
+
+static void run_profile(size_t argc, char **argv)
+{
+	uint64_t rate;
+
+	if (argc > 1 && text_number(argv[1], &rate))
+		(void)mw_profile_rate(rate);
+	else if (argc > 1 && text_equal(argv[1], "folded"))
+		write_stream("heap.folded", write_folded, true);
+	else if (argc > 1)
+		write_stream("heap.pb", write_pprof, false);
+	else
+		write_stream("heap.txt", write_text, true);
+}
+
+/* Bytes that anyone can make again: the n-th word is n times an odd number. */
+static void run_export(size_t argc, char **argv)
+{
+	uint64_t words[64], size = 64 << 20, n = 0;
+
+	if (argc > 1 && !text_number(argv[1], &size)) {
+		mw_print("export [BYTES]\n");
+		return;
+	}
+	if (!export_begin("pattern", NULL))
+		return;
+	do {
+		for (size_t i = 0; i < LEN(words); i++)
+			words[i] = n++ * 0x9e3779b97f4a7c15ull;
+	} while (n * 8 < size && export_bytes(NULL, words, sizeof(words)));
+	(void)export_end(export_bytes(NULL, words, size - (n * 8 - sizeof(words))));
+}
+
+static const struct command commands[] = {
+	{ "trace", "[on|off]", "note events; without a word: write them as Chrome trace JSON",
+	  run_trace },
+	{ "profile", "[BYTES|pprof|folded]",
+	  "sample one allocation in BYTES, 0: off; or write the profile", run_profile },
+	{ "export", "[BYTES]", "send a pattern to the host, to see that it arrives and how fast",
+	  run_export },
+};
+
+const struct command_group watch_commands = { "Watching", commands, LEN(commands) };

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+#
+# What the kernel knows of its heap, in files: it boots, runs LOAD='command; command' of its monitor,
+# and writes to build/out/. kernel/export.h has the way out, scripts/export.py the other end.
+
+LOAD ?= alloc 100;alloc 3000;alloc 3000;alloc 64K;pages 20;pages 1
+exported = scripts/export.py --kernel $(kernel_elf) $(machine) --folder build/out
+
+.PHONY: trace profile test-export
+trace: setup-run $(kernel_elf) ## run LOAD='command; ...' and save its events: build/out/trace.json
+	$(Q)$(exported) --need trace.json --run 'trace on;$(LOAD);trace;halt'
+
+profile: setup-run $(kernel_elf) ## run LOAD= with RATE=1 and save build/out/heap.pb, .folded, .txt
+	$(Q)$(exported) --need heap.pb --need heap.folded --need heap.txt \
+		--run 'profile $(or $(RATE),1);$(LOAD);profile pprof;profile folded;profile;halt'
+
+test-export: setup-run $(kernel_elf) ## the way out of the kernel, with damage on the way
+	$(Q)scripts/export_test.py $(kernel_elf)
