@@ -65,10 +65,18 @@ const struct arch_regs *stop_regs(unsigned int cpu);
 /* port.c */
 struct port_counts {
 	size_t released, reclaimed; /* bytes */
-	unsigned long wakes[3]; /* by enum mw_worker */
 };
 
 void port_counts(struct port_counts *counts);
+
+/* workers.c: the threads that serve mw_port_wake(); they are there while the heap is open */
+struct worker_counts {
+	unsigned long wakes, runs; /* asked for; began to work */
+};
+
+bool workers_start(void); /* irq: on. Return: false: no memory, and none runs */
+void workers_stop(void); /* they are gone when it returns; irq: on */
+void worker_counts(unsigned int worker, struct worker_counts *counts);
 
 /* report.c: what is said when something is wrong */
 mw_misuse_fn report_and_go_on, report_and_panic; /* handlers for mw_on_misuse() */

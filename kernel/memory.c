@@ -71,12 +71,16 @@ void memory_open(void)
 	if (reclaimed)
 		add_all(MW_MEM_RECLAIM);
 	open = true;
+	if (!workers_start())
+		mw_print("There is no memory for the collector's threads.\n");
 }
 
 void memory_close(void)
 {
-	if (open)
+	if (open) {
+		workers_stop();
 		mw_reset();
+	}
 	open = false;
 }
 

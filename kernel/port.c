@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * What the demo kernel provides to Marrow, but for stopping the world (stop.c), its roots (roots.c),
- * and the four short functions that arch/ gives as a header.
+ * its workers (workers.c), and the four short functions that arch/ gives as a header.
  */
 #include <stdatomic.h>
 #include <marrow/port.h>
@@ -10,7 +10,6 @@
 
 static struct {
 	_Atomic(unsigned long) released, reclaimed; /* bytes */
-	_Atomic(unsigned long) wakes[MW_NR_WORKERS];
 } counts;
 
 /* ---- level 0 ---- */
@@ -28,12 +27,6 @@ void mw_port_write(const char *text, size_t len)
 }
 
 /* ---- level 2 ---- */
-
-/* There are no threads yet: it is counted that a worker was wanted, and nothing else. */
-void mw_port_wake(enum mw_worker worker)
-{
-	atomic_fetch_add_explicit(&counts.wakes[worker], 1, memory_order_relaxed);
-}
 
 uint64_t mw_port_now(void)
 {
@@ -91,6 +84,4 @@ void port_counts(struct port_counts *out)
 {
 	out->released = atomic_load_explicit(&counts.released, memory_order_relaxed);
 	out->reclaimed = atomic_load_explicit(&counts.reclaimed, memory_order_relaxed);
-	for (int i = 0; i < MW_NR_WORKERS; i++)
-		out->wakes[i] = atomic_load_explicit(&counts.wakes[i], memory_order_relaxed);
 }

@@ -158,7 +158,10 @@ unsigned int backend_worker(void)
 
 bool backend_workers(bool on)
 {
-	return !on;
+	if (on)
+		return workers_start();
+	workers_stop();
+	return true;
 }
 
 /* ---- interrupts ---- */
@@ -180,7 +183,7 @@ static void call_interrupt(void *arg)
 static void arm(struct interrupts *mine, arch_timer_fn *fn)
 {
 	mine->random = mine->random * 6364136223846793005u + 1442695040888963407u;
-	arch_timer_oneshot(1 + (mine->random >> 33) % INTERRUPT_GAP_NS, fn, mine);
+	arch_timer_oneshot(ARCH_TIMER_STORM, 1 + (mine->random >> 33) % INTERRUPT_GAP_NS, fn, mine);
 }
 
 /* A test that gives up in its handler ends the handler only: the failure has been noted. */
@@ -216,7 +219,7 @@ unsigned long backend_interrupts_off(void)
 
 	mine->fn = NULL;
 	mine->count = 0;
-	arch_timer_stop();
+	arch_timer_stop(ARCH_TIMER_STORM);
 	arch_irq_restore(state);
 	return count;
 }

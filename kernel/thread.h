@@ -19,6 +19,7 @@
 
 #include "kernel.h"
 #include "../mm/base/list.h"
+#include "sleep.h"
 
 struct landing;
 
@@ -45,9 +46,9 @@ struct thread {
 	struct wait_queue joiners;
 	enum thread_state state;
 	unsigned int cpu; /* where it runs, or ran last, or is queued */
-	bool waiting; /* for wait_link's queue to be woken, or for wake_at */
+	bool waiting; /* for wait_link's queue to be woken, or for its time */
 	bool timed_out; /* the last wait ended by its time */
-	uint64_t wake_at; /* UINT64_MAX: no time */
+	struct sleeper sleeper; /* due UINT64_MAX: it waits for no time */
 	unsigned long switches; /* how often it began to run */
 	/* These never change. */
 	bool boot; /* stays on its CPU */
@@ -81,6 +82,16 @@ void sched_unlock(unsigned long state);
  */
 bool sched_wait(struct wait_queue *queue, uint64_t deadline);
 void sched_wake_all(struct wait_queue *queue);
+void sched_wake_first(struct wait_queue *queue);
+
+/*
+ * Waking without the lock, for callers that may hold any other one, Marrow's for instance: sets a
+ * word and interrupts this CPU, which wakes all waiters with @n when its interrupts are on again.
+ * Waiters look at their condition with the lock held; who pokes makes it true first. irq: any.
+ */
+#define SCHED_POKES 8
+void sched_poke(unsigned int n);
+bool sched_wait_poke(unsigned int n, uint64_t deadline); /* as sched_wait() */
 
 /* Call @fn for every thread, lock held; the world may be stopped. */
 void thread_for_each(void (*fn)(const struct thread *thread, void *arg), void *arg);

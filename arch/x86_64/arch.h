@@ -223,14 +223,21 @@ uint64_t arch_now(void);
 /* Wait, spinning. irq: any. */
 void arch_delay(uint64_t ns);
 
+/* What a CPU's timer is for; each has a time and a function of its own. */
+enum arch_timer {
+	ARCH_TIMER_TURNS, /* the scheduler's */
+	ARCH_TIMER_STORM, /* for tests and storms: interrupts that do something else */
+	ARCH_NR_TIMERS,
+};
+
 /*
  * This CPU's timer. The function runs in the interrupt, interrupts off; to switch threads it calls
- * arch_ipi_reschedule() for its own CPU. Setting replaces what was set. irq: any.
+ * arch_ipi_reschedule() for its own CPU. Setting replaces what was set for @which. irq: any.
  */
 typedef void arch_timer_fn(struct arch_regs *regs, void *arg);
-void arch_timer_oneshot(uint64_t ns, arch_timer_fn *fn, void *arg);
-void arch_timer_periodic(uint64_t ns, arch_timer_fn *fn, void *arg);
-void arch_timer_stop(void);
+void arch_timer_oneshot(enum arch_timer which, uint64_t ns, arch_timer_fn *fn, void *arg);
+void arch_timer_periodic(enum arch_timer which, uint64_t ns, arch_timer_fn *fn, void *arg);
+void arch_timer_stop(enum arch_timer which);
 
 /**
  * arch_preempt_start - seeded preemption of this CPU: interrupts at pseudo-random moments

@@ -46,9 +46,11 @@ struct tss {
 
 /* This CPU's timer, touched by it alone with interrupts off. Times are TSC ticks. */
 struct timer {
-	arch_timer_fn *fn; /* NULL: nothing set */
-	void *arg;
-	uint64_t due, period; /* period 0: once */
+	struct alarm {
+		arch_timer_fn *fn; /* NULL: nothing set */
+		void *arg;
+		uint64_t due, period; /* period 0: once */
+	} alarm[ARCH_NR_TIMERS];
 	uint64_t draw_due; /* the screen is to be brought up to date; 0: it is not */
 	uint64_t random; /* state of the preemption's sequence; 0: off */
 	uint64_t max_gap; /* nanoseconds */

@@ -202,7 +202,7 @@ TEST(reschedule_comes_after_the_handler)
 	rescheduled = 0;
 	hits = 0;
 	arch_on_reschedule(on_reschedule);
-	arch_timer_oneshot(1000, ask_from_timer, NULL);
+	arch_timer_oneshot(ARCH_TIMER_STORM, 1000, ask_from_timer, NULL);
 	while (!*(volatile unsigned long *)&rescheduled && arch_now() - start < 5000000000)
 		arch_relax();
 	arch_on_reschedule(NULL);
@@ -233,17 +233,17 @@ TEST(timer_comes_once_or_again_and_again)
 
 	hits = wrong = 0;
 	start = arch_now();
-	arch_timer_oneshot(1000000, tick, NULL);
+	arch_timer_oneshot(ARCH_TIMER_STORM, 1000000, tick, NULL);
 	wait_hits(1);
 	CHECK(arch_now() - start >= 1000000);
 	arch_delay(5000000);
 	CHECK_EQ(hits, 1);
 	hits = 0;
 	start = arch_now();
-	arch_timer_periodic(1000000, tick, NULL);
+	arch_timer_periodic(ARCH_TIMER_STORM, 1000000, tick, NULL);
 	wait_hits(5);
 	CHECK(arch_now() - start >= 5000000);
-	arch_timer_stop();
+	arch_timer_stop(ARCH_TIMER_STORM);
 	hits = 0;
 	arch_delay(5000000);
 	CHECK_EQ(hits, 0);

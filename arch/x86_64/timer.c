@@ -4,8 +4,7 @@
  *
  * How fast both run is measured against the PIT's counter, which is read, not waited for: a host that
  * takes the machine away for a while does not make the answer wrong. "tsc_hz=" saves that. The
- * timer is always one-shot; what is next is the earliest of the kernel's time, the screen's, and the
- * preemption's.
+ * timer is always one-shot; what is next is the earliest of the alarms', the screen's, and the preemption's time.
  */
 #include "internal.h"
 
@@ -157,8 +156,11 @@ static uint64_t next_gap(struct timer *t)
 /* Arm for what comes first. A long wait is cut; the interrupt finds nothing due and comes back. */
 static void arm(struct timer *t)
 {
-	uint64_t due = t->fn ? t->due : UINT64_MAX, now = arch_tsc(), wait, apic;
+	uint64_t due = UINT64_MAX, now = arch_tsc(), wait, apic;
 
+	for (int i = 0; i < ARCH_NR_TIMERS; i++)
+		if (t->alarm[i].fn && t->alarm[i].due < due)
+			due = t->alarm[i].due;
 	if (t->draw_due && t->draw_due < due)
 		due = t->draw_due;
 	wait = due == UINT64_MAX ? due : due > now ? due - now : 1;
@@ -175,47 +177,48 @@ static void arm(struct timer *t)
 	apic_timer_arm(apic > UINT32_MAX ? UINT32_MAX : apic ? (uint32_t)apic : 1);
 }
 
-static void set(uint64_t ns, uint64_t period, arch_timer_fn *fn, void *arg)
+static void set(enum arch_timer which, uint64_t ns, uint64_t period, arch_timer_fn *fn, void *arg)
 {
 	unsigned long state = arch_irq_save();
 	struct timer *t = &this_cpu()->timer;
 
-	t->fn = fn;
-	t->arg = arg;
-	t->due = arch_tsc() + ns_to_ticks(ns);
-	t->period = ns_to_ticks(period);
+	t->alarm[which] = (struct alarm){ .fn = fn,
+					  .arg = arg,
+					  .due = arch_tsc() + ns_to_ticks(ns),
+					  .period = ns_to_ticks(period) };
 	arm(t);
 	arch_irq_restore(state);
 }
 
-void arch_timer_oneshot(uint64_t ns, arch_timer_fn *fn, void *arg)
+void arch_timer_oneshot(enum arch_timer which, uint64_t ns, arch_timer_fn *fn, void *arg)
 {
-	set(ns, 0, fn, arg);
+	set(which, ns, 0, fn, arg);
 }
 
-void arch_timer_periodic(uint64_t ns, arch_timer_fn *fn, void *arg)
+void arch_timer_periodic(enum arch_timer which, uint64_t ns, arch_timer_fn *fn, void *arg)
 {
-	set(ns, ns ? ns : 1, fn, arg);
+	set(which, ns, ns ? ns : 1, fn, arg);
 }
 
-void arch_timer_stop(void)
+void arch_timer_stop(enum arch_timer which)
 {
-	set(0, 0, NULL, NULL);
+	set(which, 0, 0, NULL, NULL);
 }
 
 /* Periods that were missed altogether are left out: a slow host must not cause a storm. */
-static void run_due(struct timer *t, struct arch_regs *regs)
+static void run_due(struct alarm *alarm, struct arch_regs *regs)
 {
-	arch_timer_fn *fn = t->fn;
-	void *arg = t->arg;
+	arch_timer_fn *fn = alarm->fn;
+	void *arg = alarm->arg;
 	uint64_t now = arch_tsc();
 
-	if (!fn || t->due > now)
+	if (!fn || alarm->due > now)
 		return;
-	if (t->period)
-		t->due = now - t->due < t->period ? t->due + t->period : now + t->period;
+	if (alarm->period)
+		alarm->due = now - alarm->due < alarm->period ? alarm->due + alarm->period
+							      : now + alarm->period;
 	else
-		t->fn = NULL;
+		alarm->fn = NULL;
 	fn(regs, arg);
 }
 
@@ -232,7 +235,8 @@ void timer_interrupt(struct arch_regs *regs)
 		t->draw_due = 0;
 		console_draw();
 	}
-	run_due(t, regs);
+	for (int i = 0; i < ARCH_NR_TIMERS; i++)
+		run_due(&t->alarm[i], regs);
 	arm(t);
 }
 
