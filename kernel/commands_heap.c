@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Commands that look at the heap, and use it by hand. */
-#include "kernel.h"
+#include "commands.h"
 #include "text.h"
 
 /* ---- looking ---- */
@@ -48,10 +48,8 @@ static void run_look(size_t argc, char **argv)
 	struct mw_place place = { 0 };
 	uint64_t address;
 
-	if (argc < 2 || !text_number(argv[1], &address)) {
-		mw_print("look ADDRESS\n");
+	if (!number_of(argc, argv, 1, "an address", NULL, &address))
 		return;
-	}
 	(void)mw_lookup((void *)address, &place);
 	mw_print("%s", kinds[place.kind]);
 	if (place.kind != MW_KIND_NONE)
@@ -66,10 +64,8 @@ static void run_alloc(size_t argc, char **argv)
 	uint64_t size;
 	void *object;
 
-	if (argc < 2 || !text_number(argv[1], &size)) {
-		mw_print("alloc SIZE, for instance alloc 100 or alloc 64K\n");
+	if (!number_of(argc, argv, 1, "a size", NULL, &size))
 		return;
-	}
 	object = mw_alloc(size, MW_ZERO);
 	if (object)
 		mw_print("%p, %zu bytes usable\n", object, mw_usable_size(object));
@@ -82,10 +78,8 @@ static void run_pages(size_t argc, char **argv)
 	uint64_t count;
 	void *pages;
 
-	if (argc < 2 || !text_number(argv[1], &count)) {
-		mw_print("pages COUNT\n");
+	if (!number_of(argc, argv, 1, "a count", NULL, &count))
 		return;
-	}
 	pages = mw_pages_alloc(count, MW_NORMAL);
 	if (pages)
 		mw_print("%p, physical 0x%llx; give them back with: free %p %llu\n", pages,
@@ -96,14 +90,12 @@ static void run_pages(size_t argc, char **argv)
 
 static void run_free(size_t argc, char **argv)
 {
-	uint64_t address, count;
+	uint64_t address, count, object = 0;
 
-	if (argc < 2 || !text_number(argv[1], &address) ||
-	    (argc > 2 && !text_number(argv[2], &count))) {
-		mw_print("free ADDRESS for objects, free ADDRESS COUNT for pages\n");
+	if (!number_of(argc, argv, 1, "an address", NULL, &address) ||
+	    !number_of(argc, argv, 2, "a count of pages", &object, &count))
 		return;
-	}
-	if (argc > 2)
+	if (count != object)
 		mw_pages_free((void *)address, count);
 	else
 		mw_free((void *)address);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Commands that run the tests, which need all of the memory for heaps of their own. */
-#include "kernel.h"
+#include "commands.h"
 
 static void run_test(size_t argc, char **argv)
 {
@@ -8,6 +8,7 @@ static void run_test(size_t argc, char **argv)
 
 	if (was_open)
 		mw_print("The heap is given to the tests; what you allocated is forgotten.\n");
+	commands_fs_forget();
 	mw_print("%s\n",
 		 tests_run(argc > 1 ? argv[1] : "all", false) ? "All passed." : "Not all passed.");
 	if (was_open)

@@ -94,7 +94,8 @@ struct command_group {
 };
 
 /* commands_*.c, poke.c */
-extern const struct command_group machine_commands, heap_commands, watch_commands, test_commands;
+extern const struct command_group machine_commands, heap_commands, watch_commands, fs_commands,
+	test_commands;
 void poke(size_t argc, char **argv);
 
 void monitor_run(const char *commands); /* separated by ';' */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The monitor: a prompt on serial line and screen. Commands are in commands_*.c. */
-#include "kernel.h"
+#include "commands.h"
 #include "line.h"
 #include "text.h"
 #include "thread.h"
@@ -16,7 +16,8 @@ static const struct command own[] = {
 
 static const struct command_group own_commands = { "Help", own, LEN(own) };
 static const struct command_group *const groups[] = {
-	&own_commands, &heap_commands, &watch_commands, &test_commands, &machine_commands,
+	&own_commands, &heap_commands, &watch_commands,
+	&fs_commands,  &test_commands, &machine_commands,
 };
 
 static struct line line;
@@ -62,6 +63,28 @@ static void print_command(const struct command *command)
 
 	mw_format(call, sizeof(call), "%s %s", command->name, command->args);
 	mw_print("  %-22s %s\n", call, command->help);
+}
+
+bool need(size_t argc, size_t least, const char *name)
+{
+	if (argc < least)
+		print_command(find_command(name));
+	return argc >= least;
+}
+
+bool number_of(size_t argc, char **argv, size_t i, const char *what, const uint64_t *otherwise,
+	       uint64_t *number)
+{
+	if (i >= argc && otherwise) {
+		*number = *otherwise;
+		return true;
+	}
+	if (i < argc && text_number(argv[i], number))
+		return true;
+	if (i < argc)
+		mw_print("\"%s\" is no number: ", argv[i]);
+	mw_print("%s wants %s, as in 100, 64K or 0x1000.\n", argv[0], what);
+	return false;
 }
 
 static void help(size_t argc, char **argv)

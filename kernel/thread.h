@@ -105,6 +105,17 @@ struct mutex {
 #define MUTEX(name)                                                                                \
 	struct mutex name = { NULL, { { &(name).waiters.waiters, &(name).waiters.waiters } } }
 
+static inline void wait_queue_init(struct wait_queue *queue)
+{
+	mw_list_init(&queue->waiters);
+}
+
+static inline void mutex_init(struct mutex *mutex)
+{
+	mutex->owner = NULL;
+	wait_queue_init(&mutex->waiters);
+}
+
 void mutex_lock(struct mutex *mutex);
 void mutex_unlock(struct mutex *mutex);
 

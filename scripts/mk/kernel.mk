@@ -6,7 +6,7 @@ ARCH := x86_64
 kernel_dir := build/kernel$(suffix)
 kernel_elf := $(kernel_dir)/kernel.elf
 
-kernel_c := $(mm_sources) $(wildcard kernel/*.c arch/$(ARCH)/*.c) $(test_sources) \
+kernel_c := $(mm_sources) $(wildcard kernel/*.c kernel/*/*.c arch/$(ARCH)/*.c) $(test_sources) \
 	$(wildcard hosttest/harness_common.c)
 kernel_asm := $(wildcard arch/$(ARCH)/*.S boot/*.S)
 kernel_objects := $(kernel_c:%.c=$(kernel_dir)/%.o) $(kernel_asm:%.S=$(kernel_dir)/%.o)

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files with commands of the monitor share. */
+#ifndef KERNEL_COMMANDS_H
+#define KERNEL_COMMANDS_H
+
+#include "kernel.h"
+
+/* Are there so many words, with the command's name; else its help is printed. */
+bool need(size_t argc, size_t least, const char *name);
+/*
+ * The number in word @i, which has a name for people; @otherwise if there is no such word and it is
+ * not NULL. Return: false after a line that says what is wrong.
+ */
+bool number_of(size_t argc, char **argv, size_t i, const char *what, const uint64_t *otherwise,
+	       uint64_t *number);
+
+/* commands_fs.c: the heap that its worlds were in is gone. */
+void commands_fs_forget(void);
+
+#endif

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: MIT
+/* The file system at the prompt. */
+#include "commands.h"
+#include "fs/fs.h"
+#include "text.h"
+
+#define TREE_DEPTH 6
+
+/* The two worlds, made when they are first looked at, each with a task for the prompt. */
+static struct {
+	struct world *world[2]; /* collected, counted */
+	struct task *shell[2];
+	unsigned int now;
+} shell;
+
+static const struct owner *owner_of(unsigned int which)
+{
+	return which || !own_gc ? &own_refs : own_gc;
+}
+
+/* NULL after a word about it: no memory. */
+static struct task *here(void)
+{
+	unsigned int i = shell.now;
+
+	if (!shell.world[i])
+		shell.world[i] = world_begin(owner_of(i));
+	if (shell.world[i] && !shell.shell[i])
+		shell.shell[i] = task_begin(shell.world[i], "prompt");
+	if (!shell.shell[i])
+		mw_print("There is no memory for a file system.\n");
+	return shell.shell[i];
+}
+
+void commands_fs_forget(void)
+{
+	memset(&shell, 0, sizeof(shell));
+}
+
+static void say(const char *what, enum fs_error error)
+{
+	if (error)
+		mw_print("%s: %s\n", what, fs_error_text(error));
+}
+
+/* ---- looking ---- */
+
+static void print_entry(struct entry *entry, void *arg)
+{
+	static const char marks[] = {
+		[INODE_FILE] = ' ', [INODE_DIR] = '/', [INODE_PIPE] = '|', [INODE_PORT] = '='
+	};
+	struct inode *inode = entry->inode;
+	char name[NAME_MAX + 2];
+
+	(void)arg;
+	mw_format(name, sizeof(name), "%s%c", entry->name, marks[inode->type]);
+	mw_print("%-32s %6zu %s%s\n", name, inode->size, inode->type == INODE_DIR ? "names" : "bytes",
+		 inode->mounted ? ", something is mounted here" : "");
+}
+
+static void run_ls(size_t argc, char **argv)
+{
+	struct task *task = here();
+	enum fs_error error;
+	struct inode *inode;
+
+	if (!task)
+		return;
+	inode = path_inode(task, argc > 1 ? argv[1] : ".", &error);
+	say("ls", error);
+	if (inode)
+		dir_for_each(inode, print_entry, NULL);
+	drop(inode);
+}
+
+/* A name can lead to itself, so there is an end to the depth. */
+static void print_tree(struct inode *dir, unsigned int depth)
+{
+	static const char indent[] = "            ";
+	struct entry *entry;
+
+	_Static_assert(sizeof(indent) == 2 * TREE_DEPTH + 1, "two blanks a level");
+	for (size_t n = 0; (entry = dir_nth(dir, n)); n++) {
+		struct inode *inode = entry->inode->mounted ? entry->inode->mounted : entry->inode;
+
+		mw_print("%s%s%s\n", indent + 2 * (TREE_DEPTH - depth), entry->name,
+			 inode->type == INODE_DIR ? "/" : "");
+		if (inode->type == INODE_DIR && depth < TREE_DEPTH)
+			print_tree(inode, depth + 1);
+		drop(entry);
+	}
+}
+
+static void run_tree(size_t argc, char **argv)
+{
+	struct task *task = here();
+	enum fs_error error;
+	struct inode *inode;
+
+	if (!task)
+		return;
+	inode = path_inode(task, argc > 1 ? argv[1] : ".", &error);
+	say("tree", error);
+	if (inode)
+		print_tree(inode, 0);
+	drop(inode);
+}
+
+static void run_cat(size_t argc, char **argv)
+{
+	struct task *task = here();
+	enum fs_error error;
+	struct inode *inode;
+	char text[128];
+	size_t at = 0, n;
+
+	if (!task || !need(argc, 2, "cat"))
+		return;
+	inode = path_inode(task, argv[1], &error);
+	say("cat", error);
+	if (!inode)
+		return;
+	if (inode->type == INODE_PIPE) {
+		struct pipe *pipe = (struct pipe *)inode->device;
+
+		while (pipe->head != pipe->tail && (n = pipe_read(pipe, text, sizeof(text))))
+			mw_port_write(text, n);
+	}
+	while (inode->type == INODE_FILE && (n = inode_read(inode, at, text, sizeof(text)))) {
+		mw_port_write(text, n);
+		at += n;
+	}
+	drop(inode);
+}
+
+static void run_pwd(size_t argc, char **argv)
+{
+	struct task *task = here();
+	char path[PATH_SIZE];
+
+	(void)argc, (void)argv;
+	if (!task)
+		return;
+	path_print(task->world, task->cwd, path, sizeof(path));
+	mw_print("%s, in the %s world\n", path, task->world->owner->name);
+}
+
+/* ---- changing ---- */
+
+/* For each path. */
+static void on_path(size_t argc, char **argv, enum fs_error (*fn)(struct task *, const char *))
+{
+	struct task *task = here();
+
+	if (task && need(argc, 2, argv[0]))
+		for (size_t i = 1; i < argc; i++)
+			say(argv[i], fn(task, argv[i]));
+}
+
+static void on_paths(size_t argc, char **argv,
+		     enum fs_error (*fn)(struct task *, const char *, const char *))
+{
+	struct task *task = here();
+
+	if (task && need(argc, 3, argv[0]))
+		say(argv[0], fn(task, argv[1], argv[2]));
+}
+
+static enum fs_error make_dir(struct task *task, const char *path)
+{
+	return fs_make(task, path, INODE_DIR);
+}
+
+static enum fs_error make_file(struct task *task, const char *path)
+{
+	return fs_make(task, path, INODE_FILE);
+}
+
+static enum fs_error make_pipe(struct task *task, const char *path)
+{
+	return fs_make(task, path, INODE_PIPE);
+}
+
+static enum fs_error make_port(struct task *task, const char *path)
+{
+	return fs_make(task, path, INODE_PORT);
+}
+
+static void run_mkdir(size_t argc, char **argv)
+{
+	on_path(argc, argv, make_dir);
+}
+
+static void run_touch(size_t argc, char **argv)
+{
+	on_path(argc, argv, make_file);
+}
+
+static void run_pipe(size_t argc, char **argv)
+{
+	on_path(argc, argv, make_pipe);
+}
+
+static void run_port(size_t argc, char **argv)
+{
+	on_path(argc, argv, make_port);
+}
+
+static void run_rm(size_t argc, char **argv)
+{
+	on_path(argc, argv, fs_remove);
+}
+
+static void run_cd(size_t argc, char **argv)
+{
+	on_path(argc, argv, fs_chdir);
+}
+
+static void run_mount(size_t argc, char **argv)
+{
+	on_path(argc, argv, fs_mount);
+}
+
+static void run_umount(size_t argc, char **argv)
+{
+	on_path(argc, argv, fs_unmount);
+}
+
+static void run_mv(size_t argc, char **argv)
+{
+	on_paths(argc, argv, fs_move);
+}
+
+static void run_ln(size_t argc, char **argv)
+{
+	on_paths(argc, argv, fs_link);
+}
+
+/* A pipe that is full would keep the prompt waiting. */
+static void run_write(size_t argc, char **argv)
+{
+	struct task *task = here();
+	enum fs_error error;
+	int number;
+
+	if (!task || !need(argc, 3, "write"))
+		return;
+	number = file_open(task, argv[1], true, &error);
+	say("write", error);
+	if (number < 0)
+		return;
+	if (task->files[number]->inode->type == INODE_FILE)
+		task->files[number]->position = task->files[number]->inode->size;
+	else if (text_length(argv[2]) + 1 > PIPE_SIZE / 8)
+		mw_print("write: too long for a pipe\n");
+	(void)file_write(task, number, argv[2], text_length(argv[2]));
+	(void)file_write(task, number, "\n", 1);
+	file_close(task, number);
+}
+
+/* ---- ports ---- */
+
+static struct port *find_port(struct task *task, const char *path, struct inode **inode)
+{
+	enum fs_error error;
+
+	*inode = path_inode(task, path, &error);
+	if (*inode && (*inode)->type != INODE_PORT)
+		error = FS_WRONG_TYPE;
+	say(path, error);
+	return error ? NULL : (struct port *)(*inode)->device;
+}
+
+/* send PORT TEXT [PATH]: the thing at PATH goes with it, also when its name is gone. */
+static void run_send(size_t argc, char **argv)
+{
+	struct task *task = here();
+	struct inode *inode, *with = NULL;
+	enum fs_error error = FS_OK;
+	struct message *message = NULL;
+	struct port *port;
+
+	if (!task || !need(argc, 3, "send"))
+		return;
+	port = find_port(task, argv[1], &inode);
+	if (port && argc > 3)
+		with = path_inode(task, argv[3], &error);
+	say("send", error);
+	if (port && !error)
+		message = message_new(task->world, argv[2], (struct object *[]){ &with->object },
+				      with != NULL);
+	if (port && !error && !(message && port_send(task->world, port, message, false)))
+		mw_print("send: no memory, or the port is full\n");
+	drop(message);
+	drop(with);
+	drop(inode);
+}
+
+static void run_receive(size_t argc, char **argv)
+{
+	struct task *task = here();
+	struct message *message;
+	struct inode *inode;
+	struct port *port;
+
+	if (!task || !need(argc, 2, "receive"))
+		return;
+	port = find_port(task, argv[1], &inode);
+	message = port ? port_receive(port, false) : NULL;
+	if (message)
+		mw_print("%s%s\n", message->text,
+			 message->refs[0] ? ", and something came with it" : "");
+	else if (port)
+		mw_print("Nothing waits there.\n");
+	drop(message);
+	drop(inode);
+}
+
+/* ---- the worlds ---- */
+
+static void run_world(size_t argc, char **argv)
+{
+	struct task *task;
+
+	for (unsigned int i = 0; argc > 1 && i < 2; i++)
+		if (text_equal(argv[1], owner_of(i)->name))
+			shell.now = i;
+	task = here();
+	if (!task)
+		return;
+	mw_print("The %s world: %lu inodes were made, %lu names looked up, %lu of them in the "
+		 "cache.\n%u of %u channels of the device are taken, in both worlds.\n",
+		 task->world->owner->name, atomic_load(&task->world->numbers),
+		 atomic_load(&task->world->lookups), atomic_load(&task->world->hits),
+		 channels_taken(), CHANNELS);
+}
+
+static const struct command commands[] = {
+	{ "ls", "[PATH]", "the names in a directory", run_ls },
+	{ "tree", "[PATH]", "the names in it, and in those in it", run_tree },
+	{ "cat", "PATH", "what is in a file, or waits in a pipe", run_cat },
+	{ "write", "PATH TEXT", "add a line to a file or pipe: write note \"hello you\"", run_write },
+	{ "touch", "PATH…", "make empty files", run_touch },
+	{ "mkdir", "PATH…", "make directories", run_mkdir },
+	{ "rm", "PATH…", "remove names; a directory goes with all that is in it", run_rm },
+	{ "mv", "FROM TO", "another name, or another directory", run_mv },
+	{ "ln", "FROM TO", "a second name; of a directory too: ln d d/self", run_ln },
+	{ "cd", "PATH", "go there", run_cd },
+	{ "pwd", "", "where am I", run_pwd },
+	{ "mount", "PATH", "cover a directory with an empty file system", run_mount },
+	{ "umount", "PATH", "and take it away", run_umount },
+	{ "pipe", "PATH…", "make pipes", run_pipe },
+	{ "port", "PATH…", "make ports, which messages are sent to", run_port },
+	{ "send", "PORT TEXT [PATH]", "a message; what is at PATH goes with it", run_send },
+	{ "receive", "PORT", "take the first message", run_receive },
+	{ "world", "[collected|counted]", "who ends objects, and how it is going", run_world },
+};
+
+const struct command_group fs_commands = { "Files", commands, LEN(commands) };
