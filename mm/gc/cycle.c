@@ -152,25 +152,46 @@ static uint64_t lap(uint64_t *since)
 	return ns;
 }
 
-static bool stop(uint64_t *clock)
+static bool stop_world(void)
 {
 	struct mw_report report = { .what = MW_STUCK_CPU };
+	int culprit = mw_port_stop_world();
 	char text[80];
-	int culprit;
 
+	if (culprit < 0)
+		return true;
+	mw_format(text, sizeof(text), "CPU %d did not answer the request to stop", culprit);
+	report.text = text;
+	report.given = (size_t)culprit;
+	mw_misuse(&report);
+	return false;
+}
+
+static bool stop(uint64_t *clock)
+{
 	mw_gc_announce(MW_GC_STOPPING);
 	*clock = mw_gc.cycle.started = mw_port_now();
-	culprit = mw_port_stop_world();
-	if (culprit >= 0) {
-		mw_format(text, sizeof(text), "CPU %d did not answer the request to stop", culprit);
-		report.text = text;
-		report.given = (size_t)culprit;
-		mw_misuse(&report);
+	if (!stop_world())
 		return false;
-	}
 	mw_gc.cycle.stop_ns = lap(clock);
 	mw_gc_announce(MW_GC_STOPPED);
 	return true;
+}
+
+bool mw_gc_hold(void)
+{
+	begin_alone();
+	finish_last_sweep();
+	if (stop_world())
+		return true;
+	end_alone();
+	return false;
+}
+
+void mw_gc_release(void)
+{
+	mw_port_start_world();
+	end_alone();
 }
 
 static void flush_here(unsigned int worker, void *arg)

@@ -255,6 +255,12 @@ bool mw_check_marks(void);
 /* One that an allocation waits for, unless one began meanwhile. Return: false: refused, or failed. */
 bool mw_gc_collect_forced(enum mw_collect how, bool last_resort);
 void mw_gc_announce(enum mw_gc_moment moment);
+/*
+ * Stop the world with everything swept, and no cycle before mw_gc_release(). Not pinned.
+ * Return: false: a CPU did not stop, which is reported; the world runs.
+ */
+bool mw_gc_hold(void);
+void mw_gc_release(void);
 /* mw_pauses(), and how long they were. */
 size_t mw_gc_pauses(struct mw_pause *last, size_t most, uint64_t *total, uint64_t *longest);
 /* The walk over all spans has ended: note what the cycle came to, if nobody did. Not pinned. */

@@ -138,9 +138,7 @@ static inline bool mw_remote_free(struct mw_span *span, size_t index)
 
 /* ---- stat.c, check.c ---- */
 
-bool mw_span_readable(const struct mw_span *span);
 bool mw_span_check(const struct mw_span *span);
-unsigned long mw_cache_allocs(const struct mw_cache *cache, unsigned long *remote);
 
 /* ---- large.c ---- */
 

@@ -353,5 +353,9 @@ struct mw_object_totals {
 };
 void mw_object_totals(struct mw_object_totals *totals);
 size_t mw_object_live_bytes(void);
+/* Is the descriptor a span of objects that may be read: not on its way in or out? */
+bool mw_span_readable(const struct mw_span *span);
+/* Allocations ever of one cache: by each CPU, and by way of the lock. */
+unsigned long mw_cache_allocs(const struct mw_cache *cache, unsigned long *remote);
 
 #endif

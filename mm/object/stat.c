@@ -6,7 +6,6 @@
 #include <marrow/watch.h>
 #include "inside.h"
 
-/* Is the descriptor a span of objects that may be read: not on its way in or out? */
 bool mw_span_readable(const struct mw_span *span)
 {
 	return atomic_load_explicit(&((struct mw_span *)span)->in_use, memory_order_acquire) &&
@@ -49,7 +48,6 @@ static void mw_totals_of_cpu(const struct mw_cpu *cpu, struct mw_object_totals *
 	totals->packed += cpu->tiny.packed;
 }
 
-/* Allocations ever of one cache: by each CPU, and by way of the lock. */
 unsigned long mw_cache_allocs(const struct mw_cache *cache, unsigned long *remote)
 {
 	unsigned long allocs = cache->allocs;

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A dump without a collector: all objects, with the words that lead from one to another; but nobody
+ * knows types, stacks or data. Where the port cannot stop the world, the caller sees to it that nobody
+ * else is inside Marrow.
+ */
+#include "dump.h"
+
+#if MW_WATCH && !MW_GC
+
+bool mw_dump_hold(void)
+{
+	return MW_PORT_LEVEL < 2 || mw_port_stop_world() < 0;
+}
+
+void mw_dump_release(void)
+{
+	mw_port_start_world();
+}
+
+void mw_dump_types(struct mw_dump *d)
+{
+	(void)d;
+}
+
+void mw_dump_typed(struct mw_dump *d, const struct mw_span *span, char *object)
+{
+	(void)span, (void)object;
+	mw_stream_varint(&d->s, MW_DUMP_LAST);
+}
+
+void mw_dump_roots(struct mw_dump *d)
+{
+	/* The format has exactly one of each. */
+	for (unsigned int kind = MW_DUMP_DATA; kind <= MW_DUMP_BSS; kind++) {
+		mw_stream_varint(&d->s, kind);
+		for (unsigned int i = 0; i < 3; i++)
+			mw_stream_varint(&d->s, 0);
+	}
+}
+
+void mw_dump_finalizers(struct mw_dump *d)
+{
+	(void)d;
+}
+
+void mw_dump_pauses(struct mw_dump *d)
+{
+	for (unsigned int i = 0; i < 2 + MW_PAUSES + 1; i++)
+		mw_stream_varint(&d->s, 0);
+}
+
+void mw_dump_samples(struct mw_dump *d)
+{
+	(void)d;
+}
+
+void mw_dump_more_types(struct mw_dump *d)
+{
+	(void)d;
+}
+
+void mw_dump_more_records(struct mw_dump *d)
+{
+	(void)d;
+}
+
+#endif

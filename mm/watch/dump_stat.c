@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+/* The dump's statistics, in the 26 fields that the format has for them, and the profile's buckets. */
+#include "dump.h"
+#include "profile.h"
+
+#if MW_WATCH
+
+#define APART __attribute__((noinline))
+
+/* Bytes ever allocated: of large objects nobody counts them, those that live are taken. */
+static uint64_t bytes_ever(void)
+{
+	struct mw_span_cursor cursor = { 0 };
+	struct mw_span *span;
+	uint64_t bytes = 0;
+
+	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
+		struct mw_cache *cache =
+			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
+		unsigned long remote;
+
+		if (cache)
+			bytes += (uint64_t)mw_cache_allocs(cache, &remote) * cache->size;
+	}
+	while ((span = mw_span_next(&cursor)))
+		if (mw_span_readable(span) && !mw_span_cache(span))
+			bytes += mw_span_live_count(span) * span->size;
+	return bytes;
+}
+
+static void put_numbers(struct mw_stream *s, const uint64_t *numbers, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		mw_stream_varint(s, numbers[i]);
+}
+
+static uint64_t in_bytes(size_t pages)
+{
+	return (uint64_t)pages << MW_PAGE_SHIFT;
+}
+
+/* Everything up to the ring of pauses. @goal: when the next cycle is due; 0: there are none. */
+APART static void put_figures(struct mw_stream *s)
+{
+	struct mw_stats stats;
+	const struct mw_page_stats *page = &stats.page;
+	size_t used, released = 0;
+
+	mw_stats(&stats);
+	used = page->objects + page->raw + page->stocked;
+	for (unsigned int z = 0; z < MW_NR_ZONES; z++)
+		released += page->zone[z].released;
+	put_numbers(s,
+		    (const uint64_t[]){ stats.live_bytes, bytes_ever(), page->bytes, stats.lookups,
+					stats.allocs, stats.frees, stats.live_bytes,
+					page->bytes - page->metadata,
+					page->bytes - page->metadata - in_bytes(used),
+					in_bytes(used), in_bytes(released), stats.live_objects },
+		    12);
+	put_numbers(s,
+		    (const uint64_t[]){
+			    0,
+			    0, /* stacks are the kernel's */
+			    stats.metadata_by_use[MW_USE_SPANS],
+			    stats.metadata_by_use[MW_USE_SPANS],
+			    stats.metadata_by_use[MW_USE_CACHES],
+			    stats.metadata_by_use[MW_USE_CACHES],
+			    stats.metadata_by_use[MW_USE_WATCH],
+			    stats.metadata_by_use[MW_USE_COLLECTOR] +
+				    stats.metadata_by_use[MW_USE_RECORDS],
+			    stats.metadata_by_use[MW_USE_MAP] + stats.metadata_by_use[MW_USE_RUNS] +
+				    stats.metadata_by_use[MW_USE_OTHER] + stats.metadata_spare,
+			    stats.goal,
+		    },
+		    10);
+}
+
+void mw_dump_stats(struct mw_dump *d)
+{
+	mw_stream_varint(&d->s, MW_DUMP_STATS);
+	put_figures(&d->s);
+	mw_dump_pauses(d);
+}
+
+/* ---- the profile ---- */
+
+static void put_frame(struct mw_stream *s, uintptr_t pc)
+{
+	char text[96];
+
+	if (!mw_port_symbol(pc - 1, text, sizeof(text)))
+		text[0] = '\0';
+	mw_stream_string(s, text);
+	/* In place of a file: what a debugger makes one of. */
+	mw_format(text, sizeof(text), "%p", (void *)pc);
+	mw_stream_string(s, text);
+	mw_stream_varint(s, 0);
+}
+
+APART static void put_bucket(struct mw_stream *s, uint64_t id, const struct mw_bucket *b)
+{
+	mw_stream_varint(s, MW_DUMP_BUCKET);
+	mw_stream_varint(s, id);
+	mw_stream_varint(s, b->size);
+	mw_stream_varint(s, b->depth);
+	for (unsigned int i = 0; i < b->depth; i++)
+		put_frame(s, b->pcs[i]);
+	mw_stream_varint(s, b->objects);
+	mw_stream_varint(s, 0);
+}
+
+void mw_dump_buckets(struct mw_dump *d)
+{
+	struct mw_bucket_cursor cursor = { 0 };
+	struct mw_bucket bucket;
+
+	while (!d->s.stopped && mw_profile_next(&cursor, &bucket))
+		put_bucket(&d->s, mw_dump_number(cursor.at), &bucket);
+}
+
+#endif
