@@ -72,6 +72,7 @@ void port_counts(struct port_counts *counts);
 /* workers.c: the threads that serve mw_port_wake(); they are there while the heap is open */
 struct worker_counts {
 	unsigned long wakes, runs; /* asked for; began to work */
+	uint64_t ns; /* that it had a CPU, until it gave it away last; since it was started */
 };
 
 bool workers_start(void); /* irq: on. Return: false: no memory, and none runs */

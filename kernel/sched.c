@@ -164,24 +164,30 @@ static void end_of_turn(struct arch_regs *regs, void *arg)
 	arch_ipi_reschedule(arch_cpu_id());
 }
 
-/* An interrupt when the turn ends, if there is anybody else; and when the first sleeper is due. */
-static void arm(unsigned int cpu)
+/*
+ * For who runs here, or is about to: an interrupt when the turn ends, if there is anybody else; and when
+ * the first sleeper is due.
+ */
+static void arm(const struct thread *thread, uint64_t now)
 {
-	uint64_t now = arch_now(), due = wake_sleepers(now);
+	uint64_t due = wake_sleepers(now), end = thread->began + TURN_NS;
 
-	if (!mw_list_empty(&sched.queue[cpu]) && due > now + TURN_NS)
-		due = now + TURN_NS;
+	if (!mw_list_empty(&sched.queue[arch_cpu_id()]) && due > end)
+		due = end;
 	if (due != UINT64_MAX)
-		arch_timer_oneshot(ARCH_TIMER_TURNS, due - now, end_of_turn, NULL);
+		arch_timer_oneshot(ARCH_TIMER_TURNS, due > now ? due - now : 1, end_of_turn, NULL);
 }
 
 static void switch_to(struct thread *next)
 {
 	struct thread *current = thread_current();
+	uint64_t now = arch_now();
 
 	next->state = THREAD_RUNNING;
 	next->cpu = arch_cpu_id();
-	arm(next->cpu);
+	current->ran_ns += now - current->began;
+	next->began = now;
+	arm(next, now);
 	if (next == current)
 		return;
 	next->switches++;
@@ -196,13 +202,28 @@ static void give_turn(void)
 	switch_to(take_first(arch_cpu_id()));
 }
 
+/*
+ * A thread that became ready behind the one that runs waits for its turn: who wakes others often would
+ * take everybody's. Boot threads give way at once.
+ */
+static void look_at_turn(void)
+{
+	struct thread *current = thread_current();
+	uint64_t now = arch_now();
+
+	if (current->boot || now - current->began >= TURN_NS)
+		give_turn();
+	else
+		arm(current, now);
+}
+
 static void on_reschedule(struct arch_regs *regs)
 {
 	(void)regs;
 	(void)sched_lock();
 	wake_poked();
 	if (!stop_active())
-		give_turn();
+		look_at_turn();
 	else if (!mw_list_empty(&sched.queue[arch_cpu_id()]))
 		arch_timer_oneshot(ARCH_TIMER_TURNS, RETRY_NS, end_of_turn, NULL);
 	unlock();
@@ -243,7 +264,7 @@ static void idle(void)
 		(void)sched_lock();
 	} else {
 		sched.idle |= mine;
-		arm(cpu);
+		arm(thread_current(), arch_now());
 		unlock();
 		/* What ran here long ago left pointers in registers that nobody saves: no roots. */
 		__asm__ volatile("xor %%r8d, %%r8d\n\txor %%r9d, %%r9d\n\t"

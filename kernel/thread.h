@@ -50,6 +50,7 @@ struct thread {
 	bool timed_out; /* the last wait ended by its time */
 	struct sleeper sleeper; /* due UINT64_MAX: it waits for no time */
 	unsigned long switches; /* how often it began to run */
+	uint64_t began, ran_ns; /* when it did so last; how long it ran in all turns before */
 	/* These never change. */
 	bool boot; /* stays on its CPU */
 	const char *name;

@@ -119,4 +119,5 @@ void worker_counts(unsigned int i, struct worker_counts *counts)
 {
 	counts->wakes = atomic_load_explicit(&workers[i].wakes, memory_order_relaxed);
 	counts->runs = atomic_load_explicit(&workers[i].runs, memory_order_relaxed);
+	counts->ns = workers[i].thread ? workers[i].thread->ran_ns : 0;
 }

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The file system under many threads: all of them make, write, read, move, link and remove the same few
+ * names. Bytes that are read are those that this inode has at that place, or zero.
+ */
+#include "fs/fs.h"
+#include "storm.h"
+#include "thread.h"
+
+#define DIRS 24u
+#define FILES 24u /* in each directory */
+#define MOST 3000u /* bytes that are written at once */
+#define LIVE_FILE 8192u /* bytes of a file that only lives */
+#define OPEN 4 /* files that a task keeps open; the rest closes at once */
+
+static struct world *world;
+static struct task *tasks[STORM_THREADS];
+
+static char byte_at(const struct inode *inode, size_t at)
+{
+	return (char)((at * 31 + inode->number * 7) | 1);
+}
+
+static void fill(const struct inode *inode, size_t at, char *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		bytes[i] = byte_at(inode, at + i);
+}
+
+/* ---- what only lives ---- */
+
+static bool grow_file(struct task *task, const char *path)
+{
+	char bytes[BLOCK_SIZE];
+	enum fs_error error;
+	int number = file_open(task, path, true, &error);
+	size_t n = 0;
+
+	for (size_t at = 0; number >= 0 && at < LIVE_FILE; at += BLOCK_SIZE) {
+		fill(task->files[number]->inode, at, bytes, sizeof(bytes));
+		n += file_write(task, number, bytes, sizeof(bytes));
+	}
+	file_close(task, number);
+	return n == LIVE_FILE;
+}
+
+/* Directories of sixteen files below /live, of so many bytes together. */
+static bool grow(struct task *task, size_t bytes)
+{
+	char path[64];
+
+	if (fs_make(task, "/live", INODE_DIR))
+		return false;
+	for (size_t i = 0; i < bytes / LIVE_FILE; i++) {
+		mw_format(path, sizeof(path), "/live/a%zu", i >> 8);
+		(void)fs_make(task, path, INODE_DIR);
+		mw_format(path, sizeof(path), "/live/a%zu/b%zu", i >> 8, i >> 4);
+		(void)fs_make(task, path, INODE_DIR);
+		mw_format(path, sizeof(path), "/live/a%zu/b%zu/f%zu", i >> 8, i >> 4, i);
+		if (!grow_file(task, path))
+			return false;
+	}
+	return true;
+}
+
+/* ---- what a thread does ---- */
+
+static void pick(unsigned int i, char *path)
+{
+	uint64_t random = storm_random(i);
+
+	mw_format(path, 32, "/d%u/%c%u", (unsigned int)(random % DIRS),
+		  random >> 8 & 15 ? 'f' : 's', (unsigned int)((random >> 16) % FILES));
+}
+
+static void make_dir(unsigned int i)
+{
+	char path[32];
+
+	mw_format(path, sizeof(path), "/d%u", (unsigned int)storm_below(i, DIRS));
+	(void)fs_make(tasks[i], path, INODE_DIR);
+}
+
+static void write_file(unsigned int i)
+{
+	char path[32], bytes[BLOCK_SIZE];
+	enum fs_error error;
+	size_t left = storm_below(i, MOST), part;
+	int number;
+
+	pick(i, path);
+	number = file_open(tasks[i], path, true, &error);
+	if (number < 0)
+		return;
+	if (tasks[i]->files[number]->inode->type == INODE_FILE) {
+		struct file *file = tasks[i]->files[number];
+
+		file->position = storm_below(i, 2 * MOST);
+		for (; left; left -= part) {
+			part = left < sizeof(bytes) ? left : sizeof(bytes);
+			fill(file->inode, file->position, bytes, part);
+			if (file_write(tasks[i], number, bytes, part) != part)
+				break;
+		}
+	}
+	if (number >= OPEN)
+		file_close(tasks[i], number);
+}
+
+static void check(const struct inode *inode, size_t at, const char *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (bytes[i] && bytes[i] != byte_at(inode, at + i))
+			storm_wrong("a file has bytes that nobody wrote");
+}
+
+static void read_file(unsigned int i)
+{
+	char path[32], bytes[BLOCK_SIZE];
+	enum fs_error error;
+	struct inode *inode;
+	size_t at = 0, n;
+
+	pick(i, path);
+	inode = path_inode(tasks[i], path, &error);
+	if (inode && inode->number == 0)
+		storm_wrong("a name leads to the root");
+	while (inode && inode->type == INODE_FILE &&
+	       (n = inode_read(inode, at, bytes, sizeof(bytes)))) {
+		check(inode, at, bytes, n);
+		at += n;
+	}
+	drop(inode);
+}
+
+static void remove_name(unsigned int i)
+{
+	char path[32];
+
+	pick(i, path);
+	(void)fs_remove(tasks[i], path);
+}
+
+static void remove_dir(unsigned int i)
+{
+	char path[32];
+
+	mw_format(path, sizeof(path), "/d%u", (unsigned int)storm_below(i, DIRS));
+	(void)fs_remove(tasks[i], path);
+}
+
+static void move_name(unsigned int i)
+{
+	char from[32], to[32];
+
+	pick(i, from);
+	pick(i, to);
+	(void)fs_move(tasks[i], from, to);
+}
+
+static void link_name(unsigned int i)
+{
+	char from[32], to[32];
+
+	pick(i, from);
+	pick(i, to);
+	(void)fs_link(tasks[i], from, to);
+}
+
+static void make_inside(unsigned int i)
+{
+	char path[32];
+
+	pick(i, path);
+	(void)fs_make(tasks[i], path, storm_random(i) & 3 ? INODE_DIR : INODE_PIPE);
+}
+
+static void cover(unsigned int i)
+{
+	char path[32];
+
+	mw_format(path, sizeof(path), "/d%u", (unsigned int)storm_below(i, DIRS));
+	(void)(storm_random(i) & 1 ? fs_mount(tasks[i], path) : fs_unmount(tasks[i], path));
+}
+
+static void close_one(unsigned int i)
+{
+	file_close(tasks[i], (int)storm_below(i, OPEN));
+}
+
+static void go_somewhere(unsigned int i)
+{
+	char path[PATH_SIZE];
+
+	pick(i, path);
+	(void)fs_chdir(tasks[i], storm_random(i) & 1 ? path : "..");
+	path_print(world, tasks[i]->cwd, path, sizeof(path));
+}
+
+static void (*const deeds[32])(unsigned int i) = {
+	read_file,  read_file,	  read_file,  read_file,   read_file,	read_file,   read_file,
+	read_file,  read_file,	  read_file,  read_file,   read_file,	write_file,  write_file,
+	write_file, write_file,	  write_file, write_file,  remove_name, remove_name, remove_name,
+	move_name,  move_name,	  link_name,  make_inside, make_dir,	make_dir,    make_dir,
+	close_one,  go_somewhere, remove_dir, cover,
+};
+
+static void work(unsigned int i)
+{
+	while (!storm_is_over()) {
+		deeds[storm_random(i) % LEN(deeds)](i);
+		storm_step(i);
+	}
+}
+
+/* ---- begin, end ---- */
+
+static void end(void)
+{
+	struct world *old = world;
+
+	for (unsigned int i = 0; i < STORM_THREADS; i++)
+		REPLACE(tasks[i], NULL);
+	world = NULL;
+	if (old)
+		world_end(old);
+}
+
+static bool begin(const struct owner *owner, const struct storm_want *want)
+{
+	bool well = true;
+
+	world = world_begin(owner);
+	for (unsigned int i = 0; world && i < STORM_THREADS; i++) {
+		tasks[i] = task_begin(world, "storm");
+		well = well && tasks[i];
+	}
+	if (world && well && grow(tasks[0], want->live))
+		return true;
+	end();
+	return false;
+}
+
+static bool begin_default(const struct storm_want *want)
+{
+	return begin(own_gc ? own_gc : &own_refs, want);
+}
+
+static bool begin_counted(const struct storm_want *want)
+{
+	return begin(&own_refs, want);
+}
+
+const struct storm storm_fs = {
+	.name = "fs",
+	.help = "files made, written, read, moved, removed by all",
+	.begin = begin_default,
+	.work = work,
+	.end = end,
+};
+
+const struct storm storm_counted = {
+	.name = "counted",
+	.help = "the same where holders are counted by hand",
+	.begin = begin_counted,
+	.work = work,
+	.end = end,
+};

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+/* What the collector does during a storm: its stops, noted one by one. */
+#include <marrow/gc.h>
+#include "storm.h"
+
+#if MW_GC
+
+#define STOPS 2048u
+
+static struct {
+	struct mw_gc_listener listener;
+	struct mw_gc_policy policy; /* as it was before */
+	struct storm_result sums; /* of it: cycles, stop_total, stop_longest */
+	unsigned int n; /* ever; the last ones are in @ns */
+	uint64_t ns[STOPS];
+} seen;
+
+/* On the collecting CPU, one at a time. */
+static void on_moment(struct mw_gc_listener *self, enum mw_gc_moment moment,
+		      const struct mw_gc_cycle *cycle)
+{
+	uint64_t ns = cycle->stop_ns + cycle->roots_ns + cycle->mark_ns + cycle->start_ns;
+
+	(void)self;
+	if (moment != MW_GC_STARTED)
+		return;
+	seen.ns[seen.n++ % STOPS] = ns;
+	seen.sums.cycles++;
+	seen.sums.stop_total += ns;
+	if (ns > seen.sums.stop_longest)
+		seen.sums.stop_longest = ns;
+}
+
+void storm_gc_begin(void)
+{
+	memset(&seen, 0, sizeof(seen));
+	mw_gc_policy_get(&seen.policy);
+	seen.listener.moment = on_moment;
+	mw_gc_listen(&seen.listener);
+}
+
+void storm_gc_end(void)
+{
+	mw_gc_unlisten(&seen.listener);
+	(void)mw_gc_policy_set(&seen.policy);
+}
+
+/* From the largest gap down to 1, so that few of them have a long way (Shell's). */
+static void sort(uint64_t *ns, unsigned int n)
+{
+	for (unsigned int gap = n / 2; gap; gap /= 2)
+		for (unsigned int i = gap; i < n; i++) {
+			uint64_t value = ns[i];
+			unsigned int at = i;
+
+			for (; at >= gap && ns[at - gap] > value; at -= gap)
+				ns[at] = ns[at - gap];
+			ns[at] = value;
+		}
+}
+
+unsigned int storm_gc_stops(uint64_t *ns, unsigned int most)
+{
+	unsigned int n = seen.n;
+
+	if (most > STOPS)
+		most = STOPS;
+	if (most > n)
+		most = n;
+	for (unsigned int i = 0; i < most; i++)
+		ns[i] = seen.ns[(n - most + i) % STOPS];
+	sort(ns, most);
+	return most;
+}
+
+void storm_gc_read(struct storm_result *result)
+{
+	static uint64_t ns[STOPS];
+	unsigned int n = storm_gc_stops(ns, STOPS);
+
+	result->cycles = seen.sums.cycles;
+	result->stop_total = seen.sums.stop_total;
+	result->stop_longest = seen.sums.stop_longest;
+	result->stops = n;
+	if (n) {
+		result->stop_median = ns[n / 2];
+		result->stop_p99 = ns[n - 1 - n / 100];
+	}
+}
+
+void storm_gc_settle(void)
+{
+	(void)mw_gc_collect(MW_COLLECT_SWEPT);
+	(void)mw_finalizers_run(SIZE_MAX);
+	(void)mw_gc_collect(MW_COLLECT_SWEPT);
+}
+
+__attribute__((weak)) size_t mw_leak_scan(const struct mw_leak_want *want);
+
+/* What two scans in a row do not reach leaks; the second one says so. */
+size_t storm_gc_leaks(void)
+{
+	const struct mw_leak_want want = { .most = 20 };
+	size_t leaks = 0;
+
+	for (int i = 0; mw_leak_scan && i < 2; i++)
+		leaks = mw_leak_scan(&want);
+	return leaks;
+}
+
+#else
+
+void storm_gc_begin(void)
+{
+}
+
+void storm_gc_end(void)
+{
+}
+
+unsigned int storm_gc_stops(uint64_t *ns, unsigned int most)
+{
+	(void)ns, (void)most;
+	return 0;
+}
+
+void storm_gc_read(struct storm_result *result)
+{
+	(void)result;
+}
+
+void storm_gc_settle(void)
+{
+}
+
+size_t storm_gc_leaks(void)
+{
+	return 0;
+}
+
+#endif

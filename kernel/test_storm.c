@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+/* Each storm for a moment, with everything that can happen to a heap. */
+#include "fs/fs.h"
+#include "storm.h"
+#include "test.h"
+#include "thread.h"
+
+#define HEAP ((size_t)48 << 20)
+#define EXTRA ((size_t)4 << 20)
+#define MOMENT_NS 200000000ul
+#define PATIENCE_NS 20000000000ul
+
+static void run(const struct storm *storm)
+{
+	struct storm_want want = { .ns = MOMENT_NS, .seed = test_random(), .chaos = true };
+	struct storm_result result;
+
+	test_heap(HEAP);
+	stop_set_limit(PATIENCE_NS);
+	want.extra = test_memory(EXTRA);
+	want.extra_phys = want.extra ? arch_phys(want.extra) : 0;
+	want.extra_len = EXTRA;
+	NEED(test_workers(true));
+	CHECK(storm_run(storm, &want, &result));
+	CHECK(result.steps > 0);
+	test_note("%lu steps, %lu allocations, %lu of them failed on purpose, %lu cycles",
+		  result.steps, result.allocs, result.failed, result.cycles);
+	if (result.wrong)
+		storm_print(storm, &result);
+	test_workers(false);
+}
+
+TEST(fs)
+{
+	run(&storm_fs);
+}
+
+TEST(counted)
+{
+	run(&storm_counted);
+}
+
+TEST(pipes)
+{
+	run(&storm_pipes);
+}
+
+TEST(bus)
+{
+	run(&storm_bus);
+}
+
+TEST(short_threads)
+{
+	run(&storm_threads);
+}
+
+TEST(queue)
+{
+	run(&storm_queue);
+}
+
+TEST(interrupts)
+{
+	run(&storm_interrupts);
+}
+
+TEST(out_of_memory)
+{
+	run(&storm_memory);
+}
+
+TEST(regions)
+{
+	run(&storm_regions);
+}
