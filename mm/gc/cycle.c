@@ -230,6 +230,8 @@ static void mark_roots(void)
 	if (mw_gc.stuck.wanted)
 		mw_stuck_find();
 	mw_mark_begin(markers);
+	if (mw_word(&mw_gc.wide.mode) != MW_WIDE_NOT)
+		mw_gc.leak.complete = mw_wide_begin();
 	mw_gc.cycle.heap_before = mw_pace_live();
 	mw_roots_each(add_root, NULL);
 }
@@ -269,7 +271,7 @@ static void mark_born(void)
 			mw_sweep_clear(span);
 }
 
-static void sum_markers(void)
+static void sum_markers(unsigned long wide)
 {
 	struct mw_gc_cycle *c = &mw_gc.cycle;
 
@@ -283,6 +285,8 @@ static void sum_markers(void)
 		c->steals += marker->steals;
 		c->yields += marker->yields;
 	}
+	if (wide != MW_WIDE_NOT)
+		mw_wide_recount(c);
 	mw_pace_marked(c->heap_marked);
 	c->goal = mw_word(&mw_gc.pace.goal);
 }
@@ -325,22 +329,26 @@ static void restart(uint64_t *clock)
 /* The way of a collection, for who is alone. Return: false: a CPU did not stop. */
 static bool collect(enum mw_collect how)
 {
+	unsigned long wide = mw_word(&mw_gc.wide.mode);
 	uint64_t clock;
 
 	finish_last_sweep();
 	mw_gc.cycle = (struct mw_gc_cycle){ .number = mw_word(&mw_gc.cycles) + 1 };
 	if (!stop(&clock)) {
 		mw_gc.cycle.number = 0;
+		mw_set_word(&mw_gc.wide.mode, MW_WIDE_NOT);
 		return false;
 	}
 	mark_roots();
 	mw_gc.cycle.roots_ns = lap(&clock);
 	mw_gc_announce(MW_GC_ROOTS_DONE);
 	run_markers();
+	if (wide == MW_WIDE_LEAK)
+		mw_leak_look();
 	mark_born();
 	mw_mark_specials();
-	sum_markers();
-	if (mw_gc.debug)
+	sum_markers(wide);
+	if (mw_gc.debug && wide == MW_WIDE_NOT)
 		mw_check_marks();
 	mw_sweep_begin();
 	mw_weaks_decided();
@@ -376,6 +384,34 @@ size_t mw_cleanups_stuck(void)
 	mw_stuck_print(&mw_gc.stuck);
 	end_alone();
 	return count;
+}
+
+/* One mark for leaks. @found: of the last one that this one is compared with, and what then is found. */
+static bool collect_leaks_once(struct mw_leak_found *found)
+{
+	mw_gc.leak.found = found;
+	mw_set_word(&mw_gc.wide.mode, MW_WIDE_LEAK);
+	return collect(MW_COLLECT_SWEPT);
+}
+
+bool mw_gc_collect_leaks(struct mw_leak_found *found)
+{
+	bool stops = true, complete = false;
+
+	begin_alone();
+	/* New spans may need more room than there was before the stop: then once more, with more. */
+	for (unsigned int tries = 0; stops && !complete && tries < 3; tries++) {
+		if (!mw_wide_room())
+			break;
+		mw_wide_forget();
+		for (unsigned int marks = 0; stops && marks < 2 && (!marks || complete); marks++) {
+			stops = collect_leaks_once(marks ? found : NULL);
+			complete = stops && mw_gc.leak.complete;
+		}
+	}
+	mw_wide_drop();
+	end_alone();
+	return complete;
 }
 
 bool mw_gc_collect_forced(enum mw_collect how, bool last_resort)

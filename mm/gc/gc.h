@@ -13,6 +13,9 @@
  *	start                   the port
  *	sweep                   sweep.c   whoever needs a span first, and a worker behind them all
  *
+ * A mark may be a wide one, which looks at hand-managed objects too: wide.c gives them bits, leak.c
+ * and safe.c want them.
+ *
  * layout.c knows where the pointers of a type are; pace.c when the next cycle is due; alloc.c what is
  * allocated for the collector; check.c marks again and compares.
  *
@@ -84,6 +87,8 @@ void mw_mark_again(void);
 void mw_mark_add_range(const void *lo, const void *hi, const struct mw_layout *layout);
 /* One object, before the markers run. */
 void mw_mark_object(const void *object);
+/* A span in which there is something marked that is not scanned, before the markers run. */
+void mw_mark_queue(struct mw_span *span);
 
 /* ---- roots: roots.c ---- */
 
@@ -108,6 +113,8 @@ struct mw_pin {
 typedef void mw_each_root_fn(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
 			     const void *hi, const struct mw_layout *layout);
 void mw_roots_each(mw_each_root_fn *visit, void *ctx);
+/* Of these, the hand-managed objects. In a wide mark they are objects as others, and no roots. */
+void mw_roots_each_hand(mw_each_root_fn *visit, void *ctx);
 
 /* ---- sweeping: sweep.c ---- */
 
@@ -182,6 +189,88 @@ struct mw_type_array {
 	struct mw_type_array *next;
 };
 
+/* ---- wide marks: wide.c ---- */
+
+enum mw_wide_mode {
+	MW_WIDE_NOT,
+	MW_WIDE_LEAK, /* hand-managed objects are marked if they are reached */
+	MW_WIDE_SAFE, /* all that live are marked from the beginning; what is held back may be reached */
+};
+
+/* Bitmaps of one span for the length of a mark; of leak scans the first one is for two marks. */
+#define MW_WIDE_BITMAPS 3
+
+struct mw_wide_span {
+	struct mw_span *span; /* NULL: it went */
+	/* Which of the span's lives it is. */
+	char *base;
+	const struct mw_cache *cache;
+	unsigned int count;
+	bool fresh; /* the last mark did not have it */
+	size_t words;
+	/* missed by the last mark, or held back when this one began; then marked; then scanned */
+	mw_atomic_t bits[];
+};
+
+static inline mw_atomic_t *mw_wide_mark(struct mw_wide_span *wide)
+{
+	return wide->bits + wide->words;
+}
+
+static inline mw_atomic_t *mw_wide_scanned(struct mw_wide_span *wide)
+{
+	return wide->bits + 2 * wide->words;
+}
+
+struct mw_wide_chunk {
+	struct mw_wide_chunk *next;
+	size_t pages, used; /* used: bytes, with this */
+};
+
+struct mw_wide_cursor {
+	struct mw_wide_chunk *chunk;
+	size_t at;
+};
+
+struct mw_wide {
+	mw_atomic_t mode; /* of the cycle that is about to begin, or its mark; asked by interrupts */
+	struct mw_wide_chunk *chunks, *last; /* last: with room for the next record */
+	size_t room; /* bytes of all chunks */
+	_Atomic(uintptr_t) left; /* spans that interrupts emptied, by the first half of their links */
+};
+
+/* Before the stop: take scratch for all spans there are. Return: false: no memory for all of it. */
+bool mw_wide_room(void);
+/* Give it all back. */
+void mw_wide_drop(void);
+/* No record is one of the last mark's any more. */
+void mw_wide_forget(void);
+/* World stopped and flushed, marking begun. Return: whether there was room for each span. */
+bool mw_wide_begin(void);
+struct mw_wide_span *mw_wide_next(struct mw_wide_cursor *cursor);
+/* Is the span still the one that the record was made for? */
+bool mw_wide_readable(const struct mw_wide_span *wide);
+/* The mark is over: spans have no bits any more, the records keep them. */
+void mw_wide_take_bits(void);
+/* What interrupts left is given back. */
+void mw_wide_end(void);
+/* A cycle's figures are of collected objects alone. */
+void mw_wide_recount(struct mw_gc_cycle *cycle);
+
+/* ---- leaks: leak.c ---- */
+
+struct mw_leak_found;
+
+struct mw_leak {
+	struct mw_leak_found *found; /* NULL: the first of two marks */
+	bool complete; /* every span had its bits */
+};
+
+/* After the mark of a cycle of mode MW_WIDE_LEAK. The mark goes on as any other cycle's. */
+void mw_leak_look(void);
+/* cycle.c: two cycles in a row. Return: false: not done, no memory or a CPU did not stop. */
+bool mw_gc_collect_leaks(struct mw_leak_found *found);
+
 /* ---- the room's state ---- */
 
 #define MW_STUCK_MOST 32
@@ -199,6 +288,8 @@ struct mw_stuck {
 };
 
 struct mw_gc {
+	struct mw_wide wide;
+	struct mw_leak leak;
 	struct mw_stuck stuck;
 	struct mw_marking marking;
 	struct mw_sweeping sweeping;

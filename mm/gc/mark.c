@@ -337,6 +337,12 @@ void mw_mark_object(const void *object)
 	mark_word(&mw_gc.marking.marker[0], (uintptr_t)object, true);
 }
 
+void mw_mark_queue(struct mw_span *span)
+{
+	if (test_and_queue(span, true))
+		queue_push(&mw_gc.marking.marker[0].own, span);
+}
+
 /* ---- markers ---- */
 
 void mw_mark_begin(unsigned int markers)

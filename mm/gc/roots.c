@@ -158,8 +158,8 @@ static void port_range(void *ctx, enum mw_root_kind kind, const char *name, cons
 	walk->visit(walk->ctx, kind, name, lo, hi, NULL);
 }
 
-/* Hand-managed objects that were declared to hold pointers: all that are live. */
-static void each_hand_span(mw_each_root_fn *visit, void *ctx)
+/* Those that were declared to hold pointers: all that are live. */
+void mw_roots_each_hand(mw_each_root_fn *visit, void *ctx)
 {
 	struct mw_span_cursor cursor = { 0 };
 	struct mw_span *span;
@@ -202,7 +202,8 @@ void mw_roots_each(mw_each_root_fn *visit, void *ctx)
 	for (size_t i = 0; i < MW_LEN(mw_gc.pins); i++)
 		for (struct mw_pin *pin = mw_gc.pins[i]; pin; pin = pin->next)
 			visit(ctx, MW_ROOT_OTHER, pin->owner, &pin->object, &pin->object + 1, NULL);
-	each_hand_span(visit, ctx);
+	if (mw_word(&mw_gc.wide.mode) == MW_WIDE_NOT)
+		mw_roots_each_hand(visit, ctx);
 	mw_port_scan_roots(port_range, &walk);
 }
 

@@ -108,6 +108,26 @@ void mw_aid_traces(const struct mw_span *span, size_t index, struct mw_report *r
 		report->freed = &track->freed;
 }
 
+/* Once: a span on its way out loses its aids. */
+static const struct mw_debug_span *mw_aid_of(const struct mw_span *span)
+{
+	return __atomic_load_n(&span->debug, __ATOMIC_RELAXED);
+}
+
+bool mw_span_faults(const struct mw_span *span)
+{
+	const struct mw_debug_span *debug = mw_aid_of(span);
+
+	return debug && debug->flags & MW_DEBUG_FAULT;
+}
+
+const struct mw_trace *mw_span_allocated(const struct mw_span *span, size_t index)
+{
+	const struct mw_debug_span *debug = mw_aid_of(span);
+
+	return debug && debug->flags & MW_DEBUG_TRACK ? &debug->track[index].allocated : NULL;
+}
+
 static MW_NOINLINE void mw_aid_report(enum mw_misuse what, const struct mw_span *span, size_t index,
 				      const void *bad)
 {

@@ -248,7 +248,8 @@ static bool mw_debug_claim(struct mw_span *span, size_t index)
 
 enum mw_misuse mw_debug_free(struct mw_span *span, size_t index)
 {
-	bool faults = span->debug->flags & MW_DEBUG_FAULT;
+	/* Whoever is marking may be about to look into it. */
+	bool faults = span->debug->flags & MW_DEBUG_FAULT && !mw_up_looking();
 	struct mw_cache *cache = span->cache;
 	struct mw_span *oldest;
 

@@ -59,9 +59,19 @@ static inline bool mw_stock_put(struct mw_span *span)
 static void mw_large_release(struct mw_span *span)
 {
 	mw_set_owner(span, MW_OWNER_GONE);
+	if (mw_unlikely(mw_up_span_left(span)))
+		return;
 	if (span->flags & MW_SPAN_COLLECTED)
 		mw_up_span_gone(span);
 	mw_span_free(span);
+}
+
+void mw_object_end_span(struct mw_span *span)
+{
+	if (span->cache)
+		mw_span_unmake(span);
+	else
+		mw_large_release(span);
 }
 
 /* Give up to @most pages' worth of kept spans back. Pinned, or the CPU stopped. Return: pages. */

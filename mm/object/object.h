@@ -83,6 +83,7 @@ enum mw_where {
 #define MW_SPAN_POINTERS 0x02 /* may hold pointers: scanned if collected, else a root */
 #define MW_SPAN_DEBUG 0x04
 #define MW_SPAN_TINY 0x08 /* objects are packed blocks, not freed by hand */
+#define MW_SPAN_SAFE 0x10 /* freed objects are held back until no pointer to them is found */
 
 /* Blocks of the tiny allocator have a class that nothing else asks for: that of 8 bytes. */
 #define MW_TINY_CLASS 1u
@@ -342,6 +343,15 @@ void mw_object_sample_all(bool on);
 
 /* A large span whose object the sweep found dead: gone after this. */
 void mw_object_free_large(struct mw_span *span);
+/* A span that mw_up_span_left() took: it goes back to the page heap now. */
+void mw_object_end_span(struct mw_span *span);
+
+/* Is the descriptor a span of objects that may be read: not on its way in or out? */
+bool mw_span_readable(const struct mw_span *span);
+/* Do free objects of the span fault? */
+bool mw_span_faults(const struct mw_span *span);
+/* Who allocated the object, if that is tracked; else NULL. */
+const struct mw_trace *mw_span_allocated(const struct mw_span *span, size_t index);
 
 bool mw_object_check(void);
 void mw_object_reset(void);

@@ -99,6 +99,8 @@ void mw_span_unmake(struct mw_span *span)
 {
 	MW_DASSERT(span->where == MW_WHERE_NOWHERE);
 	mw_set_owner(span, MW_OWNER_GONE);
+	if (mw_unlikely(mw_up_span_left(span)))
+		return;
 	if (span->cache)
 		mw_cache_count_span(span->cache, span, false);
 	if (span->flags & MW_SPAN_COLLECTED)

@@ -50,6 +50,17 @@ MW_IF_ALONE bool mw_up_collect(size_t pages)
 	return false;
 }
 
+MW_IF_ALONE bool mw_up_looking(void)
+{
+	return false;
+}
+
+MW_IF_ALONE bool mw_up_span_left(struct mw_span *span)
+{
+	(void)span;
+	return false;
+}
+
 MW_IF_ALONE enum mw_misuse mw_up_records_free(void *object)
 {
 	(void)object;

@@ -31,6 +31,13 @@ void mw_up_count(void);
 void mw_up_allocated(size_t bytes);
 /* Get @pages back by a collection. Not pinned, may wait. Return: whether it is worth another try. */
 bool mw_up_collect(size_t pages);
+/* Is a mark under way that looks into hand-managed objects? */
+bool mw_up_looking(void);
+/*
+ * Their span is about to go back to the page heap: it is in no list, and nobody's. Return: it has to
+ * stay while such a mark is under way; mw_object_end_span() is called when that is over.
+ */
+bool mw_up_span_left(struct mw_span *span);
 /* An object of a span with records is being freed by hand. Return: why it must not be. */
 enum mw_misuse mw_up_records_free(void *object);
 #else
@@ -76,6 +83,17 @@ static inline void mw_up_allocated(size_t bytes)
 static inline bool mw_up_collect(size_t pages)
 {
 	(void)pages;
+	return false;
+}
+
+static inline bool mw_up_looking(void)
+{
+	return false;
+}
+
+static inline bool mw_up_span_left(struct mw_span *span)
+{
+	(void)span;
 	return false;
 }
 

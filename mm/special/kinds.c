@@ -36,6 +36,14 @@ static void cleanup_roots(const struct mw_record *record, const struct mw_span *
 	show_word(&((const struct mw_cleanup_record *)record)->arg, "cleanup", visit, ctx);
 }
 
+/* It is as if something pointed to the object, and so to all that it points to. */
+static void ignored_roots(const struct mw_record *record, const struct mw_span *span, void *object,
+			  mw_record_visit_fn *visit, void *ctx)
+{
+	(void)span, (void)object;
+	show_word(&((const struct mw_ignored *)record)->object, "ignored by leak scans", visit, ctx);
+}
+
 bool mw_record_end(struct mw_record *record, void *object, enum mw_end how)
 {
 	(void)record, (void)object, (void)how;
@@ -73,6 +81,12 @@ const struct mw_record_ops mw_record_kinds[MW_NR_RECORDS] = {
 		.name = "tag",
 		.size = sizeof(struct mw_tag),
 		.end = mw_record_end,
+	},
+	[MW_RECORD_IGNORED] = {
+		.name = "ignored",
+		.size = sizeof(struct mw_ignored),
+		.end = mw_record_end,
+		.roots = ignored_roots,
 	},
 };
 

@@ -46,6 +46,8 @@ void mw_records_each_root(mw_record_visit_fn *visit, void *ctx)
 		left--;
 	}
 	queue_roots(visit, ctx);
+	if (mw_special.tables)
+		visit(ctx, "tables", &mw_special.tables, &mw_special.tables + 1, NULL);
 	mw_weaks_each_grabbed(visit, ctx);
 	mw_tables_each_root(visit, ctx);
 }

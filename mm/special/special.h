@@ -32,6 +32,7 @@ enum mw_record_kind {
 	MW_RECORD_KEY, /* the object is a key of weak-keyed tables */
 	MW_RECORD_CLEANUP,
 	MW_RECORD_TAG,
+	MW_RECORD_IGNORED, /* by leak scans */
 	MW_NR_RECORDS,
 };
 
@@ -81,6 +82,11 @@ struct mw_cleanup_record {
 struct mw_tag {
 	struct mw_record record;
 	uintptr_t tag;
+};
+
+struct mw_ignored {
+	struct mw_record record;
+	void *object;
 };
 
 /*

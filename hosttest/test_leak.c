@@ -1,0 +1,619 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The leak scan. What is to be found must not be pointed to by accident: leaks are made in functions
+ * of their own, their frames are overwritten, and their addresses are kept complemented.
+ */
+#include <marrow/watch.h>
+#include "special.h"
+
+#if MW_GC
+
+struct thing {
+	struct thing *next, *other;
+	uintptr_t rest[6];
+};
+
+#define LEAKS 64
+static uintptr_t leaked[LEAKS]; /* complemented */
+
+NOINLINE static struct thing *thing_new(mw_flags_t flags)
+{
+	struct thing *thing = mw_alloc(sizeof(*thing), flags | MW_ZERO);
+
+	NEED(thing);
+	return thing;
+}
+
+BARE NOINLINE static size_t scan(const struct mw_leak_want *want)
+{
+	size_t found;
+
+	scribble();
+	test_capture();
+	found = mw_leak_scan(want);
+	(void)test_captured();
+	return found;
+}
+
+/* What the next scan prints is read by the test. */
+BARE NOINLINE static const char *scan_text(const struct mw_leak_want *want, size_t expected)
+{
+	size_t found;
+
+	const char *text;
+
+	scribble();
+	test_capture();
+	found = mw_leak_scan(want);
+	text = test_captured();
+	CHECK_EQ(found, expected);
+	return text;
+}
+
+static bool has_at(const char *text, const char *part)
+{
+	while (*part && *text == *part)
+		text++, part++;
+	return !*part;
+}
+
+static bool has(const char *text, const char *part)
+{
+	while (*text && !has_at(text, part))
+		text++;
+	return *text;
+}
+
+static const struct mw_leak_want quiet = { .most = 0 };
+
+/* A list of @n things from root[slot]. */
+NOINLINE static void keep(size_t slot, size_t n)
+{
+	while (n--) {
+		struct thing *thing = thing_new(MW_NORMAL);
+
+		thing->next = (struct thing *)root[slot];
+		root[slot] = (struct node *)thing;
+	}
+}
+
+NOINLINE static void leak(size_t n, size_t size)
+{
+	for (size_t i = 0; i < n; i++) {
+		void *object = mw_alloc(size, MW_ZERO);
+
+		NEED(object);
+		leaked[i % LEAKS] = ~(uintptr_t)object;
+	}
+}
+
+NOINLINE static void free_leaks(size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		mw_free((void *)~leaked[i]);
+}
+
+NOINLINE static void free_list(size_t slot)
+{
+	while (root[slot]) {
+		struct thing *thing = (struct thing *)root[slot];
+
+		root[slot] = (struct node *)thing->next;
+		mw_free(thing);
+	}
+}
+
+TEST(finds_what_nothing_points_to_and_nothing_else)
+{
+	setup(32 << 20);
+	keep(0, 5000);
+	CHECK_EQ(scan(&quiet), 0);
+	leak(40, 64);
+	CHECK_EQ(scan(&quiet), 40);
+	CHECK_EQ(scan(&quiet), 40);
+	CHECK(mw_heap_check());
+	free_leaks(40);
+	CHECK_EQ(scan(&quiet), 0);
+	free_list(0);
+	CHECK_EQ(scan(NULL), 0);
+	CHECK(mw_heap_check());
+}
+
+TEST(sizes_of_all_kinds)
+{
+	static const size_t sizes[] = { 1,    8,     16,    100,       1000,	4096,
+					9000, 32768, 32769, 300 << 10, 3 << 20, 5 << 20 };
+
+	setup(64 << 20);
+	for (size_t i = 0; i < MW_LEN(sizes); i++) {
+		leak(1, sizes[i]);
+		CHECK_EQ(scan(&quiet), 1);
+		free_leaks(1);
+		CHECK_EQ(scan(&quiet), 0);
+	}
+}
+
+/* Objects that only each other point to are leaks, all of them; and so is what only they point to. */
+NOINLINE static void make_ring(size_t n)
+{
+	struct thing *first = thing_new(MW_NORMAL), *last = first;
+
+	for (size_t i = 1; i < n; i++, last = last->next)
+		last->next = thing_new(MW_NORMAL);
+	last->next = first;
+	first->other = thing_new(MW_NORMAL);
+	leaked[0] = ~(uintptr_t)first;
+}
+
+NOINLINE static void free_ring(void)
+{
+	struct thing *first = (struct thing *)~leaked[0], *thing = first->next;
+
+	mw_free(first->other);
+	while (thing != first) {
+		struct thing *next = thing->next;
+
+		mw_free(thing);
+		thing = next;
+	}
+	mw_free(first);
+}
+
+TEST(a_ring_is_a_leak)
+{
+	setup(16 << 20);
+	make_ring(100);
+	CHECK_EQ(scan(&quiet), 101);
+	free_ring();
+	CHECK_EQ(scan(&quiet), 0);
+}
+
+/* Any address inside counts, the first one behind does not. */
+NOINLINE static void point_into(size_t slot, size_t offset)
+{
+	char *object = mw_alloc(64, MW_ZERO);
+
+	NEED(object);
+	root[slot] = (struct node *)(object + offset);
+	leaked[slot] = ~(uintptr_t)object;
+}
+
+TEST(any_address_inside_counts)
+{
+	setup(16 << 20);
+	point_into(0, 0);
+	point_into(1, 1);
+	point_into(2, 63);
+	CHECK_EQ(scan(&quiet), 0);
+	root[1] = NULL;
+	CHECK_EQ(scan(&quiet), 1);
+	root[2] = NULL;
+	CHECK_EQ(scan(&quiet), 2);
+	free_leaks(3);
+}
+
+/* ---- ways from roots to objects ---- */
+
+NOINLINE static void reach_by_all_ways(void)
+{
+	struct thing *pointers = thing_new(MW_POINTERS);
+	struct node *collected = mw_new(&node_type, MW_NORMAL);
+	char **large = mw_alloc(200 << 10, MW_ZERO);
+	struct mw_weak_table *table = mw_weak_table_new("ways");
+
+	NEED(collected && large && table);
+	root[0] = (struct node *)pointers;
+	pointers->next = thing_new(MW_NORMAL);
+	root[1] = collected;
+	collected->next = (struct node *)thing_new(MW_NORMAL);
+	root[2] = (struct node *)large;
+	large[25000] = (char *)thing_new(MW_NORMAL) + 8;
+	((struct thing *)(large[25000] - 8))->other = thing_new(MW_POINTERS);
+	/* A value lives in a table of Marrow's, whose memory is an object too. */
+	NEED(mw_weak_table_put(table, collected, thing_new(MW_NORMAL)));
+	NEED(mw_cleanup_add(collected, see_arg, thing_new(MW_NORMAL)));
+	leaked[0] = ~(uintptr_t)table;
+}
+
+TEST(all_ways_from_roots)
+{
+	setup(16 << 20);
+	test_heap_may_leak();
+	reach_by_all_ways();
+	CHECK_EQ(scan(NULL), 0);
+	CHECK_EQ(scan(NULL), 0);
+	root[0] = NULL;
+	CHECK_EQ(scan(&quiet), 2);
+	root[2] = NULL;
+	CHECK_EQ(scan(&quiet), 5);
+	root[1] = NULL;
+	/* The collected one goes, and its table entry; its cleanup is due and keeps the argument. */
+	CHECK_EQ(scan(&quiet), 7);
+	CHECK_EQ(scan(&quiet), 7);
+	mw_finalizers_run(SIZE_MAX);
+	CHECK_EQ(scan(&quiet), 8);
+	mw_weak_table_free((void *)~leaked[0]);
+}
+
+/* What only a leak points to is not collected: somebody may still come and free the leak. */
+NOINLINE static void leak_a_holder(void)
+{
+	struct thing *holder = thing_new(MW_POINTERS);
+	struct node *node = mw_new(&node_type, MW_NORMAL);
+
+	NEED(node);
+	node->value = 4711;
+	holder->next = (struct thing *)node;
+	leaked[0] = ~(uintptr_t)holder;
+}
+
+TEST(a_leak_keeps_what_it_points_to)
+{
+	setup(16 << 20);
+	leak_a_holder();
+	for (unsigned int i = 0; i < 3; i++)
+		CHECK_EQ(scan(&quiet), 1);
+	CHECK_EQ(((struct node *)((struct thing *)~leaked[0])->next)->value, 4711);
+	CHECK_EQ(live_objects(), 1);
+	CHECK(mw_gc_check());
+	free_leaks(1);
+	collect();
+	CHECK_EQ(live_objects(), 0);
+}
+
+/* What is free points to nothing, whoever freed it, and whatever is still in it. */
+NOINLINE static void free_a_holder(void)
+{
+	struct thing *kept = thing_new(MW_NORMAL), *holder = thing_new(MW_NORMAL);
+
+	root[0] = (struct node *)kept;
+	kept->next = holder;
+	holder->next = thing_new(MW_NORMAL);
+	leaked[0] = ~(uintptr_t)holder->next;
+	leaked[1] = ~(uintptr_t)holder;
+}
+
+static void free_holder_on(unsigned int i, void *arg)
+{
+	(void)arg;
+	if (i)
+		mw_free((void *)~leaked[1]);
+}
+
+TEST(freed_objects_hide_nothing)
+{
+	unsigned int cpus = (unsigned int)mw_min(test_cpus(), 2);
+
+	setup(16 << 20);
+	for (unsigned int remote = 0; remote < 2; remote++) {
+		free_a_holder();
+		CHECK_EQ(scan(&quiet), 0);
+		if (remote && cpus > 1)
+			test_parallel(cpus, free_holder_on, NULL);
+		else
+			mw_free((void *)~leaked[1]);
+		CHECK_EQ(scan(&quiet), 1);
+		free_leaks(1);
+		mw_free(root[0]);
+		root[0] = NULL;
+	}
+	CHECK_EQ(scan(&quiet), 0);
+}
+
+static struct mw_type plain_type = MW_TYPE_PLAIN(struct thing);
+static struct mw_type thing_type = MW_TYPE(struct thing, MW_PTR(struct thing, next));
+
+NOINLINE static void point_from(struct mw_cache *cache, size_t slot)
+{
+	struct thing *thing = mw_cache_alloc(cache, MW_ZERO);
+
+	NEED(thing);
+	root[slot] = (struct node *)thing;
+	thing->next = thing_new(MW_NORMAL);
+	thing->other = thing_new(MW_NORMAL);
+	leaked[2 * slot] = ~(uintptr_t)thing->next;
+	leaked[2 * slot + 1] = ~(uintptr_t)thing->other;
+}
+
+TEST(types_say_where_pointers_are)
+{
+	struct mw_cache_want want = { .name = "typed", .size = sizeof(struct thing) };
+	struct mw_cache *cache[2];
+
+	setup(16 << 20);
+	NEED(mw_type_ready(&plain_type) && mw_type_ready(&thing_type));
+	want.type = &plain_type;
+	cache[0] = mw_cache_create(&want);
+	want.type = &thing_type;
+	cache[1] = mw_cache_create(&want);
+	NEED(cache[0] && cache[1]);
+	point_from(cache[0], 0);
+	point_from(cache[1], 1);
+	CHECK_EQ(scan(&quiet), 3);
+	for (size_t i = 0; i < 2; i++)
+		mw_cache_free(cache[i], root[i]);
+	free_leaks(4);
+	CHECK(mw_cache_destroy(cache[0]) && mw_cache_destroy(cache[1]));
+}
+
+/* ---- what is reported ---- */
+
+TEST(ignored_objects_are_none_and_lead_to_none)
+{
+	setup(16 << 20);
+	make_ring(10);
+	leak(0, 0);
+	CHECK_EQ(scan(&quiet), 11);
+	CHECK(mw_leak_ignore((void *)~leaked[0]));
+	CHECK(mw_leak_ignore((void *)~leaked[0]));
+	CHECK_EQ(scan(&quiet), 0);
+	CHECK(!mw_leak_ignore(NULL));
+	CHECK(!mw_leak_ignore((char *)~leaked[0] + 8));
+	free_ring();
+	CHECK_EQ(records(), 0);
+	leak(3, 64);
+	CHECK_EQ(scan(&quiet), 3);
+	free_leaks(3);
+}
+
+NOINLINE static void leak_here(size_t n)
+{
+	leak(n, 100);
+}
+
+NOINLINE static void leak_there(size_t n)
+{
+	leak(n, 64);
+	__asm__ volatile("");
+}
+
+static void wait_ns(uint64_t ns)
+{
+	uint64_t start = test_now();
+
+	while (test_now() - start < ns)
+		mw_port_relax();
+}
+
+TEST(oldest_first_by_place_with_age)
+{
+	const struct mw_leak_want want = { .most = 8 }, aged = { .min_age_ns = 1000000, .most = 1 };
+	const struct mw_leak_want older = { .min_age_ns = 3600ull * 1000000000 };
+	const char *text;
+
+	setup(32 << 20);
+	test_heap_may_leak();
+	NEED(mw_debug_set("U"));
+	leak_here(5);
+	wait_ns(1000000);
+	leak_there(7);
+	text = scan_text(&want, 12);
+	CHECK(has(text, "nothing points to 12 objects of 1008 bytes"));
+	CHECK(has(text, "  5 objects, 560 bytes, alloc-112, "));
+	CHECK(has(text, "  7 objects, 448 bytes, alloc-64, "));
+	CHECK(has(text, " s old"));
+	CHECK(has(text, "4 of them were not named"));
+	/* The older place comes first: the younger one is behind it. */
+	while (*text && !has_at(text, "5 objects"))
+		text++;
+	CHECK(has(text, "7 objects"));
+	CHECK_EQ(scan(&older), 0);
+	wait_ns(1000000);
+	CHECK_EQ(scan(&aged), 12);
+	mw_debug_set("-");
+}
+
+TEST(without_tracks_by_cache)
+{
+	const struct mw_leak_want want = { .most = 3 };
+	const char *text;
+
+	setup(16 << 20);
+	leak(9, 64);
+	text = scan_text(&want, 9);
+	CHECK(has(text, "  9 objects, 576 bytes, alloc-64\n"));
+	CHECK(has(text, "6 of them were not named"));
+	free_leaks(9);
+}
+
+TEST(debug_aids_are_no_hindrance)
+{
+	static const char *const aids[] = { "F", "P", "FZPU", "G", "FZPUG" };
+
+	for (size_t i = 0; i < MW_LEN(aids); i++) {
+		setup(32 << 20);
+		test_heap_may_leak();
+		NEED(mw_debug_set(aids[i]));
+		keep(0, 50);
+		keep(1, 50);
+		free_list(1);
+		leak(10, 64);
+		CHECK_EQ(scan(&quiet), 10);
+		CHECK(mw_heap_check());
+		free_leaks(10);
+		CHECK_EQ(scan(&quiet), 0);
+		free_list(0);
+		NEED(mw_debug_set("-"));
+	}
+}
+
+TEST(no_memory_for_it)
+{
+	struct mw_fail fail = { .every = 1, .pages = true };
+
+	setup(16 << 20);
+	leak(3, 64);
+	CHECK_EQ(scan(&quiet), 3);
+	mw_fail_set(&fail);
+	CHECK_EQ(mw_leak_scan(&quiet), SIZE_MAX);
+	mw_fail_set(NULL);
+	CHECK_EQ(scan(&quiet), 3);
+	free_leaks(3);
+}
+
+/* ---- among CPUs and interrupts ---- */
+
+#define MOST_CPUS 4
+#define MINE 64
+
+/* Each CPU has a list of its own, to which it adds and from which it frees, and trades with others. */
+static void churn(unsigned int cpu, void *arg)
+{
+	struct mw_leak_want want = { .most = 3 };
+	size_t *found = arg;
+
+	test_barrier();
+	for (size_t i = 0; i < 3000; i++) {
+		size_t slot = cpu * MINE + test_below(MINE);
+		struct thing *thing = (struct thing *)root[slot];
+
+		if (thing && test_below(2)) {
+			root[slot] = (struct node *)thing->next;
+			mw_free(thing);
+		} else {
+			thing = mw_alloc(16u << test_below(7), MW_ZERO);
+			if (thing)
+				thing->next = (struct thing *)root[slot];
+			root[slot] = thing ? (struct node *)thing : root[slot];
+		}
+		if (i % 1000 == 200 * cpu + 100)
+			found[cpu] += mw_leak_scan(&want);
+	}
+}
+
+TEST(no_false_report_while_all_allocate)
+{
+	unsigned int cpus = (unsigned int)mw_min(test_cpus(), MOST_CPUS);
+	size_t found[MOST_CPUS] = { 0 };
+
+	setup(32 << 20);
+	NEED(MOST_CPUS * MINE <= ROOTS);
+	test_parallel(cpus, churn, found);
+	for (unsigned int i = 0; i < cpus; i++)
+		CHECK_EQ(found[i], 0);
+	leak(20, 64);
+	CHECK_EQ(scan(&quiet), 20);
+	free_leaks(20);
+	for (size_t slot = 0; slot < ROOTS; slot++)
+		free_list(slot);
+	CHECK(mw_heap_check());
+}
+
+static struct {
+	unsigned long n, bad;
+} strikes;
+
+/* Whole spans are filled and emptied at once, large objects too. */
+static void strike(void *arg)
+{
+	enum {
+		MOST = 40
+	};
+	void *object[MOST];
+
+	(void)arg;
+	if (strikes.n++ > 5000)
+		return;
+	for (size_t i = 0; i < MOST; i++)
+		object[i] = mw_alloc(i % 8 ? 3000 : 40000, MW_ATOMIC);
+	for (size_t i = 0; i < MOST; i++)
+		mw_free(object[i]);
+}
+
+static void strike_at(struct mw_gc_listener *self, enum mw_gc_moment moment,
+		      const struct mw_gc_cycle *cycle)
+{
+	(void)self, (void)cycle;
+	if (moment >= MW_GC_STOPPED && moment <= MW_GC_STARTED)
+		strike(NULL);
+}
+
+/* At every moment between stop and start, as an interrupt of the collecting CPU would. */
+TEST(spans_that_are_emptied_during_the_mark)
+{
+	static struct mw_gc_listener listener = { .moment = strike_at };
+
+	setup(32 << 20);
+	keep(0, 1000);
+	leak(10, 64);
+	mw_gc_listen(&listener);
+	for (unsigned int i = 0; i < 20; i++) {
+		strike(NULL);
+		CHECK_EQ(scan(&quiet), 10);
+		CHECK(mw_heap_check());
+	}
+	mw_gc_unlisten(&listener);
+	CHECK_EQ(mw_gc.wide.left, 0);
+	free_leaks(10);
+	free_list(0);
+}
+
+TEST(storms_of_interrupts)
+{
+	unsigned long came = 0;
+
+	setup(32 << 20);
+	keep(0, 2000);
+	leak(10, 64);
+	strikes.n = 0;
+	if (!test_interrupts_on(strike, NULL))
+		test_skip("no interrupts to be had");
+	for (unsigned int i = 0; i < 10; i++)
+		CHECK_EQ(scan(&quiet), 10);
+	came = test_interrupts_off();
+	test_note("%lu interrupts", came);
+	CHECK(came > 0);
+	free_leaks(10);
+	free_list(0);
+	CHECK(mw_heap_check());
+}
+
+/* ---- in numbers ---- */
+
+#define MILLION 1000000
+#define SEEDS 1000
+
+/* A table points to each, each one points to another; every thousandth is in no table. */
+NOINLINE static void make_million(size_t n)
+{
+	struct thing **table = mw_alloc(n * sizeof(*table), MW_ZERO);
+
+	NEED(table);
+	root[0] = (struct node *)table;
+	for (size_t i = 0; i < n; i++) {
+		table[i] = thing_new(MW_NORMAL);
+		if (i)
+			table[i]->next = table[test_below(i)];
+		if (i % (n / SEEDS) == 1)
+			(void)thing_new(MW_NORMAL);
+	}
+}
+
+NOINLINE static uint64_t cost_of_scan(size_t expected)
+{
+	uint64_t before = test_instructions();
+
+	CHECK_EQ(scan(&quiet), expected);
+	return test_instructions() - before;
+}
+
+TEST(a_thousand_leaks_among_a_million_objects)
+{
+	struct mw_leak_want want = { .most = 2 };
+	uint64_t empty, full;
+	struct mw_stats stats;
+
+	setup((size_t)112 << 20);
+	test_heap_may_leak();
+	empty = cost_of_scan(0);
+	make_million(MILLION);
+	CHECK_EQ(scan(&want), SEEDS);
+	full = cost_of_scan(SEEDS);
+	mw_stats(&stats);
+	CHECK_EQ(stats.live_objects, MILLION + SEEDS + 1);
+	test_note("%u instructions an object, for each of two marks",
+		  (unsigned int)((full - empty) / 2 / MILLION));
+	CHECK(mw_heap_check());
+}
+
+#endif
