@@ -326,13 +326,18 @@ static void restart(uint64_t *clock)
 	mw_port_wake(MW_WORKER_SWEEP);
 }
 
-/* The way of a collection, for who is alone. Return: false: a CPU did not stop. */
-static bool collect(enum mw_collect how)
+/*
+ * The way of a collection, for who is alone. @safe: what is held back is wanted too, due or not.
+ * Return: false: a CPU did not stop.
+ */
+static bool collect(enum mw_collect how, bool safe)
 {
-	unsigned long wide = mw_word(&mw_gc.wide.mode);
+	unsigned long wide;
 	uint64_t clock;
 
 	finish_last_sweep();
+	mw_safe_choose(safe);
+	wide = mw_word(&mw_gc.wide.mode);
 	mw_gc.cycle = (struct mw_gc_cycle){ .number = mw_word(&mw_gc.cycles) + 1 };
 	if (!stop(&clock)) {
 		mw_gc.cycle.number = 0;
@@ -347,6 +352,8 @@ static bool collect(enum mw_collect how)
 		mw_leak_look();
 	mark_born();
 	mw_mark_specials();
+	if (wide == MW_WIDE_SAFE)
+		mw_safe_look();
 	sum_markers(wide);
 	if (mw_gc.debug && wide == MW_WIDE_NOT)
 		mw_check_marks();
@@ -361,14 +368,24 @@ static bool collect(enum mw_collect how)
 	return true;
 }
 
-bool mw_gc_collect(enum mw_collect how)
+static bool collect_alone(enum mw_collect how, bool safe)
 {
 	bool done;
 
 	begin_alone();
-	done = collect(how);
+	done = collect(how, safe);
 	end_alone();
 	return done;
+}
+
+bool mw_gc_collect(enum mw_collect how)
+{
+	return collect_alone(how, true);
+}
+
+bool mw_gc_collect_due(void)
+{
+	return collect_alone(MW_COLLECT_MARKED, false);
 }
 
 size_t mw_cleanups_stuck(void)
@@ -378,7 +395,7 @@ size_t mw_cleanups_stuck(void)
 	begin_alone();
 	mw_gc.stuck.wanted = true;
 	mw_gc.stuck.count = 0;
-	(void)collect(MW_COLLECT_SWEPT);
+	(void)collect(MW_COLLECT_SWEPT, false);
 	mw_gc.stuck.wanted = false;
 	count = mw_gc.stuck.count;
 	mw_stuck_print(&mw_gc.stuck);
@@ -391,7 +408,7 @@ static bool collect_leaks_once(struct mw_leak_found *found)
 {
 	mw_gc.leak.found = found;
 	mw_set_word(&mw_gc.wide.mode, MW_WIDE_LEAK);
-	return collect(MW_COLLECT_SWEPT);
+	return collect(MW_COLLECT_SWEPT, false);
 }
 
 bool mw_gc_collect_leaks(struct mw_leak_found *found)
@@ -403,13 +420,15 @@ bool mw_gc_collect_leaks(struct mw_leak_found *found)
 	for (unsigned int tries = 0; stops && !complete && tries < 3; tries++) {
 		if (!mw_wide_room())
 			break;
+		mw_gc.wide.scarce = false;
 		mw_wide_forget();
 		for (unsigned int marks = 0; stops && marks < 2 && (!marks || complete); marks++) {
 			stops = collect_leaks_once(marks ? found : NULL);
 			complete = stops && mw_gc.leak.complete;
 		}
 	}
-	mw_wide_drop();
+	if (!mw_gc.safe.on)
+		mw_wide_drop();
 	end_alone();
 	return complete;
 }
@@ -426,7 +445,7 @@ bool mw_gc_collect_forced(enum mw_collect how, bool last_resort)
 	} else if (mw_pace_may_force(last_resort)) {
 		uint64_t start = mw_port_now();
 
-		done = collect(how);
+		done = collect(how, last_resort);
 		mw_pace_forced(mw_port_now() - start);
 	} else {
 		done = false;

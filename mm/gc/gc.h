@@ -163,9 +163,9 @@ struct mw_pace {
 	mw_atomic_t due; /* it did */
 	mw_atomic_t allocations, every; /* collect at each every-th; 0: not */
 	uint64_t forced_ns, window_start; /* of forced cycles; of who is collecting */
-	/* Set aside by each CPU, not added to since yet; that CPU's, pinned. */
+	/* Set aside by each CPU, and held back, not added to since and fresh yet; that CPU's, pinned. */
 	struct {
-		size_t bytes;
+		size_t bytes, held;
 	} __attribute__((aligned(MW_CACHE_LINE))) cpu[MW_MAX_CPUS];
 };
 
@@ -205,6 +205,7 @@ struct mw_wide_span {
 	/* Which of the span's lives it is. */
 	char *base;
 	const struct mw_cache *cache;
+	size_t stride;
 	unsigned int count;
 	bool fresh; /* the last mark did not have it */
 	size_t words;
@@ -236,6 +237,7 @@ struct mw_wide {
 	mw_atomic_t mode; /* of the cycle that is about to begin, or its mark; asked by interrupts */
 	struct mw_wide_chunk *chunks, *last; /* last: with room for the next record */
 	size_t room; /* bytes of all chunks */
+	bool scarce; /* it will not do for all: only spans in which something is held back have records */
 	_Atomic(uintptr_t) left; /* spans that interrupts emptied, by the first half of their links */
 };
 
@@ -252,6 +254,8 @@ struct mw_wide_span *mw_wide_next(struct mw_wide_cursor *cursor);
 bool mw_wide_readable(const struct mw_wide_span *wide);
 /* The mark is over: spans have no bits any more, the records keep them. */
 void mw_wide_take_bits(void);
+/* Until every interrupt handler that runs on a stopped CPU has ended. */
+void mw_wide_wait(void);
 /* What interrupts left is given back. */
 void mw_wide_end(void);
 /* A cycle's figures are of collected objects alone. */
@@ -270,6 +274,28 @@ struct mw_leak {
 void mw_leak_look(void);
 /* cycle.c: two cycles in a row. Return: false: not done, no memory or a CPU did not stop. */
 bool mw_gc_collect_leaks(struct mw_leak_found *found);
+
+/* ---- safe free: safe.c ---- */
+
+struct mw_safe {
+	_Atomic(bool) on; /* for some cache; set by who holds the world, asked by all */
+	mw_atomic_t hold; /* of the policy */
+	mw_atomic_t fresh; /* bytes held back since the last mark */
+	mw_atomic_t live; /* bytes of hand-managed objects at that mark */
+	mw_atomic_t told; /* the worker was, since then */
+	/* Of who is collecting. */
+	size_t kept; /* bytes that the last mark found pointers to */
+	unsigned long released, marks; /* objects, ever */
+};
+
+/* Is a mark due; was it due a while ago; would one give memory back? */
+bool mw_safe_due(void);
+bool mw_safe_overdue(void);
+bool mw_safe_worth(void);
+/* Let the cycle that is about to begin do it, if it is due, or @asked for. */
+void mw_safe_choose(bool asked);
+/* After the mark of a cycle of mode MW_WIDE_SAFE. */
+void mw_safe_look(void);
 
 /* ---- the room's state ---- */
 
@@ -290,6 +316,7 @@ struct mw_stuck {
 struct mw_gc {
 	struct mw_wide wide;
 	struct mw_leak leak;
+	struct mw_safe safe;
 	struct mw_stuck stuck;
 	struct mw_marking marking;
 	struct mw_sweeping sweeping;
@@ -345,6 +372,8 @@ bool mw_check_marks(void);
 /* cycle.c */
 /* One that an allocation waits for, unless one began meanwhile. Return: false: refused, or failed. */
 bool mw_gc_collect_forced(enum mw_collect how, bool last_resort);
+/* One that the worker makes because it is due. */
+bool mw_gc_collect_due(void);
 void mw_gc_announce(enum mw_gc_moment moment);
 /*
  * Stop the world with everything swept, and no cycle before mw_gc_release(). Not pinned.

@@ -133,7 +133,8 @@ bool mw_pace_may_force(bool last_resort)
 	}
 	if (pace->forced_ns * 1000 <= WINDOW_NS * policy.cpu_permille)
 		return true;
-	return last_resort && mw_word(&pace->since) > mw_word(&pace->marked) / LITTLE;
+	return last_resort &&
+	       (mw_word(&pace->since) > mw_word(&pace->marked) / LITTLE || mw_safe_worth());
 }
 
 void mw_pace_forced(uint64_t ns)
@@ -151,6 +152,8 @@ void mw_up_grow(void)
 	since = mw_word(&pace->since);
 	room = mw_word(&pace->room);
 	if (since >= room && since - room >= mw_word(&pace->goal) / 8)
+		(void)mw_gc_collect_forced(MW_COLLECT_MARKED, false);
+	else if (mw_unlikely(mw_safe_overdue()))
 		(void)mw_gc_collect_forced(MW_COLLECT_MARKED, false);
 	mw_sweep_help(SWEEP_FIRST);
 }
@@ -179,8 +182,9 @@ bool mw_worker_run(enum mw_worker worker, uint64_t budget_ns)
 
 	mw_gc_ready();
 	if (worker == MW_WORKER_COLLECT) {
-		if (atomic_exchange_explicit(&mw_gc.pace.due, 0, memory_order_relaxed))
-			mw_gc_collect(MW_COLLECT_MARKED);
+		if (atomic_exchange_explicit(&mw_gc.pace.due, 0, memory_order_relaxed) ||
+		    mw_safe_due())
+			mw_gc_collect_due();
 		return false;
 	}
 	if (worker == MW_WORKER_SWEEP) {

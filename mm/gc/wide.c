@@ -147,6 +147,15 @@ static bool has_none(const struct mw_span *span)
 	return true;
 }
 
+static bool holds(const struct mw_span *span)
+{
+	unsigned long held = 0;
+
+	for (size_t w = 0; w < span->words; w++)
+		held |= mw_word(&span->remote[w]);
+	return held && mw_span_flags(span) & MW_SPAN_SAFE;
+}
+
 static bool has_pointers(const struct mw_span *span)
 {
 	const struct mw_layout *layout = mw_span_layout(span);
@@ -177,6 +186,7 @@ static void begin_span(struct mw_wide_span *wide, struct mw_span *span)
 {
 	wide->span = span;
 	wide->base = span->base;
+	wide->stride = span->stride;
 	wide->count = span->count;
 	wide->cache = mw_span_cache(span);
 	for (size_t w = 0; w < span->words; w++)
@@ -203,16 +213,18 @@ static void show_span(const struct mw_span *span)
 /* The span's record of the last mark, if @old is it. Return: it, or a new one; NULL: no room. */
 static struct mw_wide_span *record_of(struct mw_span *span, struct mw_wide_span *old)
 {
-	if (!old)
-		return new_record(span);
-	old->span = NULL;
-	if (!is_ours(span) || old->words != span->words)
+	if (!old || old->words != span->words)
 		return new_record(span);
 	old->fresh = !same_life(old, span);
 	return old;
 }
 
-bool mw_wide_begin(void)
+static bool is_wanted(const struct mw_span *span)
+{
+	return is_ours(span) && !has_none(span) && (!mw_gc.wide.scarce || holds(span));
+}
+
+static void begin_all(void)
 {
 	struct mw_wide_cursor last = { 0 };
 	struct mw_span_cursor cursor = { 0 };
@@ -220,15 +232,12 @@ bool mw_wide_begin(void)
 	struct mw_wide_chunk *end = mw_gc.wide.last;
 	size_t used = end ? end->used : 0;
 	struct mw_span *span;
-	bool all = true;
 
 	while ((span = mw_span_next(&cursor))) {
 		bool was = old && old->span == span;
 
-		wide = NULL;
-		if (is_ours(span) && !has_none(span))
-			wide = record_of(span, was ? old : NULL);
-		else if (was)
+		wide = is_wanted(span) ? record_of(span, was ? old : NULL) : NULL;
+		if (was && wide != old)
 			old->span = NULL;
 		/* Those of the last mark end where the first one of this mark begins. */
 		if (was && last.chunk == end && last.at == used)
@@ -237,8 +246,22 @@ bool mw_wide_begin(void)
 			old = mw_wide_next(&last);
 		if (wide)
 			begin_span(wide, span);
-		else if (is_ours(span) && !has_none(span))
-			all = false, show_span(span);
+	}
+}
+
+bool mw_wide_begin(void)
+{
+	struct mw_span_cursor cursor = { 0 };
+	struct mw_span *span;
+	bool all = true;
+
+	begin_all();
+	/* Only now, when what they point to can be marked. */
+	while ((span = mw_span_next(&cursor))) {
+		if (!is_ours(span) || has_none(span) || span->mark)
+			continue;
+		show_span(span);
+		all = false;
 	}
 	return all;
 }
@@ -269,13 +292,18 @@ static void nothing(unsigned int worker, void *arg)
 	(void)worker, (void)arg;
 }
 
+void mw_wide_wait(void)
+{
+	mw_port_run_stopped(nothing, NULL);
+}
+
 void mw_wide_end(void)
 {
 	uintptr_t at;
 
 	mw_set_word(&mw_gc.wide.mode, MW_WIDE_NOT);
-	/* Handlers that saw it have ended when every CPU has been here. */
-	mw_port_run_stopped(nothing, NULL);
+	/* Handlers that saw it have ended then. */
+	mw_wide_wait();
 	at = atomic_exchange_explicit(&mw_gc.wide.left, 0, memory_order_acquire);
 	while (at) {
 		struct mw_span *span = (struct mw_span *)at;

@@ -20,6 +20,7 @@ static void *mw_cache_grow(struct mw_cache *cache, mw_flags_t flags, size_t have
 	state = mw_port_pin();
 	cpu = mw_cpu_here();
 	slot = cpu ? mw_slot_of(cpu, cache) : NULL;
+	mw_span_follow(span);
 	/* A cycle may have come and gone since the span was made. */
 	if (span->flags & MW_SPAN_COLLECTED)
 		mw_up_span_sweep(span);
@@ -67,7 +68,7 @@ static void *mw_cache_alloc_owned(struct mw_cache *cache, size_t *have)
 	return object;
 }
 
-/* Before a collected cache takes pages: collect if it is due, sweep, and look again. */
+/* Before such a cache takes pages: collect if it is due, sweep, and look again. */
 static void *mw_cache_sweep_first(struct mw_cache *cache, size_t *have)
 {
 	mw_up_grow();
@@ -76,7 +77,7 @@ static void *mw_cache_sweep_first(struct mw_cache *cache, size_t *have)
 
 static MW_NOINLINE void *mw_cache_alloc_slow(struct mw_cache *cache, mw_flags_t flags)
 {
-	bool waits = !(flags & MW_ATOMIC) && (cache->span_flags & MW_SPAN_COLLECTED);
+	bool waits = !(flags & MW_ATOMIC) && (cache->span_flags & (MW_SPAN_COLLECTED | MW_SPAN_SAFE));
 	unsigned int step = 0;
 
 	if (waits)

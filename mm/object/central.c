@@ -104,6 +104,31 @@ enum mw_central_answer mw_central_free(struct mw_cache *cache, struct mw_span *s
 	return answer;
 }
 
+size_t mw_central_let_go(struct mw_span *span, const mw_atomic_t *held, const mw_atomic_t *marked)
+{
+	struct mw_cache *cache = span->cache;
+	unsigned long state = mw_lock(&cache->lock);
+	bool ours = mw_owner(span) == MW_OWNER_NONE && span->where != MW_WHERE_NOWHERE, empty = false;
+	size_t count = 0;
+
+	for (size_t w = 0; ours && w < span->words; w++) {
+		unsigned long go = mw_word(&held[w]) & ~mw_word(&marked[w]);
+
+		if (!go)
+			continue;
+		mw_set_word(&span->free[w], mw_word(&span->free[w]) | go);
+		atomic_fetch_and_explicit(&span->remote[w], ~go, memory_order_acq_rel);
+		count += mw_count_bits(go);
+	}
+	cache->frees += count;
+	if (count)
+		empty = mw_central_settle_locked(cache, span);
+	mw_unlock(&cache->lock, state);
+	if (empty)
+		mw_span_unmake(span);
+	return count;
+}
+
 /* The first of a list, if it has or gets free objects; owned by @cpu from then on. */
 static struct mw_span *mw_central_first(struct mw_cache *cache, struct mw_list *list, unsigned int cpu)
 {

@@ -152,7 +152,8 @@ static void mw_slot_stop(struct mw_cpu *cpu, unsigned int id)
 
 static bool mw_slot_collected(const struct mw_slot *slot)
 {
-	return slot != &mw_slot_none && (slot->cache->span_flags & MW_SPAN_COLLECTED);
+	return slot != &mw_slot_none &&
+	       (slot->cache->span_flags & (MW_SPAN_COLLECTED | MW_SPAN_SAFE));
 }
 
 static void mw_cpu_flush(struct mw_cpu *cpu, unsigned long cycle)

@@ -5,6 +5,18 @@
  */
 #include "inside.h"
 
+/* In a span that holds back what is freed. Return: false: there is more to be looked at. */
+static bool mw_free_held(struct mw_span *span, void *object)
+{
+	mw_wide_t product = mw_span_product(span, object);
+	enum mw_misuse wrong;
+
+	return (unsigned long)product < span->magic &&
+	       !__atomic_load_n(&span->records, __ATOMIC_RELAXED) &&
+	       mw_safe_hold(span, (size_t)(product >> MW_WORD_BITS), &wrong) &&
+	       wrong == MW_MISUSE_NONE;
+}
+
 __attribute__((noinline)) void mw_free_elsewhere(struct mw_span *span, void *object,
 						 struct mw_cache *cache)
 {
@@ -22,6 +34,8 @@ __attribute__((noinline)) void mw_free_elsewhere(struct mw_span *span, void *obj
 		mw_port_unpin(state);
 	} else if (owner == MW_OWNER_LARGE && object == span->base) {
 		done = mw_large_free(span);
+	} else if (owner & MW_OWNER_NO_FREE && span->flags & MW_SPAN_SAFE) {
+		done = mw_free_held(span, object);
 	}
 	if (mw_unlikely(!done))
 		mw_free_slow(object, cache, SIZE_MAX);
@@ -214,6 +228,9 @@ static enum mw_misuse mw_free_object(struct mw_span *span, void *object)
 	if (mw_unlikely(__atomic_load_n(&span->records, __ATOMIC_RELAXED)))
 		wrong = mw_up_records_free(object);
 	if (wrong != MW_MISUSE_NONE)
+		return wrong;
+	if (mw_unlikely(span->flags & MW_SPAN_SAFE) &&
+	    mw_safe_hold(span, mw_span_index(span, object), &wrong))
 		return wrong;
 	if (mw_owner(span) == MW_OWNER_LARGE)
 		return mw_large_free(span) ? MW_MISUSE_NONE : MW_DOUBLE_FREE;

@@ -96,6 +96,8 @@ enum mw_central_answer {
 /* Give empty spans back. Not pinned. Return: pages. */
 size_t mw_central_shrink(struct mw_cache *cache);
 void mw_cache_count_span(struct mw_cache *cache, const struct mw_span *span, bool more);
+/* See mw_span_let_go(). */
+size_t mw_central_let_go(struct mw_span *span, const mw_atomic_t *held, const mw_atomic_t *marked);
 
 /* ---- remote.c: spans that other CPUs own ---- */
 
@@ -136,6 +138,16 @@ static inline bool mw_remote_free(struct mw_span *span, size_t index)
 	return true;
 }
 
+/* ---- safe.c: what is freed and held back ---- */
+
+/* Let a span of hand-managed objects that is new, or whose cache's mode has changed, have it. Pinned. */
+void mw_span_follow(struct mw_span *span);
+/*
+ * Free an object of a span that is, or was a moment ago, in the mode. @wrong: MW_MISUSE_NONE or
+ * MW_DOUBLE_FREE. Return: false: the mode has ended, and nothing was done.
+ */
+bool mw_safe_hold(struct mw_span *span, size_t index, enum mw_misuse *wrong);
+
 /* ---- stat.c, check.c ---- */
 
 bool mw_span_check(const struct mw_span *span);
@@ -147,6 +159,8 @@ void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags);
 void *mw_large_plain(size_t size, mw_flags_t flags, uintptr_t site);
 /* Return: false: a double free. */
 bool mw_large_free(struct mw_span *span);
+/* One that was held back. */
+void mw_large_let_go(struct mw_span *span);
 size_t mw_stock_drop(struct mw_cpu *cpu, size_t most);
 
 /* ---- debug.c, aids.c ---- */

@@ -127,6 +127,7 @@ static void *mw_large_show(struct mw_span *span)
 	unsigned long state = mw_port_pin();
 	void *object = mw_keep(span->base);
 
+	mw_span_follow(span);
 	if (span->flags & MW_SPAN_COLLECTED) {
 		mw_up_allocated(span->size);
 		mw_up_span_born(span);
@@ -144,7 +145,8 @@ static void *mw_large_new(size_t pages, size_t align, mw_flags_t flags)
 
 	if (mw_policy_of(flags) == MW_POLICY_COLLECTED)
 		for_pages |= MW_ZERO;
-	if (MW_GC && mw_policy_of(flags) >= MW_POLICY_COLLECTED && !(flags & MW_ATOMIC))
+	if (MW_GC && !(flags & MW_ATOMIC) &&
+	    (mw_policy_of(flags) >= MW_POLICY_COLLECTED || mw_object.large_flags))
 		mw_up_grow();
 	while (!(span = mw_span_alloc(pages, align, for_pages))) {
 		if (!mw_meta_refill() && !mw_page_reclaim(pages, flags, &step))
@@ -234,6 +236,17 @@ bool mw_large_free(struct mw_span *span)
 	if (!mw_stock_put(span))
 		mw_large_release(span);
 	return true;
+}
+
+void mw_large_let_go(struct mw_span *span)
+{
+	unsigned long state = mw_port_pin();
+
+	(void)mw_large_set_free(span);
+	mw_set_word(&span->remote[0], 0);
+	if (!mw_stock_put(span))
+		mw_large_release(span);
+	mw_port_unpin(state);
 }
 
 void mw_object_free_large(struct mw_span *span)

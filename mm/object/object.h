@@ -60,7 +60,8 @@ enum mw_policy {
  * CPU when that CPU may free by setting a bit and look at nothing else.
  */
 #define MW_OWNER_PENDING 0x80000000u /* others freed: the span is in the owner's list */
-#define MW_OWNER_NO_FREE 0x40000000u /* any free is to be looked at: MW_SPAN_TINY, or records */
+#define MW_OWNER_NO_FREE                                                                           \
+	0x40000000u /* any free is to be looked at: mw_span_always_slow(), or records */
 #define MW_OWNER_FULL 0x10000u /* nothing was free when the CPU looked last */
 #define MW_OWNER_NONE 0x20000u /* the cache, under its lock */
 #define MW_OWNER_LARGE 0x20001u /* a large object: its free word is changed atomically */
@@ -84,6 +85,7 @@ enum mw_where {
 #define MW_SPAN_DEBUG 0x04
 #define MW_SPAN_TINY 0x08 /* objects are packed blocks, not freed by hand */
 #define MW_SPAN_SAFE 0x10 /* freed objects are held back until no pointer to them is found */
+#define MW_SPAN_WIPE 0x20 /* and overwritten */
 
 /* Blocks of the tiny allocator have a class that nothing else asks for: that of 8 bytes. */
 #define MW_TINY_CLASS 1u
@@ -171,6 +173,12 @@ static inline void mw_span_slow_frees(struct mw_span *span, bool on)
 		atomic_fetch_or_explicit(&span->owner, MW_OWNER_NO_FREE, memory_order_seq_cst);
 	else
 		atomic_fetch_and_explicit(&span->owner, ~MW_OWNER_NO_FREE, memory_order_seq_cst);
+}
+
+/* Whether that is so whatever records there are. */
+static inline bool mw_span_always_slow(const struct mw_span *span)
+{
+	return span->flags & (MW_SPAN_TINY | MW_SPAN_SAFE);
 }
 
 /* For who may hold a span that has become another one meanwhile. */
@@ -276,6 +284,7 @@ struct mw_object {
 	_Atomic(bool) slowly; /* the same, for the collector's debugging */
 	_Atomic(bool) sampling; /* each allocation */
 	_Atomic(bool) failing; /* mw_cpus[] are mw_cpu_none, so that each request is seen */
+	unsigned char large_flags; /* MW_SPAN_SAFE, MW_SPAN_WIPE: of large objects */
 	struct mw_class_tables classes;
 	struct mw_cpu *_Atomic cpu[MW_MAX_CPUS]; /* NULL: not started yet */
 	struct mw_cache *_Atomic cache[MW_MAX_CACHES]; /* by id */
@@ -324,8 +333,8 @@ static inline enum mw_policy mw_policy_of(mw_flags_t flags)
 /* ---- for the collector, the checker, statistics ---- */
 
 /*
- * Take from this CPU all spans of collected caches, so that none is owned, with what was freed in them
- * from elsewhere; a few at a time, so that interrupts go on. @cycle is noted as the last one that
+ * Take from this CPU all spans of collected caches, and of such that hold back what is freed, so that none
+ * is owned, with what was freed in them from elsewhere; a few at a time, so that interrupts go on. @cycle is noted as the last one that
  * did it; mw_object_flush_rest(), with the world stopped, does it for every CPU that did not.
  */
 void mw_object_flush_here(unsigned long cycle);
@@ -345,6 +354,19 @@ void mw_object_sample_all(bool on);
 void mw_object_free_large(struct mw_span *span);
 /* A span that mw_up_span_left() took: it goes back to the page heap now. */
 void mw_object_end_span(struct mw_span *span);
+
+/*
+ * World stopped. Frees of a cache's objects, or with NULL of all hand-managed ones, hold back from now on;
+ * or do not, and what was held back is free.
+ */
+void mw_object_safe_set(struct mw_cache *cache, bool on, bool wipe);
+/*
+ * World stopped: what is in @held and not in @marked, bitmaps as the span's, is free. Not if a CPU
+ * has the span again. The span may be anything afterwards. Return: objects.
+ */
+size_t mw_span_let_go(struct mw_span *span, const mw_atomic_t *held, const mw_atomic_t *marked);
+/* What is held back now. */
+void mw_object_held(size_t *objects, size_t *bytes);
 
 /* Is the descriptor a span of objects that may be read: not on its way in or out? */
 bool mw_span_readable(const struct mw_span *span);

@@ -87,6 +87,9 @@ size_t mw_span_gather(struct mw_span *span)
 {
 	size_t count = 0;
 
+	/* What is held back is not to be had yet. */
+	if (mw_unlikely(span->flags & MW_SPAN_SAFE))
+		return 0;
 	for (size_t w = 0; w < span->words; w++) {
 		unsigned long freed = atomic_load_explicit(&span->remote[w], memory_order_seq_cst);
 		unsigned long word = mw_word(&span->free[w]);

@@ -69,7 +69,7 @@ void mw_span_fill(struct mw_span *span, struct mw_cache *cache, size_t stride)
 	mw_span_set_magic(span);
 	mw_list_init(&span->link);
 	mw_list_init(&span->owned);
-	mw_span_slow_frees(span, span->flags & MW_SPAN_TINY);
+	mw_span_slow_frees(span, mw_span_always_slow(span));
 	mw_set_owner(span, MW_OWNER_GONE);
 }
 

@@ -265,7 +265,12 @@ static bool mw_cache_is_empty(struct mw_cache *cache)
 		return true;
 	mw_cache_count_live(cache, &report);
 	report.address = report.object;
-	mw_misuse(&report);
+	if (report.given)
+		mw_misuse(&report);
+	else
+		mw_print("marrow: cache %s stays: something points to objects of it that were "
+			 "freed\n",
+			 cache->name);
 	return false;
 }
 
@@ -273,6 +278,8 @@ bool mw_cache_destroy(struct mw_cache *cache)
 {
 	unsigned long state;
 
+	if (cache->span_flags & MW_SPAN_SAFE)
+		mw_up_safe_drain();
 	if (!mw_cache_each_slot(cache, mw_slot_empty, NULL))
 		return false;
 	(void)mw_central_shrink(cache);

@@ -50,6 +50,15 @@ MW_IF_ALONE bool mw_up_collect(size_t pages)
 	return false;
 }
 
+MW_IF_ALONE void mw_up_safe_held(size_t bytes)
+{
+	(void)bytes;
+}
+
+MW_IF_ALONE void mw_up_safe_drain(void)
+{
+}
+
 MW_IF_ALONE bool mw_up_looking(void)
 {
 	return false;

@@ -31,6 +31,10 @@ void mw_up_count(void);
 void mw_up_allocated(size_t bytes);
 /* Get @pages back by a collection. Not pinned, may wait. Return: whether it is worth another try. */
 bool mw_up_collect(size_t pages);
+/* So many bytes were freed and held back. Pinned. */
+void mw_up_safe_held(size_t bytes);
+/* Let go of what is held back and no pointer is found to. Not pinned, may wait. */
+void mw_up_safe_drain(void);
 /* Is a mark under way that looks into hand-managed objects? */
 bool mw_up_looking(void);
 /*
@@ -84,6 +88,15 @@ static inline bool mw_up_collect(size_t pages)
 {
 	(void)pages;
 	return false;
+}
+
+static inline void mw_up_safe_held(size_t bytes)
+{
+	(void)bytes;
+}
+
+static inline void mw_up_safe_drain(void)
+{
 }
 
 static inline bool mw_up_looking(void)

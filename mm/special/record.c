@@ -68,7 +68,7 @@ bool mw_records_hold(struct mw_held *held, const void *address, bool collected)
 /* Frees by hand go the way that looks for records, or not. The span's records lock is held. */
 static void slow_frees(struct mw_span *span, bool on)
 {
-	mw_span_slow_frees(span, on || span->flags & MW_SPAN_TINY);
+	mw_span_slow_frees(span, on || mw_span_always_slow(span));
 	atomic_fetch_add_explicit(&mw_special.spans, on ? 1 : -1ul, memory_order_relaxed);
 }
 

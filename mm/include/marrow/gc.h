@@ -329,27 +329,57 @@ uintptr_t mw_tag_get(const void *object);
 /** struct mw_leak_want - what counts as a leak */
 struct mw_leak_want {
 	uint64_t min_age_ns; /* younger ones are not reported; needs tracking, 0 otherwise */
-	size_t most; /* reports at most so many objects by name; the rest is counted */
+	size_t most; /* objects reported by name, up to 1024; the rest is counted */
 };
 
 /**
  * mw_leak_scan - find hand-managed objects that nothing reaches
  *
- * An object is reported if two scans in a row do not reach it. The report goes to mw_port_write(),
- * oldest first, in groups of one allocation site. Return: objects reported; SIZE_MAX: could not scan.
+ * Makes two marks in a row, the world running in between; reported is what neither reaches. Roots are
+ * those of the collector; all hand-managed objects are looked into, by their type's layout if
+ * they have one, and an address anywhere in an object reaches it. The report goes to mw_port_write(), oldest
+ * first, in groups of one place of allocation where MW_DEBUG_TRACK knows it, else of one cache.
+ * interrupt: no. waits: yes. Return: objects reported; SIZE_MAX: no memory for it, or a CPU would not stop.
  */
 size_t mw_leak_scan(const struct mw_leak_want *want);
-/** mw_leak_ignore - not a leak, whoever points to it */
+/**
+ * mw_leak_ignore - not a leak, whoever points to it, nor is what it points to
+ *
+ * Until it is freed. Return: false: no hand-managed object begins there, or no memory.
+ */
 bool mw_leak_ignore(void *object);
 
 /** struct mw_safe_policy - hold freed memory until a mark has found no pointer to it */
 struct mw_safe_policy {
 	bool on;
-	size_t hold; /* bytes held before a mark is due */
+	bool wipe; /* overwrite it, but for constructed objects: a dangling read finds 0x6b */
+	/*
+	 * Bytes held before a mark is due, if that is more than an eighth of what lives; 0: 1 MiB. The
+	 * last one that was set holds for all caches.
+	 */
+	size_t hold;
 };
 
-/** mw_safe_free - for one cache, or with NULL for all. Return: false: a value out of range. */
+/**
+ * mw_safe_free - for one cache, or with NULL for all and those made later
+ *
+ * A pointer counts in roots and in live objects, as for the leak scan. Not for collected objects, nor
+ * where debug aids are on, which have their own ways. To end it lets go of all that is held.
+ * interrupt: no. waits: yes. Return: false: a collected cache, or a CPU could not be stopped.
+ */
 bool mw_safe_free(struct mw_cache *cache, const struct mw_safe_policy *policy);
+
+/** struct mw_safe_stats - what is held back, and what came of it */
+struct mw_safe_stats {
+	size_t held_objects, held_bytes; /* now */
+	size_t kept_bytes; /* of these, what the last mark found pointers to */
+	size_t due; /* bytes freed since the last mark that make the next one due */
+	unsigned long released; /* objects, ever */
+	unsigned long marks;
+};
+
+/** mw_safe_stats - takes time for each span there is */
+void mw_safe_stats(struct mw_safe_stats *stats);
 
 #endif /* MW_GC */
 

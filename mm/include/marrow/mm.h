@@ -36,7 +36,7 @@ typedef unsigned int mw_flags_t;
 #define MW_RESERVE 0x0004u /* may use the emergency reserve */
 #define MW_BELOW_4G 0x0010u /* physical addresses below 4 GiB */
 #define MW_BELOW_16M 0x0020u /* physical addresses below 16 MiB */
-#define MW_POINTERS 0x0040u /* freed by hand, but the collector and the leak scan look inside */
+#define MW_POINTERS 0x0040u /* freed by hand, but the collector looks inside */
 #define MW_COLLECTED 0x0100u /* owned by the collector, scanned conservatively */
 #define MW_NOSCAN 0x0200u /* owned by the collector, holds no pointers */
 

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Safe free: what is freed by hand is held back until a mark finds no pointer to it.
+ *
+ * mm/object/safe.c holds back; here is when a mark is due, and what it lets go. The mark is a cycle's,
+ * and a wide one: all hand-managed objects that live are marked from the beginning and looked at;
+ * what is held back is marked if something points to it, and then it is looked at too. So a list
+ * of freed objects is kept as long as its head is, and a ring of them that nobody knows is not.
+ *
+ * When memory is out a mark is made, and nothing else is let go: NULL is an answer, an object that
+ * is still pointed to and given to somebody else is not.
+ */
+#include "gc.h"
+
+#if MW_GC
+
+#define FOLD ((size_t)32 << 10)
+#define HOLD_DEFAULT ((size_t)1 << 20)
+/* A mark is due when so big a part of what lives was freed. */
+#define PART 8
+/* With less than that part of what makes one due, memory is not worth a mark when it is out. */
+#define LITTLE 16
+
+static size_t goal(void)
+{
+	size_t live = mw_word(&mw_gc.safe.live) / PART, hold = mw_word(&mw_gc.safe.hold);
+
+	return mw_max(live, hold ? hold : HOLD_DEFAULT);
+}
+
+static size_t fresh(void)
+{
+	return mw_word(&mw_gc.safe.fresh);
+}
+
+void mw_up_safe_held(size_t bytes)
+{
+	size_t *mine = &mw_gc.pace.cpu[mw_port_cpu()].held, total;
+
+	*mine += bytes;
+	if (mw_likely(*mine < FOLD))
+		return;
+	bytes = *mine;
+	*mine = 0;
+	total = atomic_fetch_add_explicit(&mw_gc.safe.fresh, bytes, memory_order_relaxed) + bytes;
+	if (total >= goal() && !atomic_exchange_explicit(&mw_gc.safe.told, 1, memory_order_relaxed))
+		mw_port_wake(MW_WORKER_COLLECT);
+}
+
+bool mw_safe_due(void)
+{
+	return mw_gc.safe.on && fresh() >= goal();
+}
+
+bool mw_safe_overdue(void)
+{
+	return mw_gc.safe.on && fresh() >= goal() + goal() / 4;
+}
+
+bool mw_safe_worth(void)
+{
+	return mw_gc.safe.on && fresh() >= goal() / LITTLE;
+}
+
+void mw_up_safe_drain(void)
+{
+	(void)mw_gc_collect(MW_COLLECT_MARKED);
+}
+
+/* ---- the mark ---- */
+
+void mw_safe_choose(bool asked)
+{
+	bool other = mw_word(&mw_gc.wide.mode) != MW_WIDE_NOT || mw_gc.stuck.wanted ||
+		     mw_gc.debug & MW_GC_DEBUG_CHECK;
+
+	if (!mw_gc.safe.on || other || !(asked || mw_safe_due()))
+		return;
+	/* What there is no room for is looked at as roots are, and stays. */
+	mw_gc.wide.scarce = !mw_wide_room();
+	mw_wide_forget();
+	mw_set_word(&mw_gc.wide.mode, MW_WIDE_SAFE);
+}
+
+static void look_at(struct mw_wide_span *wide, size_t *live)
+{
+	size_t objects = 0, held = 0, kept = 0;
+
+	for (size_t w = 0; w < wide->words; w++) {
+		unsigned long mark = mw_word(&mw_wide_mark(wide)[w]), back = mw_word(&wide->bits[w]);
+
+		objects += mw_count_bits(mark & ~back);
+		held += mw_count_bits(back);
+		kept += mw_count_bits(back & mark);
+	}
+	*live += objects * wide->stride;
+	mw_gc.safe.kept += kept * wide->stride;
+	if (held > kept)
+		mw_gc.safe.released += mw_span_let_go(wide->span, wide->bits, mw_wide_mark(wide));
+}
+
+void mw_safe_look(void)
+{
+	struct mw_wide_cursor cursor = { 0 };
+	struct mw_wide_span *wide;
+	size_t live = 0;
+
+	mw_wide_take_bits();
+	mw_gc.safe.kept = 0;
+	mw_gc.safe.marks++;
+	while ((wide = mw_wide_next(&cursor)))
+		if (mw_wide_readable(wide))
+			look_at(wide, &live);
+	mw_wide_end();
+	mw_set_word(&mw_gc.safe.live, live);
+	mw_set_word(&mw_gc.safe.fresh, 0);
+	mw_set_word(&mw_gc.safe.told, 0);
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++)
+		mw_gc.pace.cpu[i].held = 0;
+}
+
+/* ---- the mode ---- */
+
+static bool any_cache(void)
+{
+	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
+		struct mw_cache *cache =
+			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
+
+		if (cache && cache->span_flags & MW_SPAN_SAFE)
+			return true;
+	}
+	return false;
+}
+
+bool mw_safe_free(struct mw_cache *cache, const struct mw_safe_policy *policy)
+{
+	if (cache && cache->span_flags & MW_SPAN_COLLECTED)
+		return false;
+	mw_object_ready();
+	if (!mw_gc_hold())
+		return false;
+	mw_wide_wait();
+	mw_set_word(&mw_gc.safe.hold, policy->hold);
+	mw_object_safe_set(cache, policy->on, policy->wipe);
+	mw_gc.safe.on = any_cache();
+	/* Some room for marks that are made because there is no memory. */
+	if (mw_gc.safe.on)
+		(void)mw_wide_room();
+	else
+		mw_wide_drop();
+	mw_gc_release();
+	return true;
+}
+
+void mw_safe_stats(struct mw_safe_stats *stats)
+{
+	mw_gc_ready();
+	*stats = (struct mw_safe_stats){
+		.kept_bytes = mw_gc.safe.kept,
+		.released = mw_gc.safe.released,
+		.marks = mw_gc.safe.marks,
+		.due = goal(),
+	};
+	mw_object_held(&stats->held_objects, &stats->held_bytes);
+}
+
+#endif

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Holding back what is freed, for a collector that finds out when nothing points to it any more.
+ *
+ * A span of a cache in that mode has MW_SPAN_SAFE, and MW_OWNER_NO_FREE, so that every free comes here.
+ * An object that is held back has the state of one that another CPU freed: not free, and its remote bit
+ * set. Nobody gathers in such a span, so the bit stays until mw_span_let_go(); a second free finds
+ * it. The mode changes with the world stopped; who is about to free looks at it pinned.
+ *
+ * Spans with debug aids use the remote bit for what is between live and free, and are not in the mode.
+ */
+#include "inside.h"
+
+#define MW_SAFE_FLAGS (MW_SPAN_SAFE | MW_SPAN_WIPE)
+#define MW_WIPE_BYTE 0x6b
+
+static unsigned int mw_safe_wanted(const struct mw_span *span)
+{
+	if (span->flags & (MW_SPAN_COLLECTED | MW_SPAN_DEBUG))
+		return 0;
+	return (span->cache ? span->cache->span_flags : mw_object.large_flags) & MW_SAFE_FLAGS;
+}
+
+void mw_span_follow(struct mw_span *span)
+{
+	unsigned int flags = span->flags, want = mw_safe_wanted(span);
+
+	if (mw_likely((flags & MW_SAFE_FLAGS) == want))
+		return;
+	/* Not at once: a byte's read-modify-write is a library call on some machines. */
+	span->flags = (unsigned char)((flags & ~(unsigned int)MW_SAFE_FLAGS) | want);
+	mw_span_slow_frees(span, mw_span_always_slow(span) || span->records);
+}
+
+bool mw_safe_hold(struct mw_span *span, size_t index, enum mw_misuse *wrong)
+{
+	size_t w = index / MW_WORD_BITS, stride = span->stride;
+	unsigned long bit = mw_bit(index), state;
+	bool safe;
+
+	*wrong = MW_DOUBLE_FREE;
+	if (!mw_span_live(span, index))
+		return span->flags & MW_SPAN_SAFE;
+	/* It is still live, so nobody lets go of it meanwhile. */
+	if (span->flags & MW_SPAN_WIPE && !(span->cache && span->cache->construct))
+		__builtin_memset(mw_span_object(span, index), MW_WIPE_BYTE, span->size);
+	state = mw_port_pin();
+	safe = span->flags & MW_SPAN_SAFE;
+	if (safe && !(atomic_fetch_or_explicit(&span->remote[w], bit, memory_order_acq_rel) & bit)) {
+		*wrong = MW_MISUSE_NONE;
+		mw_up_safe_held(stride);
+	}
+	mw_port_unpin(state);
+	return safe;
+}
+
+size_t mw_span_let_go(struct mw_span *span, const mw_atomic_t *held, const mw_atomic_t *marked)
+{
+	if (mw_owner(span) == MW_OWNER_NONE)
+		return mw_central_let_go(span, held, marked);
+	if (mw_owner(span) != MW_OWNER_LARGE || !(mw_word(&held[0]) & ~mw_word(&marked[0])))
+		return 0;
+	mw_large_let_go(span);
+	return 1;
+}
+
+static void mw_span_end_mode(struct mw_span *span)
+{
+	unsigned long held = 0;
+
+	for (size_t w = 0; w < span->words; w++)
+		held |= mw_word(&span->remote[w]);
+	if (!held)
+		return;
+	if (mw_owner(span) == MW_OWNER_LARGE)
+		mw_large_let_go(span);
+	else
+		mw_remote_notify(span); /* as what other CPUs freed */
+}
+
+static void mw_span_change(struct mw_span *span)
+{
+	unsigned long state = mw_port_pin();
+	bool was = span->flags & MW_SPAN_SAFE;
+
+	mw_span_follow(span);
+	if (was && !(span->flags & MW_SPAN_SAFE))
+		mw_span_end_mode(span);
+	mw_port_unpin(state);
+}
+
+static void mw_safe_set_cache(struct mw_cache *cache, unsigned int flags)
+{
+	if (cache->span_flags & MW_SPAN_COLLECTED)
+		return;
+	cache->span_flags =
+		(unsigned char)((cache->span_flags & ~(unsigned int)MW_SAFE_FLAGS) | flags);
+}
+
+void mw_object_safe_set(struct mw_cache *cache, bool on, bool wipe)
+{
+	unsigned int flags = (on ? MW_SPAN_SAFE : 0) | (on && wipe ? MW_SPAN_WIPE : 0);
+	struct mw_span_cursor cursor = { 0 };
+	struct mw_span *span;
+
+	if (cache)
+		mw_safe_set_cache(cache, flags);
+	else
+		mw_object.large_flags = (unsigned char)flags;
+	for (unsigned int id = 0; !cache && id < MW_MAX_CACHES; id++) {
+		struct mw_cache *one =
+			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
+
+		if (one)
+			mw_safe_set_cache(one, flags);
+	}
+	while ((span = mw_span_next(&cursor)))
+		if (mw_span_readable(span))
+			mw_span_change(span);
+}
+
+void mw_object_held(size_t *objects, size_t *bytes)
+{
+	struct mw_span_cursor cursor = { 0 };
+	struct mw_span *span;
+
+	*objects = *bytes = 0;
+	while ((span = mw_span_next(&cursor))) {
+		size_t n = 0;
+
+		if (!mw_span_readable(span) || !(span->flags & MW_SPAN_SAFE))
+			continue;
+		for (size_t w = 0; w < span->words; w++)
+			n += mw_count_bits(mw_word(&span->remote[w]));
+		*objects += n;
+		*bytes += n * span->size;
+	}
+}
