@@ -10,7 +10,8 @@
 
 #define NOINLINE __attribute__((noinline))
 #define UNUSED __attribute__((unused))
-#define BARE __attribute__((no_sanitize("address"), no_sanitize("undefined")))
+#define BARE                                                                                       \
+	__attribute__((no_sanitize("address"), no_sanitize("undefined"), no_sanitize("thread")))
 
 /* A test whose own frame has no gaps in which a sanitizer leaves what was there before. */
 #define BARE_TEST(name_)                                                                           \

@@ -101,9 +101,20 @@ static struct thing *dangling(size_t slot)
 	return (struct thing *)root[slot];
 }
 
+/* What is left of it, looked at from a frame that is gone afterwards. */
+NOINLINE static uintptr_t stamp_at(size_t slot, size_t i)
+{
+	return dangling(slot)->stamp[i];
+}
+
+NOINLINE static uintptr_t stamp_behind(size_t slot)
+{
+	return dangling(slot)->next->next->stamp[5];
+}
+
 /* ---- the catalogue ---- */
 
-TEST(a_dangling_read_finds_what_was_there)
+BARE_TEST(a_dangling_read_finds_what_was_there)
 {
 	begin(16 << 20);
 	dangle(0);
@@ -111,7 +122,7 @@ TEST(a_dangling_read_finds_what_was_there)
 		CHECK(!comes_again(hidden[0], sizeof(struct thing)));
 		collect();
 		for (size_t w = 0; w < MW_LEN(dangling(0)->stamp); w++)
-			CHECK_EQ(dangling(0)->stamp[w], OLD);
+			CHECK_EQ(stamp_at(0, w), OLD);
 	}
 	root[0] = NULL;
 	collect();
@@ -215,14 +226,14 @@ NOINLINE static void free_a_list(void)
 	mw_free(second);
 }
 
-TEST(a_list_that_is_still_linked)
+BARE_TEST(a_list_that_is_still_linked)
 {
 	begin(16 << 20);
 	free_a_list();
 	for (unsigned int i = 0; i < 2; i++) {
 		collect();
 		CHECK_EQ(held(), 3);
-		CHECK_EQ(dangling(0)->next->next->stamp[5], OLD);
+		CHECK_EQ(stamp_behind(0), OLD);
 		for (size_t k = 0; k < 3; k++)
 			CHECK(!comes_again(hidden[k], sizeof(struct thing)));
 	}
@@ -243,7 +254,7 @@ NOINLINE static void free_a_ring(void)
 	mw_free(b);
 }
 
-TEST(what_only_freed_objects_point_to_goes)
+BARE_TEST(what_only_freed_objects_point_to_goes)
 {
 	begin(16 << 20);
 	free_a_ring();
@@ -285,7 +296,7 @@ NOINLINE static void dangle_from(void *holder, size_t slot, size_t offset)
 	mw_free(thing);
 }
 
-TEST(a_pointer_in_another_object)
+BARE_TEST(a_pointer_in_another_object)
 {
 	begin(16 << 20);
 	dangle_from(mw_alloc(64, MW_ZERO), 0, 0);
@@ -324,7 +335,7 @@ NOINLINE static void dangle_size(size_t size)
 	mw_free(object);
 }
 
-TEST(objects_of_all_sizes)
+BARE_TEST(objects_of_all_sizes)
 {
 	static const size_t sizes[] = { 8, 100, 4096, 32768, 40000, 1 << 20, 3 << 20 };
 
@@ -352,6 +363,11 @@ static void construct(void *object)
 	*(uintptr_t *)object = 4711;
 }
 
+NOINLINE static uintptr_t first_word(size_t slot)
+{
+	return *(uintptr_t *)root[slot];
+}
+
 NOINLINE static void dangle_in(struct mw_cache *cache, size_t slot)
 {
 	root[slot] = mw_cache_alloc(cache, MW_NORMAL);
@@ -359,7 +375,7 @@ NOINLINE static void dangle_in(struct mw_cache *cache, size_t slot)
 	mw_cache_free(cache, root[slot]);
 }
 
-TEST(one_cache_alone)
+BARE_TEST(one_cache_alone)
 {
 	struct mw_cache_want want = { .name = "safe", .size = 80, .construct = construct };
 	struct mw_cache_want collected = { .name = "collected", .size = 80, .flags = MW_COLLECTED };
@@ -380,7 +396,7 @@ TEST(one_cache_alone)
 	collect();
 	CHECK_EQ(held(), 1);
 	/* What was constructed is as it was. */
-	CHECK_EQ(*(uintptr_t *)root[0], 4711);
+	CHECK_EQ(first_word(0), 4711);
 	root[2] = NULL;
 	test_capture();
 	CHECK(!mw_cache_destroy(cache));
@@ -495,8 +511,8 @@ TEST(what_is_held_is_bounded)
 	mw_page_stats(&page);
 	test_note("%lu marks, %zu bytes held, %zu pages of objects", stats.marks, stats.held_bytes,
 		  page.objects);
-	CHECK(stats.marks >= 100 && stats.marks <= 250);
-	CHECK(stats.held_bytes <= 2 * stats.due);
+	CHECK(stats.marks >= 90 && stats.marks <= 250);
+	CHECK(stats.held_bytes <= 5 * stats.due / 2);
 	CHECK(page.objects << MW_PAGE_SHIFT <= (4 << 20));
 	CHECK(stats.released >= 700000);
 	off();
@@ -544,13 +560,13 @@ TEST(out_of_memory_marks_first)
 	dangle(1);
 	n = fill(0, 64);
 	CHECK(n > 10000);
-	CHECK_EQ(dangling(1)->stamp[3], OLD);
+	CHECK_EQ(stamp_at(1, 3), OLD);
 	empty(0);
 	root[1] = NULL;
 	off();
 }
 
-TEST(without_memory_for_the_mark)
+BARE_TEST(without_memory_for_the_mark)
 {
 	struct mw_fail fail = { .every = 1, .pages = true };
 
@@ -563,7 +579,7 @@ TEST(without_memory_for_the_mark)
 	for (unsigned int i = 0; i < 3; i++) {
 		collect();
 		CHECK_EQ(held(), 3);
-		CHECK_EQ(dangling(0)->next->next->stamp[5], OLD);
+		CHECK_EQ(stamp_behind(0), OLD);
 	}
 	mw_fail_set(NULL);
 	root[0] = NULL;
@@ -739,7 +755,7 @@ TEST(frees_from_interrupts)
 	for (unsigned int i = 0; i < 20; i++) {
 		dangle(0);
 		collect();
-		CHECK_EQ(dangling(0)->stamp[0], OLD);
+		CHECK_EQ(stamp_at(0, 0), OLD);
 		CHECK(mw_heap_check());
 	}
 	mw_gc_unlisten(&listener);
@@ -747,7 +763,7 @@ TEST(frees_from_interrupts)
 	for (unsigned int i = 0; came && i < 20; i++) {
 		dangle(0);
 		collect();
-		CHECK_EQ(dangling(0)->stamp[0], OLD);
+		CHECK_EQ(stamp_at(0, 0), OLD);
 	}
 	if (came)
 		CHECK(test_interrupts_off() > 0);

@@ -288,9 +288,9 @@ struct mw_safe {
 	unsigned long released, marks; /* objects, ever */
 };
 
-/* Is a mark due; was it due a while ago; would one give memory back? */
+/* Is a mark due; is as much as one @part more held; would one give memory back? */
 bool mw_safe_due(void);
-bool mw_safe_overdue(void);
+bool mw_safe_overdue(unsigned int part);
 bool mw_safe_worth(void);
 /* Let the cycle that is about to begin do it, if it is due, or @asked for. */
 void mw_safe_choose(bool asked);

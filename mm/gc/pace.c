@@ -153,8 +153,9 @@ void mw_up_grow(void)
 	room = mw_word(&pace->room);
 	if (since >= room && since - room >= mw_word(&pace->goal) / 8)
 		(void)mw_gc_collect_forced(MW_COLLECT_MARKED, false);
-	else if (mw_unlikely(mw_safe_overdue()))
-		(void)mw_gc_collect_forced(MW_COLLECT_MARKED, false);
+	else if (mw_unlikely(mw_safe_overdue(4)))
+		/* What is held is bounded, whatever share of the time that takes. */
+		(void)mw_gc_collect_forced(MW_COLLECT_MARKED, mw_safe_overdue(1));
 	mw_sweep_help(SWEEP_FIRST);
 }
 

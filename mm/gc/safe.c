@@ -52,9 +52,9 @@ bool mw_safe_due(void)
 	return mw_gc.safe.on && fresh() >= goal();
 }
 
-bool mw_safe_overdue(void)
+bool mw_safe_overdue(unsigned int part)
 {
-	return mw_gc.safe.on && fresh() >= goal() + goal() / 4;
+	return mw_gc.safe.on && fresh() >= goal() + goal() / part;
 }
 
 bool mw_safe_worth(void)
