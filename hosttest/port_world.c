@@ -329,7 +329,8 @@ static void scan_others(mw_root_visit_fn *visit, void *ctx)
 
 __attribute__((noinline)) void mw_port_scan_roots(mw_root_visit_fn *visit, void *ctx)
 {
-	ucontext_t context;
+	/* Gaps of it are on the stack too, and would show what was there before. */
+	ucontext_t context = { 0 };
 
 	getcontext(&context);
 	scan_others(visit, ctx);

@@ -52,7 +52,7 @@ void mw_fixed_init(struct mw_fixed *fixed, size_t size, enum mw_use use, void (*
 {
 	mw_lock_init(&fixed->lock, MW_RANK_META);
 	fixed->use = use;
-	fixed->size = mw_round_up(mw_max(size, 1), 16);
+	fixed->size = mw_round_up(mw_max(size, 1), 8);
 	fixed->first = first;
 	fixed->free = NULL;
 	fixed->fresh = fixed->fresh_end = NULL;
@@ -229,7 +229,7 @@ bool mw_fixed_check(struct mw_fixed *fixed)
 	unsigned long state = mw_lock(&fixed->lock);
 	bool ok;
 
-	ok = fixed->size && fixed->size % 16 == 0 && mw_fixed_check_chunks(fixed) &&
+	ok = fixed->size && fixed->size % 8 == 0 && mw_fixed_check_chunks(fixed) &&
 	     mw_fixed_check_free(fixed);
 	mw_unlock(&fixed->lock, state);
 	return ok;

@@ -42,7 +42,7 @@ size_t mw_persist_spare(void);
 struct mw_fixed {
 	struct mw_lock lock; /* MW_RANK_META */
 	enum mw_use use;
-	size_t size; /* of a record, a multiple of 16 */
+	size_t size; /* of a record, a multiple of 8 */
 	void (*first)(void *record); /* under the lock, before a record can be seen first; or NULL */
 	void *free; /* records given back, linked through their first word by relaxed stores */
 	char *fresh, *fresh_end; /* never handed out */
@@ -53,8 +53,8 @@ struct mw_fixed {
 
 void mw_fixed_init(struct mw_fixed *fixed, size_t size, enum mw_use use, void (*first)(void *record));
 /*
- * Not zeroed on reuse (zero the first time); aligned to 16, or to a cache line if the size is a
- * multiple of one. NULL: out of memory.
+ * Not zeroed on reuse (zero the first time); aligned to 8, to 16 or to a cache line if the size is a
+ * multiple of that. NULL: out of memory.
  */
 void *mw_fixed_alloc(struct mw_fixed *fixed);
 void mw_fixed_free(struct mw_fixed *fixed, void *record);

@@ -108,7 +108,7 @@ static MW_NOINLINE void *mw_cache_alloc_rest(struct mw_cache *cache, mw_flags_t 
 		return mw_debug_alloc(cache, flags);
 	object = mw_cache_alloc_slow(cache, flags);
 	if (mw_profiling() && object)
-		mw_up_profile(cache, site);
+		mw_up_profile(cache, object, site);
 	if (object && ((flags & MW_ZERO) || cache->policy == MW_POLICY_COLLECTED))
 		mw_zero(object, cache->size);
 	return object;
@@ -154,7 +154,7 @@ MW_NOINLINE static void *mw_alloc_large(size_t size, size_t align, mw_flags_t fl
 		return NULL;
 	object = mw_large_alloc(size, align, flags);
 	if (mw_profiling() && object)
-		mw_up_profile_large(size, site);
+		mw_up_profile_large(size, object, site);
 	return object;
 }
 

@@ -122,20 +122,28 @@ static inline enum mw_misuse mw_up_records_free(void *object)
  * Asked only while mw_profiling(). An object of @cache was allocated on the slow way, from where
  * @site tells: is it one to be sampled? Not pinned.
  */
-void mw_up_profile(struct mw_cache *cache, uintptr_t site);
+void mw_up_profile(struct mw_cache *cache, void *object, uintptr_t site);
 /* The same for a large object of @size bytes. */
-void mw_up_profile_large(size_t size, uintptr_t site);
+void mw_up_profile_large(size_t size, void *object, uintptr_t site);
+/* A sampled object ends, which stood for @objects; or the sweep ends it. Its span's records are locked. */
+void mw_up_sample_end(void *bucket, unsigned long objects, const void *object, bool swept);
 /* The slot has a new word: let it run out where the next sample is due. Pinned. */
 void mw_up_profile_word(struct mw_slot *slot);
 #else
-static inline void mw_up_profile(struct mw_cache *cache, uintptr_t site)
+static inline void mw_up_profile(struct mw_cache *cache, void *object, uintptr_t site)
 {
-	(void)cache, (void)site;
+	(void)cache, (void)object, (void)site;
 }
 
-static inline void mw_up_profile_large(size_t size, uintptr_t site)
+static inline void mw_up_profile_large(size_t size, void *object, uintptr_t site)
 {
-	(void)size, (void)site;
+	(void)size, (void)object, (void)site;
+}
+
+static inline void mw_up_sample_end(void *bucket, unsigned long objects, const void *object,
+				    bool swept)
+{
+	(void)bucket, (void)objects, (void)object, (void)swept;
 }
 
 static inline void mw_up_profile_word(struct mw_slot *slot)

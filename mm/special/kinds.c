@@ -50,6 +50,14 @@ bool mw_record_end(struct mw_record *record, void *object, enum mw_end how)
 	return true;
 }
 
+bool mw_sample_end(struct mw_record *record, void *object, enum mw_end how)
+{
+	const struct mw_sample *sample = (const struct mw_sample *)record;
+
+	mw_up_sample_end(sample->bucket, record->own, object, how == MW_END_DEAD);
+	return true;
+}
+
 const struct mw_record_ops mw_record_kinds[MW_NR_RECORDS] = {
 	[MW_RECORD_FINALIZER] = {
 		.name = "finalizer",
@@ -57,6 +65,11 @@ const struct mw_record_ops mw_record_kinds[MW_NR_RECORDS] = {
 		.before_finalizer = true,
 		.end = mw_finalizer_end,
 		.roots = finalizer_roots,
+	},
+	[MW_RECORD_SAMPLE] = {
+		.name = "sample",
+		.size = sizeof(struct mw_sample),
+		.end = mw_sample_end,
 	},
 	[MW_RECORD_WEAK] = {
 		.name = "weak",

@@ -1,21 +1,27 @@
 // SPDX-License-Identifier: MIT
-/* What records keep alive. World stopped: no lock is held, none is needed. */
+/*
+ * What records keep alive. World stopped: nobody holds a lock; but interrupts free objects, and so take
+ * records off, so a bucket's are walked with their lock.
+ */
 #include "special.h"
 
 #if MW_GC
 
-static void span_roots(const struct mw_span *span, mw_record_visit_fn *visit, void *ctx)
+/* Return: false: there is no such bucket. */
+static bool bucket_roots(struct mw_span *span, size_t i, mw_record_visit_fn *visit, void *ctx)
 {
+	unsigned long state = mw_lock(&span->records_lock);
 	const struct mw_records *records = span->records;
+	bool is = records && i < mw_records_buckets(records);
 
-	for (size_t i = 0; i < mw_records_buckets(records); i++) {
-		for (const struct mw_record *r = records->bucket[i]; r; r = r->next) {
-			const struct mw_record_ops *ops = &mw_record_kinds[r->kind];
+	for (const struct mw_record *r = is ? records->bucket[i] : NULL; r; r = r->next) {
+		const struct mw_record_ops *ops = &mw_record_kinds[r->kind];
 
-			if (ops->roots)
-				ops->roots(r, span, span->base + r->offset, visit, ctx);
-		}
+		if (ops->roots)
+			ops->roots(r, span, span->base + r->offset, visit, ctx);
 	}
+	mw_unlock(&span->records_lock, state);
+	return is;
 }
 
 static void queue_roots(mw_record_visit_fn *visit, void *ctx)
@@ -42,7 +48,8 @@ void mw_records_each_root(mw_record_visit_fn *visit, void *ctx)
 	while (left && (span = mw_span_next(&cursor))) {
 		if (!span->in_use || !span->records)
 			continue;
-		span_roots(span, visit, ctx);
+		for (size_t i = 0; bucket_roots(span, i, visit, ctx); i++)
+			;
 		left--;
 	}
 	queue_roots(visit, ctx);

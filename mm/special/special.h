@@ -28,6 +28,7 @@
 /* In the order in which they stand, and end, on one byte. */
 enum mw_record_kind {
 	MW_RECORD_FINALIZER, /* first: it stops the object's death */
+	MW_RECORD_SAMPLE, /* the object is one that the allocation profile chose */
 	MW_RECORD_WEAK,
 	MW_RECORD_KEY, /* the object is a key of weak-keyed tables */
 	MW_RECORD_CLEANUP,
@@ -87,6 +88,11 @@ struct mw_tag {
 struct mw_ignored {
 	struct mw_record record;
 	void *object;
+};
+
+struct mw_sample {
+	struct mw_record record; /* own: how many allocations it stands for */
+	void *bucket; /* of mm/watch */
 };
 
 /*
@@ -173,6 +179,7 @@ extern const struct mw_record_ops mw_record_kinds[MW_NR_RECORDS];
 bool mw_finalizer_end(struct mw_record *record, void *object, enum mw_end how);
 bool mw_weak_end(struct mw_record *record, void *object, enum mw_end how);
 bool mw_cleanup_end(struct mw_record *record, void *object, enum mw_end how);
+bool mw_sample_end(struct mw_record *record, void *object, enum mw_end how);
 bool mw_record_end(struct mw_record *record, void *object, enum mw_end how);
 
 /* Records of a kind; zeroed when they are new. Not pinned. NULL: no memory. */

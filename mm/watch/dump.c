@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The way of a heap dump, and its objects: see dump.h. */
 #include "dump.h"
+#include "profile.h"
 
 #if MW_WATCH
 
@@ -161,9 +162,11 @@ bool mw_dump_write(mw_sink_fn *sink, void *ctx)
 
 	if (!mw_dump_hold())
 		return false;
+	atomic_store_explicit(&mw_profile.still, true, memory_order_relaxed);
 	mw_stream_begin(&d.s, sink, ctx);
 	put_all(&d);
 	(void)mw_stream_end(&d.s);
+	atomic_store_explicit(&mw_profile.still, false, memory_order_relaxed);
 	mw_dump_release();
 	return !d.s.stopped;
 }

@@ -89,7 +89,7 @@ enum mw_dump_more_kind {
 };
 
 /*
- * dump_roots.c and dump_records.c with a collector, dump_plain.c without one. Types, roots and
+ * dump_roots.c and dump_records.c with a collector, plain.c without one. Types, roots and
  * records are written in the order of these functions; the last two go behind the end.
  */
 bool mw_dump_hold(void); /* stop the world, everything swept. Return: false: it runs on. */

@@ -6,58 +6,122 @@
 
 /* ---- every record of every span ---- */
 
-typedef void see_record_fn(struct mw_dump *d, const struct mw_span *span,
-			   const struct mw_record *record);
+/* What is known of a record when it may be gone: interrupts free objects meanwhile. */
+struct seen {
+	enum mw_record_kind kind;
+	void *object;
+	uintptr_t fn;
+	uint64_t value;
+};
+
+typedef void see_record_fn(struct mw_dump *d, const struct seen *seen);
+
+static struct seen look_at(const struct mw_record *record, void *object)
+{
+	struct seen seen = { .kind = record->kind, .object = object };
+
+	if (seen.kind == MW_RECORD_FINALIZER) {
+		seen.fn = (uintptr_t)((const struct mw_finalizer *)record)->fn;
+		seen.value = mw_dump_number(((const struct mw_finalizer *)record)->arg);
+	} else if (seen.kind == MW_RECORD_CLEANUP) {
+		seen.fn = (uintptr_t)((const struct mw_cleanup_record *)record)->fn;
+		seen.value = mw_dump_number(((const struct mw_cleanup_record *)record)->arg);
+	} else if (seen.kind == MW_RECORD_TAG) {
+		seen.value = ((const struct mw_tag *)record)->tag;
+	} else if (seen.kind == MW_RECORD_SAMPLE) {
+		seen.value = mw_dump_number(((const struct mw_sample *)record)->bucket);
+	}
+	return seen;
+}
+
+#define BATCH 8
+
+/*
+ * Up to BATCH records of a bucket from the @first on, with the lock; they are written without, as a
+ * sink may be slow. Return: how many; 0: there are no more.
+ */
+static size_t look(struct mw_span *span, size_t bucket, size_t first, struct seen *seen)
+{
+	unsigned long state = mw_lock(&span->records_lock);
+	const struct mw_records *records = span->records;
+	const struct mw_record *r = NULL;
+	size_t n = 0;
+
+	if (records && bucket < mw_records_buckets(records))
+		r = records->bucket[bucket];
+	for (; r && n < BATCH; r = r->next) {
+		if (first)
+			first--;
+		else
+			seen[n++] = look_at(r, span->base + r->offset);
+	}
+	mw_unlock(&span->records_lock, state);
+	return n;
+}
+
+static size_t buckets_of(const struct mw_span *span)
+{
+	const struct mw_records *records = mw_span_readable(span) ? mw_span_records(span) : NULL;
+
+	return records ? mw_records_buckets(records) : 0;
+}
 
 static void each_record(struct mw_dump *d, see_record_fn *see)
 {
 	struct mw_span_cursor cursor = { 0 };
-	const struct mw_records *records;
+	struct seen seen[BATCH];
 	struct mw_span *span;
 
-	while (!d->s.stopped && (span = mw_span_next(&cursor))) {
-		records = mw_span_readable(span) ? span->records : NULL;
-		for (size_t i = 0; records && i < mw_records_buckets(records); i++)
-			for (const struct mw_record *r = records->bucket[i]; r; r = r->next)
-				see(d, span, r);
+	while ((span = mw_span_next(&cursor))) {
+		for (size_t b = 0, n; b < buckets_of(span); b++)
+			for (size_t first = 0; (n = look(span, b, first, seen)); first += n)
+				for (size_t i = 0; i < n && !d->s.stopped; i++)
+					see(d, &seen[i]);
 	}
 }
 
 /* ---- finalizers ---- */
 
-static void put_finalizer(struct mw_dump *d, unsigned int kind, const struct mw_finalizer *f,
-			  const void *object)
+static void put_finalizer(struct mw_dump *d, unsigned int kind, uintptr_t fn, const void *object)
 {
 	const struct mw_span *span = mw_span_of(object);
 
 	mw_stream_varint(&d->s, kind);
 	mw_stream_varint(&d->s, mw_dump_number(object));
-	mw_stream_varint(&d->s, (uintptr_t)f->fn);
-	mw_stream_varint(&d->s, (uintptr_t)f->fn);
+	mw_stream_varint(&d->s, fn);
+	mw_stream_varint(&d->s, fn);
 	mw_stream_varint(&d->s, 0);
 	mw_stream_varint(&d->s, span ? mw_dump_number(span->type) : 0);
 }
 
-static void see_finalizer(struct mw_dump *d, const struct mw_span *span,
-			  const struct mw_record *record)
+static void see_finalizer(struct mw_dump *d, const struct seen *seen)
 {
-	if (record->kind == MW_RECORD_FINALIZER)
-		put_finalizer(d, MW_DUMP_FINALIZER, (const struct mw_finalizer *)record,
-			      span->base + record->offset);
+	if (seen->kind == MW_RECORD_FINALIZER)
+		put_finalizer(d, MW_DUMP_FINALIZER, seen->fn, seen->object);
 }
 
 void mw_dump_finalizers(struct mw_dump *d)
 {
 	each_record(d, see_finalizer);
 	for (const struct mw_record *r = mw_special.finalizers.first; r && !d->s.stopped; r = r->next)
-		put_finalizer(d, MW_DUMP_DUE, (const struct mw_finalizer *)r, r->object);
+		put_finalizer(d, MW_DUMP_DUE, (uintptr_t)((const struct mw_finalizer *)r)->fn,
+			      r->object);
 }
 
 /* ---- which object is a sample of what ---- */
 
+static void see_sample(struct mw_dump *d, const struct seen *seen)
+{
+	if (seen->kind != MW_RECORD_SAMPLE)
+		return;
+	mw_stream_varint(&d->s, MW_DUMP_SAMPLE);
+	mw_stream_varint(&d->s, mw_dump_number(seen->object));
+	mw_stream_varint(&d->s, seen->value);
+}
+
 void mw_dump_samples(struct mw_dump *d)
 {
-	(void)d;
+	each_record(d, see_sample);
 }
 
 /* ---- pauses ---- */
@@ -127,32 +191,20 @@ void mw_dump_more_types(struct mw_dump *d)
 		put_types_of(&d->s, type);
 }
 
-static void put_record(struct mw_dump *d, const struct mw_record *record, const void *object)
+/* Samples are in the dump itself. */
+static void see_record(struct mw_dump *d, const struct seen *seen)
 {
-	uintptr_t fn = 0, value = 0;
 	char name[96] = "";
 
-	if (record->kind == MW_RECORD_FINALIZER) {
-		fn = (uintptr_t)((const struct mw_finalizer *)record)->fn;
-		value = (uintptr_t)((const struct mw_finalizer *)record)->arg;
-	} else if (record->kind == MW_RECORD_CLEANUP) {
-		fn = (uintptr_t)((const struct mw_cleanup_record *)record)->fn;
-		value = (uintptr_t)((const struct mw_cleanup_record *)record)->arg;
-	} else if (record->kind == MW_RECORD_TAG) {
-		value = ((const struct mw_tag *)record)->tag;
-	}
-	if (fn && !mw_port_symbol(fn, name, sizeof(name)))
-		mw_format(name, sizeof(name), "%p", (void *)fn);
+	if (seen->kind == MW_RECORD_SAMPLE)
+		return;
+	if (seen->fn && !mw_port_symbol(seen->fn, name, sizeof(name)))
+		mw_format(name, sizeof(name), "%p", (void *)seen->fn);
 	mw_stream_varint(&d->s, MW_MORE_RECORD);
-	mw_stream_varint(&d->s, mw_dump_number(object));
-	mw_stream_string(&d->s, mw_record_kinds[record->kind].name);
+	mw_stream_varint(&d->s, mw_dump_number(seen->object));
+	mw_stream_string(&d->s, mw_record_kinds[seen->kind].name);
 	mw_stream_string(&d->s, name);
-	mw_stream_varint(&d->s, value);
-}
-
-static void see_record(struct mw_dump *d, const struct mw_span *span, const struct mw_record *record)
-{
-	put_record(d, record, span->base + record->offset);
+	mw_stream_varint(&d->s, seen->value);
 }
 
 void mw_dump_more_records(struct mw_dump *d)

@@ -39,7 +39,7 @@ static uint64_t in_bytes(size_t pages)
 	return (uint64_t)pages << MW_PAGE_SHIFT;
 }
 
-/* Everything up to the ring of pauses. @goal: when the next cycle is due; 0: there are none. */
+/* Everything up to the ring of pauses. */
 APART static void put_figures(struct mw_stream *s)
 {
 	struct mw_stats stats;
@@ -106,7 +106,7 @@ APART static void put_bucket(struct mw_stream *s, uint64_t id, const struct mw_b
 	for (unsigned int i = 0; i < b->depth; i++)
 		put_frame(s, b->pcs[i]);
 	mw_stream_varint(s, b->objects);
-	mw_stream_varint(s, 0);
+	mw_stream_varint(s, b->objects - mw_min(b->objects, mw_bucket_live(b)));
 }
 
 void mw_dump_buckets(struct mw_dump *d)

@@ -24,11 +24,8 @@ struct message {
 
 static void put_varint(struct message *m, uint64_t n)
 {
-	do {
-		MW_ASSERT(m->len < sizeof(m->bytes));
-		m->bytes[m->len++] = (unsigned char)(n < 128 ? n : (n & 127) | 128);
-		n >>= 7;
-	} while (n);
+	MW_ASSERT(m->len + MW_VARINT_MOST <= sizeof(m->bytes));
+	m->len += mw_varint(m->bytes + m->len, n);
 }
 
 static void put_number(struct message *m, unsigned int field, uint64_t n)
@@ -64,9 +61,12 @@ enum string {
 	ALLOC_OBJECTS,
 	COUNT,
 	ALLOC_SPACE,
+	INUSE_OBJECTS,
+	INUSE_SPACE,
 	BYTES_UNIT,
 	SPACE,
-	KERNEL,
+	FILE_NAME,
+	BUILD_ID,
 	NR_STRINGS,
 };
 
@@ -79,13 +79,16 @@ static void send_type(struct mw_stream *s, unsigned int field, enum string type,
 	send(s, field, m.bytes, m.len);
 }
 
-APART static void send_mapping(struct mw_stream *s)
+APART static void send_mapping(struct mw_stream *s, const struct mw_profile_mapping *map)
 {
 	struct message m = { 0 };
 
 	put_number(&m, 1, 1); /* id */
-	put_number(&m, 3, UINT64_MAX); /* limit; it starts at 0 */
-	put_number(&m, 5, KERNEL);
+	put_number(&m, 2, map->start);
+	put_number(&m, 3, map->limit ? map->limit : UINT64_MAX);
+	put_number(&m, 4, map->offset);
+	put_number(&m, 5, FILE_NAME);
+	put_number(&m, 6, BUILD_ID);
 	send(s, 3, m.bytes, m.len);
 }
 
@@ -103,7 +106,9 @@ APART static void send_sample(struct mw_stream *s, unsigned int number, const st
 	put_inside(&m, 1, &part);
 	part.len = 0;
 	put_varint(&part, b->objects);
-	put_varint(&part, b->bytes);
+	put_varint(&part, b->objects * b->size);
+	put_varint(&part, mw_bucket_live(b));
+	put_varint(&part, mw_bucket_live(b) * b->size);
 	put_inside(&m, 2, &part);
 	part.len = 0;
 	put_number(&part, 1, BYTES_UNIT); /* a label: bytes = size */
@@ -135,11 +140,18 @@ static size_t length(const char *text)
 
 void mw_pprof_write(struct mw_stream *s)
 {
-	static const char *const strings[NR_STRINGS] = {
-		[EMPTY] = "",		[ALLOC_OBJECTS] = "alloc_objects",
-		[COUNT] = "count",	[ALLOC_SPACE] = "alloc_space",
-		[BYTES_UNIT] = "bytes", [SPACE] = "space",
-		[KERNEL] = "kernel",
+	const struct mw_profile_mapping map = mw_profile.mapping;
+	const char *const strings[NR_STRINGS] = {
+		[EMPTY] = "",
+		[ALLOC_OBJECTS] = "alloc_objects",
+		[COUNT] = "count",
+		[ALLOC_SPACE] = "alloc_space",
+		[INUSE_OBJECTS] = "inuse_objects",
+		[INUSE_SPACE] = "inuse_space",
+		[BYTES_UNIT] = "bytes",
+		[SPACE] = "space",
+		[FILE_NAME] = map.file ? map.file : "kernel",
+		[BUILD_ID] = map.build_id ? map.build_id : "",
 	};
 	struct mw_bucket_cursor cursor = { 0 };
 	struct mw_bucket bucket;
@@ -147,7 +159,9 @@ void mw_pprof_write(struct mw_stream *s)
 
 	send_type(s, 1, ALLOC_OBJECTS, COUNT);
 	send_type(s, 1, ALLOC_SPACE, BYTES_UNIT);
-	send_mapping(s);
+	send_type(s, 1, INUSE_OBJECTS, COUNT);
+	send_type(s, 1, INUSE_SPACE, BYTES_UNIT);
+	send_mapping(s, &map);
 	for (unsigned int n = 0; !s->stopped && mw_profile_next(&cursor, &bucket); n++) {
 		send_sample(s, n, &bucket);
 		send_locations(s, n, &bucket);
@@ -156,6 +170,7 @@ void mw_pprof_write(struct mw_stream *s)
 		send(s, 6, strings[i], length(strings[i]));
 	send_type(s, 11, SPACE, BYTES_UNIT);
 	put_number(&period, 12, mw_word(&mw_profile_every));
+	put_number(&period, 14, INUSE_SPACE);
 	mw_stream_bytes(s, period.bytes, period.len);
 }
 

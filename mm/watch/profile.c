@@ -40,24 +40,21 @@ static void find_callers(struct mw_bucket *bucket, uintptr_t site)
 		bucket->pcs[bucket->depth++] = pcs[first];
 }
 
-/* Add to the bucket that is like @sample. Return: false: there is none; then @fresh, if any, becomes it. */
-static bool add(const struct mw_bucket *sample, struct mw_bucket *fresh)
+/* The bucket that is like @sample. NULL: there is none; then @fresh, if any, becomes it. */
+static struct mw_bucket *find(const struct mw_bucket *sample, struct mw_bucket *fresh)
 {
 	unsigned long state = mw_lock(&mw_profile.lock);
 	struct mw_bucket **head = head_of(sample), *at = *head;
 
 	while (at && !same(at, sample))
 		at = at->next;
-	if (at) {
-		at->objects += sample->objects;
-		at->bytes += sample->bytes;
-	} else if (fresh) {
+	if (!at && fresh) {
 		*fresh = *sample;
 		fresh->next = *head;
 		*head = fresh;
 	}
 	mw_unlock(&mw_profile.lock, state);
-	return at != NULL;
+	return at;
 }
 
 static void get_ready(void)
@@ -70,24 +67,98 @@ static void get_ready(void)
 	mw_unlock(&mw_profile.lock, state);
 }
 
-void mw_profile_note(size_t size, uintptr_t site, uint64_t objects, uint64_t bytes)
+/* NULL: no memory. */
+MW_NOINLINE static struct mw_bucket *bucket_of(size_t size, uintptr_t site)
 {
-	struct mw_bucket sample = { .size = size, .objects = objects, .bytes = bytes }, *fresh;
+	struct mw_bucket sample = { .size = size }, *fresh, *found;
 
 	find_callers(&sample, site);
-	if (add(&sample, NULL))
-		return;
+	found = find(&sample, NULL);
+	if (found)
+		return found;
 	get_ready();
 	fresh = mw_fixed_alloc(&mw_profile.buckets);
-	if (fresh) {
-		if (add(&sample, fresh))
-			mw_fixed_free(&mw_profile.buckets, fresh);
-	} else {
-		unsigned long state = mw_lock(&mw_profile.lock);
+	if (!fresh)
+		return NULL;
+	found = find(&sample, fresh);
+	if (found)
+		mw_fixed_free(&mw_profile.buckets, fresh);
+	return found ? found : fresh;
+}
 
-		mw_profile.lost++;
-		mw_unlock(&mw_profile.lock, state);
+static void advance(struct mw_stage *to, struct mw_stage *from)
+{
+	to->made += from->made;
+	to->ended += from->ended;
+	*from = (struct mw_stage){ 0 };
+}
+
+/* Bring the stages to where the collector is. Each cycle ends the last one's sweep first. */
+static void settle(struct mw_bucket *b)
+{
+	bool swept;
+	unsigned long cycle = mw_profile_cycle(&swept);
+
+	if (b->cycle != cycle) {
+		advance(&b->known, &b->marked);
+		advance(&b->marked, &b->fresh);
+		if (cycle - b->cycle > 1)
+			advance(&b->known, &b->marked);
+		b->cycle = cycle;
 	}
+	if (swept)
+		advance(&b->known, &b->marked);
+}
+
+static bool is_collected(const void *object)
+{
+	const struct mw_span *span = mw_span_of(object);
+
+	return span && span->flags & MW_SPAN_COLLECTED;
+}
+
+void mw_profile_note(size_t size, void *object, uintptr_t site, uint64_t objects)
+{
+	struct mw_bucket *bucket = bucket_of(size, site);
+	bool attached = bucket && mw_sample_attach(bucket, object, objects);
+	unsigned long state = mw_lock(&mw_profile.lock);
+
+	if (bucket) {
+		settle(bucket);
+		bucket->objects += objects;
+		if (attached && is_collected(object))
+			bucket->fresh.made += objects;
+		else if (attached)
+			bucket->known.made += objects;
+	} else {
+		mw_profile.lost++;
+	}
+	mw_unlock(&mw_profile.lock, state);
+}
+
+/*
+ * What the sweep frees was made before its mark. Who frees a collected object by hand does so since the
+ * last mark, and what was known then stays so until the next one.
+ */
+void mw_up_sample_end(void *of, unsigned long objects, const void *object, bool swept)
+{
+	struct mw_bucket *bucket = of;
+	struct mw_stage *stage = swept ? &bucket->marked : &bucket->fresh;
+
+	mw_lock_pinned(&mw_profile.lock);
+	settle(bucket);
+	if (!is_collected(object))
+		stage = &bucket->known;
+	stage->ended += objects;
+	mw_unlock_pinned(&mw_profile.lock);
+}
+
+void mw_profile_mapping(const struct mw_profile_mapping *mapping)
+{
+	unsigned long state = mw_lock(&mw_profile.lock);
+
+	mw_profile.mapping = *mapping;
+	mw_unlock(&mw_profile.lock, state);
 }
 
 bool mw_profile_next(struct mw_bucket_cursor *cursor, struct mw_bucket *copy)
@@ -98,8 +169,10 @@ bool mw_profile_next(struct mw_bucket_cursor *cursor, struct mw_bucket *copy)
 		cursor->at = cursor->at->next;
 	while (!cursor->at && cursor->head < MW_BUCKET_HEADS)
 		cursor->at = mw_profile.heads[cursor->head++];
-	if (cursor->at)
+	if (cursor->at) {
+		settle(cursor->at);
 		*copy = *cursor->at;
+	}
 	mw_unlock(&mw_profile.lock, state);
 	return cursor->at != NULL;
 }

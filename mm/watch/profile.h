@@ -12,14 +12,32 @@
 #define MW_FRAMES 16
 #define MW_BUCKET_HEADS 512u
 
+/*
+ * What lives is known when a mark has looked and its sweep has ended: until then, what was allocated
+ * since the mark before would look like a leak. So the counts of collected objects go through stages:
+ * made or freed by hand since the last mark (@fresh); before it, with what its sweep frees (@marked);
+ * and when everything is swept, @known. Objects that are managed by hand are known at once.
+ */
+struct mw_stage {
+	uint64_t made, ended; /* objects, estimated */
+};
+
 /* All that was allocated in one size from one chain of callers. */
 struct mw_bucket {
 	struct mw_bucket *next; /* of the same head; set before the bucket can be seen */
 	size_t size;
 	unsigned int depth;
 	uintptr_t pcs[MW_FRAMES]; /* innermost first, return addresses */
-	uint64_t objects, bytes; /* estimated, since the profile began; profile lock */
+	/* Under the profile's lock: */
+	uint64_t objects; /* estimated, since the profile began */
+	struct mw_stage known, marked, fresh; /* of those with a record */
+	unsigned long cycle; /* of the mark that parts the last two */
 };
+
+static inline uint64_t mw_bucket_live(const struct mw_bucket *b)
+{
+	return b->known.made - mw_min(b->known.made, b->known.ended);
+}
 
 struct mw_profile {
 	struct mw_lock lock; /* MW_RANK_LEAF */
@@ -27,6 +45,8 @@ struct mw_profile {
 	struct mw_fixed buckets;
 	bool ready; /* profile lock, once it is set up */
 	unsigned long lost; /* samples without memory for a bucket; profile lock */
+	struct mw_profile_mapping mapping; /* profile lock */
+	_Atomic(bool) still; /* the world is stopped, and records are being walked */
 	mw_atomic_t era; /* how often the rate was set */
 	struct {
 		uint32_t dice; /* of that CPU, pinned */
@@ -35,8 +55,16 @@ struct mw_profile {
 
 extern struct mw_profile mw_profile;
 
-/* @objects were allocated, @bytes in all, of which this one, from @site, stands for the rest. Not pinned. */
-void mw_profile_note(size_t size, uintptr_t site, uint64_t objects, uint64_t bytes);
+/* @objects of @size were allocated, of which this one, from @site, stands for the rest. Not pinned. */
+void mw_profile_note(size_t size, void *object, uintptr_t site, uint64_t objects);
+
+/*
+ * live.c with a collector, plain.c without one. Hang a record on the object, so that its end is heard
+ * of. Return: false: it cannot be, and the object is counted as made only.
+ */
+bool mw_sample_attach(struct mw_bucket *bucket, void *object, uint64_t objects);
+/* Marks ever; @swept: is everything swept that the last one found? */
+unsigned long mw_profile_cycle(bool *swept);
 
 /* Each bucket, copied, in no order. Start with *cursor zeroed. Return: false: that was the last. */
 struct mw_bucket_cursor {

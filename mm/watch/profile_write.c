@@ -4,24 +4,35 @@
 
 #if MW_WATCH
 
-/* "live: bytes [allocated: bytes] @ callers"; what lives is not known, and is 0. */
+static void put_counts(struct mw_stream *s, uint64_t live, uint64_t live_bytes, uint64_t objects,
+		       uint64_t bytes)
+{
+	mw_stream_text(s, "%llu: %llu [%llu: %llu] @", (unsigned long long)live,
+		       (unsigned long long)live_bytes, (unsigned long long)objects,
+		       (unsigned long long)bytes);
+}
+
+/* "live: bytes [allocated: bytes] @ callers" */
 static void write_text(struct mw_stream *s)
 {
 	struct mw_bucket_cursor cursor = { 0 };
 	struct mw_bucket b;
-	uint64_t objects = 0, bytes = 0;
+	uint64_t objects = 0, bytes = 0, live = 0, live_bytes = 0;
 
 	while (mw_profile_next(&cursor, &b)) {
 		objects += b.objects;
-		bytes += b.bytes;
+		bytes += b.objects * b.size;
+		live += mw_bucket_live(&b);
+		live_bytes += mw_bucket_live(&b) * b.size;
 	}
 	/* "heapprofile": the numbers are estimates already, and not to be scaled again. */
-	mw_stream_text(s, "heap profile: 0: 0 [%llu: %llu] @ heapprofile\n",
-		       (unsigned long long)objects, (unsigned long long)bytes);
+	mw_stream_text(s, "heap profile: ");
+	put_counts(s, live, live_bytes, objects, bytes);
+	mw_stream_text(s, " heapprofile\n");
 	cursor = (struct mw_bucket_cursor){ 0 };
 	while (!s->stopped && mw_profile_next(&cursor, &b)) {
-		mw_stream_text(s, "0: 0 [%llu: %llu] @", (unsigned long long)b.objects,
-			       (unsigned long long)b.bytes);
+		put_counts(s, mw_bucket_live(&b), mw_bucket_live(&b) * b.size, b.objects,
+			   b.objects * b.size);
 		for (unsigned int i = 0; i < b.depth; i++)
 			mw_stream_text(s, " %p", (void *)b.pcs[i]);
 		mw_stream_text(s, "\n");
@@ -41,18 +52,22 @@ static void put_frame(struct mw_stream *s, uintptr_t pc)
 	mw_stream_bytes(s, name, len);
 }
 
-static void write_folded(struct mw_stream *s)
+static void write_folded(struct mw_stream *s, bool live)
 {
 	struct mw_bucket_cursor cursor = { 0 };
 	struct mw_bucket b;
 
 	while (!s->stopped && mw_profile_next(&cursor, &b)) {
+		uint64_t objects = live ? mw_bucket_live(&b) : b.objects;
+
+		if (!objects)
+			continue;
 		for (unsigned int i = b.depth; i; i--) {
 			put_frame(s, b.pcs[i - 1]);
 			if (i > 1)
 				mw_stream_bytes(s, ";", 1);
 		}
-		mw_stream_text(s, " %llu\n", (unsigned long long)b.bytes);
+		mw_stream_text(s, " %llu\n", (unsigned long long)(objects * b.size));
 	}
 }
 
@@ -69,7 +84,8 @@ bool mw_profile_write(enum mw_profile_form form, mw_sink_fn *sink, void *ctx)
 		write_text(&s);
 		break;
 	case MW_PROFILE_FOLDED:
-		write_folded(&s);
+	case MW_PROFILE_FOLDED_LIVE:
+		write_folded(&s, form == MW_PROFILE_FOLDED_LIVE);
 		break;
 	}
 	return mw_stream_end(&s);

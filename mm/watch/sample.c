@@ -79,7 +79,7 @@ void mw_up_profile_word(struct mw_slot *slot)
 		hold_at_due(slot);
 }
 
-void mw_up_profile(struct mw_cache *cache, uintptr_t site)
+void mw_up_profile(struct mw_cache *cache, void *object, uintptr_t site)
 {
 	unsigned long state = mw_port_pin(), objects = 0;
 	struct mw_cpu *cpu = mw_cpu_here();
@@ -97,17 +97,18 @@ void mw_up_profile(struct mw_cache *cache, uintptr_t site)
 	}
 	mw_port_unpin(state);
 	if (objects)
-		mw_profile_note(cache->size, site, objects, (uint64_t)objects * cache->size);
+		mw_profile_note(cache->size, object, site, objects);
 }
 
 /* By chance, size in rate; one that is sampled stands for as many as make up the rate. */
-void mw_up_profile_large(size_t size, uintptr_t site)
+void mw_up_profile_large(size_t size, void *object, uintptr_t site)
 {
 	size_t rate = mw_word(&mw_profile_every), objects = 1;
 	unsigned long state;
 	bool chosen = true;
 
-	size = mw_round_up(size, MW_PAGE_SIZE);
+	/* A span that was kept may be longer than was asked for. */
+	size = mw_max(mw_usable_size(object), MW_PAGE_SIZE);
 	if (size < rate) {
 		state = mw_port_pin();
 		chosen = below(rate) < size;
@@ -115,7 +116,7 @@ void mw_up_profile_large(size_t size, uintptr_t site)
 		mw_port_unpin(state);
 	}
 	if (chosen && rate)
-		mw_profile_note(size, site, objects, (uint64_t)objects * size);
+		mw_profile_note(size, object, site, objects);
 }
 
 bool mw_profile_rate(size_t bytes)

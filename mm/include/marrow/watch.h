@@ -151,24 +151,54 @@ bool mw_trace_on(bool on);
 /** mw_trace_write - as Chrome trace JSON. Return: false: the sink stopped it. */
 bool mw_trace_write(mw_sink_fn *sink, void *ctx);
 
+/** MW_PROFILE_DEFAULT - a rate that may stay on: one allocation in 512 KiB */
+#define MW_PROFILE_DEFAULT ((size_t)512 << 10)
+
 /**
  * mw_profile_rate - sample one allocation in about @bytes bytes; 1: all; 0: off
  *
- * What was counted before stays. Objects of caches with debug aids are not seen, nor parts of tiny
- * blocks. Return: true.
+ * What was counted before stays, and frees of objects that were sampled are counted on. Objects of
+ * caches with debug aids are not seen, nor parts of tiny blocks. Return: true.
  */
 bool mw_profile_rate(size_t bytes);
 
 enum mw_profile_form {
 	MW_PROFILE_PPROF, /* profile.proto, not compressed */
 	MW_PROFILE_TEXT, /* the older "heap profile:" form */
-	MW_PROFILE_FOLDED, /* collapsed stacks, bytes */
+	MW_PROFILE_FOLDED, /* collapsed stacks, bytes allocated */
+	MW_PROFILE_FOLDED_LIVE, /* and bytes that live */
 };
 
-/** mw_profile_write - what was allocated since the profile began. Return: false: the sink stopped it. */
+/**
+ * mw_profile_write - what was allocated since the profile began, and what of it lives
+ *
+ * By size and chain of callers, objects and bytes. Of objects managed by hand, all frees are in it. Of
+ * the collector's, what lives is what the last mark found whose sweep has ended. Without a collector
+ * nothing is known of frees, and nothing lives. Return: false: the sink stopped it.
+ */
 bool mw_profile_write(enum mw_profile_form form, mw_sink_fn *sink, void *ctx);
 
-/** mw_dump_write - the whole heap, "go1.4 heap dump"; stops the world meanwhile. waits: yes. */
+/** struct mw_profile_mapping - the code that the profile's addresses are in, for pprof */
+struct mw_profile_mapping {
+	uintptr_t start, limit, offset; /* addresses; where @start is in the file */
+	const char *file, *build_id; /* of the image; NULL: not known. Kept, not copied */
+};
+
+/**
+ * mw_profile_mapping - name the kernel's image. early: yes
+ *
+ * Without it one mapping spans all addresses, which suits an image that runs where it is linked.
+ */
+void mw_profile_mapping(const struct mw_profile_mapping *mapping);
+
+/**
+ * mw_dump_write - the whole heap, as a "go1.4 heap dump"; waits: yes
+ *
+ * The world is stopped while @sink takes it; it gets up to 512 bytes at a time and must not call
+ * Marrow. What interrupts allocate or free meanwhile is in the dump or not. Objects managed by hand
+ * have each word as a pointer that leads to a live object. docs/design/watch.md has what stands where.
+ * Return: false: the sink stopped it, or a CPU did not stop, which is reported.
+ */
 bool mw_dump_write(mw_sink_fn *sink, void *ctx);
 
 #endif

@@ -1,12 +1,26 @@
 // SPDX-License-Identifier: MIT
 /*
- * A dump without a collector: all objects, with the words that lead from one to another; but nobody
- * knows types, stacks or data. Where the port cannot stop the world, the caller sees to it that nobody
- * else is inside Marrow.
+ * Without a collector. A profile knows what was made, not what lives: records are the collector's. A
+ * dump has all objects, with the words that lead from one to another; but nobody knows types, stacks
+ * or data. Where the port cannot stop the world, the caller sees to it that nobody else is inside
+ * Marrow.
  */
 #include "dump.h"
+#include "profile.h"
 
 #if MW_WATCH && !MW_GC
+
+bool mw_sample_attach(struct mw_bucket *bucket, void *object, uint64_t objects)
+{
+	(void)bucket, (void)object, (void)objects;
+	return false;
+}
+
+unsigned long mw_profile_cycle(bool *swept)
+{
+	*swept = true;
+	return 0;
+}
 
 bool mw_dump_hold(void)
 {
