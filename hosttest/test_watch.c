@@ -109,13 +109,14 @@ TEST(check_finds_wrong_counts)
 
 TEST(meminfo_says_it)
 {
-	void *pages;
+	void *pages, *object;
 	char line[64];
 	struct mw_stats stats;
 
 	test_heap(16 << 20);
 	pages = mw_pages_alloc(3, MW_NORMAL);
-	NEED(pages);
+	object = mw_alloc(100, MW_NORMAL);
+	NEED(pages && object);
 	test_capture();
 	mw_print_meminfo();
 	stats = now();
@@ -129,6 +130,7 @@ TEST(meminfo_says_it)
 	mw_format(line, sizeof(line), "%zu", stats.page.zone[2].low_water);
 	CHECK(!stats.page.zone[2].pages || has(test_captured(), line));
 	mw_pages_free(pages, 3);
+	mw_free(object);
 }
 
 static size_t count(const char *text, char c)

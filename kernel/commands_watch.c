@@ -80,6 +80,9 @@ static const struct command commands[] = {
 	  run_trace },
 	{ "profile", "[BYTES|pprof|folded]",
 	  "sample one allocation in BYTES, 0: off; or write the profile", run_profile },
+#if MW_GC
+	{ "graph", "[NODES]", "make a tree of collected objects to look at; graph 0: drop it", graph },
+#endif
 	{ "export", "[BYTES]", "send a pattern to the host, to see that it arrives and how fast",
 	  run_export },
 };

@@ -94,10 +94,11 @@ struct command_group {
 	size_t n;
 };
 
-/* commands_*.c, poke.c */
+/* commands_*.c, poke.c, graph.c */
 extern const struct command_group machine_commands, heap_commands, watch_commands, fs_commands,
 	test_commands;
 void poke(size_t argc, char **argv);
+void graph(size_t argc, char **argv);
 
 void monitor_run(const char *commands); /* separated by ';' */
 _Noreturn void monitor_loop(void);

@@ -53,7 +53,8 @@ def under_gdb(options):
                 time.sleep(0.02)
             print(f"The console goes to {options.log}.", flush=True)
             gdb = [options.gdb, "-q", "-ex", f"set $marrow_socket = \"{path}\"",
-                   "-ex", f"target remote {path}", "-x", os.path.join(HERE, "gdb/marrow.gdb")]
+                   "-ex", f"target remote {path}", "-x", os.path.join(HERE, "gdb/marrow.gdb"),
+                   "-x", os.path.join(HERE, "gdb/mw.py")]
             gdb += options.gdb_extra.split("\n") if options.gdb_extra else []
             return subprocess.run(gdb + [options.symbols or options.kernel],
                                   check=False).returncode

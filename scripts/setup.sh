@@ -49,7 +49,7 @@ lift meson meson
 "
 
 wanted=" $* "
-case $wanted in *" test "*) wanted="$wanted host kernel run m32 preload " ;; esac
+case $wanted in *" test "*) wanted="$wanted host kernel run m32 preload gdb " ;; esac
 case $wanted in *" check "*) wanted="$wanted host kernel format llvm " ;; esac
 case $wanted in *" lift "*) wanted="$wanted kernel llvm " ;; esac
 

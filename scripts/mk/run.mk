@@ -23,7 +23,7 @@ $(iso): $(kernel_elf) $(kernel_dir)/args boot/grub.cfg scripts/iso.sh
 	$(Q)scripts/iso.sh $< $@ '$(kernel_args)'
 
 # What has to be installed comes first, so the files are built by a second make.
-.PHONY: setup-% iso run run-quick qemu-gdb screenshot
+.PHONY: setup-% iso run run-quick qemu-gdb test-gdb screenshot
 setup-%:
 	@scripts/setup.sh $*
 
@@ -38,6 +38,9 @@ run-quick: kernel setup-run ## the same without GRUB: QEMU loads the kernel itse
 
 qemu-gdb: kernel setup-run setup-gdb ## boot it stopped, with gdb attached
 	@scripts/run.py $(quick) $(machine) --gdb gdb --log build/console.log
+
+test-gdb: setup-run setup-gdb $(kernel_elf) build/host/test_watch ## every mw command of gdb, on a machine, a process, and cores
+	@scripts/gdb_test.py $(kernel_elf) build/host/test_watch
 
 screenshot: iso ## boot it to the prompt and save build/screenshot.png
 	@scripts/run.py --iso $(iso) $(machine) --picture build/screenshot.png

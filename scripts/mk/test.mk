@@ -41,6 +41,7 @@ test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in se
 	$(Q)scripts/test.py --jobs $(JOBS) --only '$(PARTS)' --host $(variants) \
 		--part runner 'scripts/runner/test_runner.py --tiny $(tiny) --kernel $(kernel_elf)' \
 		--part export 'scripts/export_test.py $(kernel_elf)' \
+		--part gdb 'scripts/gdb_test.py $(kernel_elf) build/host/test_watch' \
 		--part preload 'scripts/preload_test.sh $(preload_lib)' \
 		--machine kernel-1 '$(direct) --extra="-initrd LICENSE"' \
 		--machine kernel-4-single '$(direct) --cpus 4 --thread single' \

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MIT
+"""The heap as its structures say it: regions, the page map, spans, caches, objects."""
+
+import gdb
+from mw_memory import Memory, Reader, address_of, has_symbol, value
+
+SPAN = ("region base magic free owner count cache size pages in_use where flags generation "
+        "link.next link.prev owned.next remote mark scanned debug stride words type records").split()
+CACHE = ("id spans pages size stride asked name policy span_flags live some.next some.prev "
+         "full.next full.prev").split()
+REGION = "first end frontier ceiling gap id zone live used released own frame".split()
+OBJECTS, RAW, STOCKED, FREE, UNTOUCHED, RECORDS = "objects", "pages", "stocked", "free", \
+    "untouched", "records"
+
+
+class Object:
+    """A place for an object, live or not."""
+
+    def __init__(self, span, index):
+        self.span, self.index = span, index
+        self.base = span.base + index * span.stride
+        self.size = span.size
+
+
+class Heap:
+    """Everything is read once; make a new one when the machine has run."""
+
+    def __init__(self):
+        if not has_symbol("mw_debugger"):
+            raise gdb.GdbError("This program has no Marrow in it, or one without MW_WATCH.")
+        self.memory = Memory()
+        constants = gdb.parse_and_eval("mw_debugger")
+        self.k = {field.name: int(constants[field]) for field in constants.type.fields()}
+        self.tag = {name: value(f"MW_TAG_{name}") for name in
+                    "NONE SPAN RAW SINGLE PAIR HEAD END INNER".split()}
+        self.where = {value(f"MW_WHERE_{name}"): name.lower().replace("_", " ") for name in
+                      "NOWHERE CURRENT AVAIL FULL CENTRAL_SOME CENTRAL_FULL DEBUG".split()}
+        self.bits = 8 * self.memory.word
+        self.page_size = 1 << self.k["page_shift"]
+        self.root_at = address_of("mw_map_root")
+        self.root_size = gdb.parse_and_eval("mw_map_root").type.sizeof // self.memory.word
+        self.read_span = Reader("struct mw_span", SPAN)
+        self.read_cache = Reader("struct mw_cache", CACHE)
+        self.read_region = Reader("struct mw_region", REGION)
+        self.spans = {span.address: span for span in self.all_spans()}
+        self.caches, self.names = {}, {}
+        self.layouts, self.bitmaps = {}, {}
+
+    # ---- pages ----
+
+    def address(self, pn):
+        return self.k["addr_base"] + (pn << self.k["page_shift"])
+
+    def page(self, address):
+        return (address - self.k["addr_base"]) >> self.k["page_shift"]
+
+    def word(self, address):
+        """The page map's word for an address; 0 where there is none."""
+        at = (address - self.k["addr_base"]) % (1 << self.bits)
+        slot = at >> self.k["leaf_shift"]
+        if slot >= self.root_size:
+            return 0
+        entry = self.memory.pointer(self.root_at + slot * self.memory.word)
+        if entry & 1:
+            inside = (at & ((1 << self.k["leaf_shift"]) - 1)) >> self.k["page_shift"]
+            return self.memory.pointer(entry - 1 + inside * self.memory.word)
+        if not entry & 4:
+            return 0
+        twig = (at & ((1 << self.k["leaf_shift"]) - 1)) >> self.k["twig_shift"]
+        twig = self.memory.pointer(entry - 4 + twig * self.memory.word)
+        inside = (at & ((1 << self.k["twig_shift"]) - 1)) >> self.k["page_shift"]
+        return self.memory.pointer(twig + inside * self.memory.word) if twig else 0
+
+    def payload(self, word):
+        return word >> self.k["payload_shift"] & self.k["pn_mask"]
+
+    def regions(self):
+        count = value("mw_page.nr_regions")
+        for at in self.memory.words(address_of("mw_page.by_address"), count):
+            yield self.read_region.at(self.memory, at)
+
+    def pieces(self, region):
+        """(page number, pages, what, its word), from the first page to the end."""
+        at, gap = region.first, min(region.gap, region.ceiling - region.first)
+        while at < region.ceiling - gap:
+            word = self.word(self.address(at))
+            what, pages = self.look(word)
+            if not 0 < pages <= region.ceiling - gap - at:
+                pages = 1
+            yield at, pages, what, word
+            at += pages
+        if gap:
+            yield at, gap, UNTOUCHED, 0
+        if region.end > region.ceiling:
+            yield region.ceiling, region.end - region.ceiling, RECORDS, 0
+
+    def look(self, word):
+        tag = word & 7
+        if tag == self.tag["SPAN"]:
+            span = self.spans.get(word - 1)
+            return OBJECTS, span.pages if span else 1
+        if tag == self.tag["RAW"]:
+            stocked = word & self.k["raw_stocked"]
+            return (STOCKED if stocked else RAW), self.payload(word & ~self.k["raw_stocked"])
+        if tag == self.tag["PAIR"]:
+            return FREE, 2
+        if tag == self.tag["HEAD"]:
+            return FREE, self.payload(word)
+        return (RECORDS if tag == self.tag["NONE"] else FREE), 1
+
+    # ---- spans and caches ----
+
+    def fixed(self, expression):
+        """(address, bytes, offset) of each record that was ever in use."""
+        size = value(f"({expression}).size")
+        chunk = value(f"({expression}).chunks")
+        reader = Reader("struct mw_fixed_chunk", ["next", "base", "used"])
+        while chunk:
+            head = reader.at(self.memory, chunk)
+            data = self.memory.read(head.base, head.used * size) if head.used else b""
+            for i in range(head.used):
+                yield head.base + i * size, data, i * size
+            chunk = head.next
+
+    def all_spans(self):
+        """Every span that is in use and known to the page map."""
+        for address, data, offset in self.fixed("mw_page.spans"):
+            span = self.read_span.take(data, offset, address)
+            owner = span.owner & ~(self.k["owner_pending"] | self.k["owner_no_free"])
+            if span.in_use and owner != self.k["owner_gone"] and span.count and \
+                    self.word(span.base) == address + 1:
+                yield span
+
+    def cache(self, address):
+        if address not in self.caches:
+            self.caches[address] = self.read_cache.at(self.memory, address)
+        return self.caches[address]
+
+    def all_caches(self):
+        table = address_of("mw_object.cache")
+        count = gdb.parse_and_eval("mw_object.cache").type.sizeof // self.memory.word
+        for at in self.memory.words(table, count):
+            if at:
+                yield self.cache(at)
+
+    def cache_name(self, span):
+        if not span.cache:
+            return "large"
+        if span.cache not in self.names:
+            self.names[span.cache] = self.memory.text(self.cache(span.cache).name)
+        return self.names[span.cache]
+
+    def owner(self, span):
+        """Who may allocate from it, in words."""
+        owner = span.owner & ~(self.k["owner_pending"] | self.k["owner_no_free"])
+        for name, text in (("none", "cache"), ("large", "-"), ("debug", "debug"), ("gone", "gone")):
+            if owner == self.k["owner_" + name]:
+                return text
+        return f"CPU {owner & ~self.k['owner_full']}"
+
+    def bitmap(self, address, span):
+        """As one number, bits of objects only; address 0: none set."""
+        if not address:
+            return 0
+        if address not in self.bitmaps:
+            data = self.memory.read(address, span.words * self.memory.word)
+            self.bitmaps[address] = int.from_bytes(data, "little")
+        return self.bitmaps[address] & ((1 << span.count) - 1)
+
+    def live(self, span):
+        """A bit for each live object."""
+        gone = self.bitmap(span.free, span) | self.bitmap(span.remote, span)
+        return ~gone & ((1 << span.count) - 1)
+
+    def live_objects(self, span):
+        bits, index = self.live(span), 0
+        while bits:
+            skip = (bits & -bits).bit_length() - 1
+            index += skip
+            yield Object(span, index)
+            bits >>= skip + 1
+            index += 1
+
+    def object_at(self, address):
+        """The place that an address lies in, or None."""
+        word = self.word(address)
+        span = self.spans.get(word - 1) if word & 7 == self.tag["SPAN"] else None
+        if not span:
+            return None
+        offset = (address - span.base) % (1 << self.bits)
+        index = offset * span.magic >> self.bits
+        return Object(span, index) if index < span.count else None
+
+    def is_live(self, thing):
+        return self.live(thing.span) >> thing.index & 1
