@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Commands that write what was watched: into a file beside the emulator, else on the console. */
 #include "export.h"
+#include "history.h"
 #include "kernel.h"
 #include "text.h"
 
@@ -75,11 +76,26 @@ static void run_export(size_t argc, char **argv)
 	(void)export_end(export_bytes(NULL, words, size - (n * 8 - sizeof(words))));
 }
 
+static void run_state(size_t argc, char **argv)
+{
+	(void)argc, (void)argv;
+	write_stream("map.json", mw_picture_write, true);
+	write_stream("history.json", history_write, true);
+}
+
+static void run_dump(size_t argc, char **argv)
+{
+	(void)argc, (void)argv;
+	write_stream("heap.dump", mw_dump_write, false);
+}
+
 static const struct command commands[] = {
 	{ "trace", "[on|off]", "note events; without a word: write them as Chrome trace JSON",
 	  run_trace },
 	{ "profile", "[BYTES|pprof|folded]",
 	  "sample one allocation in BYTES, 0: off; or write the profile", run_profile },
+	{ "dump", "", "write the whole heap as a heap dump, the world stopped", run_dump },
+	{ "state", "", "write the map of pages and the last collections, for pictures", run_state },
 #if MW_GC
 	{ "graph", "[NODES]", "make a tree of collected objects to look at; graph 0: drop it", graph },
 #endif

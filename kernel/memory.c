@@ -5,6 +5,7 @@
  * FREE memory is either the heap's (open) or spare (closed), when the tests make heaps of their own
  * in it. RECLAIM memory, where ACPI tables lay, joins when the monitor is told to.
  */
+#include "history.h"
 #include "kernel.h"
 
 static const struct arch_boot_info *boot;
@@ -71,6 +72,7 @@ void memory_open(void)
 	if (reclaimed)
 		add_all(MW_MEM_RECLAIM);
 	open = true;
+	history_begin();
 	if (!workers_start())
 		mw_print("There is no memory for the collector's threads.\n");
 }

@@ -164,8 +164,9 @@ def boot(options):
             console = done.stdout
         except subprocess.TimeoutExpired as late:
             fault, console = [f"not done after {options.limit} s"], late.stdout
+        options.console = (console or b"").decode("utf-8", "replace").replace("\r", "")
         if fault and console:
-            sys.stderr.write(console.decode("utf-8", "replace"))
+            sys.stderr.write(options.console)
         with open(path, "rb") as raw:
             return raw.read(), fault
 

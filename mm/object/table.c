@@ -38,6 +38,7 @@ bool mw_cache_stats(size_t index, struct mw_cache_stats *stats)
 	if (!cache)
 		return false;
 	*stats = (struct mw_cache_stats){
+		.id = cache->id,
 		.name = cache->name,
 		.size = cache->stride,
 		.asked = cache->asked,

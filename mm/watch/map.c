@@ -3,82 +3,106 @@
  * A picture of the pages, read out of the page map without a lock: what changes meanwhile may be
  * drawn wrong, and nothing worse.
  */
-#include "watch.h"
+#include "map.h"
 
 #define MOST_COLUMNS 160
 #define MOST_ROWS 12
-
-enum state {
-	OBJECTS,
-	RAW,
-	STOCKED,
-	FREE,
-	UNTOUCHED,
-	RECORDS,
-	NR_STATES
-};
 
 struct map {
 	unsigned int columns, column;
 	bool colour;
 	size_t each; /* pages that a letter stands for */
 	size_t filled; /* of them, in @pages */
-	size_t pages[NR_STATES];
-	enum state shown; /* the colour that the terminal has now */
+	size_t pages[MW_MAP_STATES];
+	enum mw_map_state shown; /* the colour that the terminal has now */
 };
 
-/* What begins at page @at, and how many pages it has; 0: not told. */
-static enum state look(size_t at, size_t *pages)
+/* ---- runs ---- */
+
+/* What begins at page @at. Return: how many pages, or 0. */
+static size_t look(size_t at, struct mw_map_run *run)
 {
 	uintptr_t word = mw_map_get((uintptr_t)mw_pn_address(at));
-	const struct mw_span *span;
 
-	*pages = 1;
+	run->state = MW_MAP_FREE;
+	run->span = NULL;
 	switch (mw_map_tag(word)) {
 	case MW_TAG_SPAN:
-		span = mw_span_of(mw_pn_address(at));
-		*pages = span ? __atomic_load_n(&span->pages, __ATOMIC_RELAXED) : 1;
-		return OBJECTS;
+		run->state = MW_MAP_OBJECTS;
+		run->span = mw_span_of(mw_pn_address(at));
+		return run->span ? __atomic_load_n(&run->span->pages, __ATOMIC_RELAXED) : 1;
 	case MW_TAG_RAW:
-		*pages = mw_map_payload(word & ~MW_RAW_STOCKED);
-		return word & MW_RAW_STOCKED ? STOCKED : RAW;
+		run->state = word & MW_RAW_STOCKED ? MW_MAP_STOCKED : MW_MAP_RAW;
+		return mw_map_payload(word & ~MW_RAW_STOCKED);
 	case MW_TAG_PAIR:
-		*pages = 2;
-		return FREE;
+		return 2;
 	case MW_TAG_HEAD:
-		*pages = mw_map_payload(word);
-		return FREE;
+		return mw_map_payload(word);
 	case MW_TAG_NONE:
-		return RECORDS;
+		run->state = MW_MAP_RECORDS;
+		return 1;
 	default:
-		return FREE;
+		return 1;
 	}
 }
 
-/* Whatever is used is seen, were it one page; a letter whose pages are used for the most part, in capitals. */
-static char letter_of(const struct map *map, enum state *state)
+void mw_map_begin(struct mw_map_cursor *cursor, const struct mw_region *region)
 {
-	static const char letters[NR_STATES] = { 'o', 'p', 's', '.', '-', 'm' };
+	size_t first = mw_region_first(region), end = mw_word(&region->end);
+	size_t ceiling = mw_max(first, mw_min(end, mw_word(&region->ceiling)));
+
+	cursor->at = first;
+	cursor->end = end;
+	cursor->ceiling = ceiling;
+	cursor->gap = ceiling - mw_min(mw_region_gap(region), ceiling - first);
+}
+
+bool mw_map_next(struct mw_map_cursor *cursor, struct mw_map_run *run)
+{
+	size_t at = cursor->at;
+
+	run->span = NULL;
+	if (at < cursor->gap) {
+		run->pages = look(at, run);
+		if (!run->pages || run->pages > cursor->gap - at)
+			run->pages = 1;
+	} else if (at < cursor->ceiling) {
+		run->state = MW_MAP_UNTOUCHED;
+		run->pages = cursor->ceiling - at;
+	} else {
+		run->state = MW_MAP_RECORDS;
+		run->pages = cursor->end - at;
+	}
+	cursor->at += run->pages;
+	return run->pages;
+}
+
+/* ---- letters ---- */
+
+/* Whatever is used is seen, were it one page; a letter whose pages are used for the most part, in capitals. */
+static char letter_of(const struct map *map, enum mw_map_state *state)
+{
+	static const char letters[MW_MAP_STATES] = { 'o', 'p', 's', '.', '-', 'm' };
 	size_t used = 0;
 
-	*state = FREE;
-	for (unsigned int s = 0; s < NR_STATES; s++) {
-		if (s == FREE || s == UNTOUCHED)
+	*state = MW_MAP_FREE;
+	for (unsigned int s = 0; s < MW_MAP_STATES; s++) {
+		if (s == MW_MAP_FREE || s == MW_MAP_UNTOUCHED)
 			continue;
 		used += map->pages[s];
-		if (map->pages[s] > (*state == FREE ? 0 : map->pages[*state]))
-			*state = (enum state)s;
+		if (map->pages[s] > (*state == MW_MAP_FREE ? 0 : map->pages[*state]))
+			*state = (enum mw_map_state)s;
 	}
 	if (used)
 		return (char)(letters[*state] - (2 * used > map->filled ? 'a' - 'A' : 0));
-	*state = map->pages[FREE] ? FREE : UNTOUCHED;
+	*state = map->pages[MW_MAP_FREE] ? MW_MAP_FREE : MW_MAP_UNTOUCHED;
 	return letters[*state];
 }
 
 static void put_letter(struct map *map)
 {
-	static const char *const colours[NR_STATES] = { "32", "33", "36", "37", "90", "35" };
-	enum state state;
+	static const char *const colours[MW_MAP_STATES] = { "32", "33", "36", "37", "90", "35" };
+	enum mw_map_state state;
 	char letter = letter_of(map, &state);
 
 	if (!map->column)
@@ -92,11 +116,11 @@ static void put_letter(struct map *map)
 		map->column = 0;
 	}
 	map->filled = 0;
-	for (unsigned int s = 0; s < NR_STATES; s++)
+	for (unsigned int s = 0; s < MW_MAP_STATES; s++)
 		map->pages[s] = 0;
 }
 
-static void add(struct map *map, enum state state, size_t pages)
+static void add(struct map *map, enum mw_map_state state, size_t pages)
 {
 	while (pages) {
 		size_t n = mw_min(pages, map->each - map->filled);
@@ -111,23 +135,17 @@ static void add(struct map *map, enum state state, size_t pages)
 
 static void draw_region(const struct mw_region *region, struct map *map)
 {
-	size_t first = mw_region_first(region), end = mw_word(&region->end), pages;
-	size_t ceiling = mw_max(first, mw_min(end, mw_word(&region->ceiling)));
-	size_t gap = mw_min(mw_region_gap(region), ceiling - first);
-	size_t cells = (size_t)map->columns * MOST_ROWS;
+	size_t cells = (size_t)map->columns * MOST_ROWS, first;
+	struct mw_map_cursor cursor;
+	struct mw_map_run run;
 
-	map->each = (end - first + cells - 1) / cells;
-	mw_print("%p to %p, a letter for %zu KiB\n", mw_pn_address(first), mw_pn_address(end),
-		 map->each * MW_PAGE_SIZE >> 10);
-	for (size_t at = first; at < ceiling - gap; at += pages) {
-		enum state state = look(at, &pages);
-
-		if (!pages || pages > ceiling - gap - at)
-			pages = 1;
-		add(map, state, pages);
-	}
-	add(map, UNTOUCHED, gap);
-	add(map, RECORDS, end - ceiling);
+	mw_map_begin(&cursor, region);
+	first = cursor.at;
+	map->each = (cursor.end - first + cells - 1) / cells;
+	mw_print("%p to %p, a letter for %zu KiB\n", mw_pn_address(first),
+		 mw_pn_address(cursor.end), map->each * MW_PAGE_SIZE >> 10);
+	while (mw_map_next(&cursor, &run))
+		add(map, run.state, run.pages);
 	if (map->filled)
 		put_letter(map);
 	if (map->column)

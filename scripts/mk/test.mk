@@ -41,6 +41,7 @@ test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in se
 	$(Q)scripts/test.py --jobs $(JOBS) --only '$(PARTS)' --host $(variants) \
 		--part runner 'scripts/runner/test_runner.py --tiny $(tiny) --kernel $(kernel_elf)' \
 		--part export 'scripts/export_test.py $(kernel_elf)' \
+		--part pictures 'scripts/pictures_test.py $(kernel_elf)' \
 		--part gdb 'scripts/gdb_test.py $(kernel_elf) build/host/test_watch' \
 		--part preload 'scripts/preload_test.sh $(preload_lib)' \
 		--machine kernel-1 '$(direct) --extra="-initrd LICENSE"' \
@@ -54,7 +55,7 @@ test-host: setup-host $(host_runners) ## the hosted tests, plain build
 	$(Q)scripts/test.py --jobs $(JOBS) --host host
 
 test-kernel: setup-run $(kernel_elf) ## the tests in the kernel: CPUS= MEM= TESTS=suite,suite.name V=1
-	$(Q)scripts/ktap.py $(direct) --cpus $(CPUS) --mem $(MEM) --log build/kernel.console \
+	$(Q)scripts/ktap.py $(direct) --cpus $(CPUS) --mem $(MEM) --limit 300 --log build/kernel.console \
 		$(if $(filter 1,$(V)),--verbose)
 
 test-watch: setup-run $(kernel_elf) ## the kernel's event trace and profile, read by Python

@@ -106,6 +106,7 @@ size_t mw_pauses(struct mw_pause *last, size_t most);
 
 /** struct mw_cache_stats - one cache; size classes are caches named "alloc-N" */
 struct mw_cache_stats {
+	unsigned int id; /* of the cache: the same as long as it lives */
 	const char *name;
 	size_t size; /* of an object's place */
 	size_t asked; /* size it was created with */
@@ -153,6 +154,9 @@ bool mw_trace_write(mw_sink_fn *sink, void *ctx);
 
 /** MW_PROFILE_DEFAULT - a rate that may stay on: one allocation in 512 KiB */
 #define MW_PROFILE_DEFAULT ((size_t)512 << 10)
+
+/** mw_picture_write - every run of pages, and every cache, as JSON. Return: false: the sink stopped it. */
+bool mw_picture_write(mw_sink_fn *sink, void *ctx);
 
 /**
  * mw_profile_rate - sample one allocation in about @bytes bytes; 1: all; 0: off
