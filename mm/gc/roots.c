@@ -125,8 +125,8 @@ static const struct {
 	size_t size;
 } own[] = {
 	{ mw_map_root, sizeof(mw_map_root) },
+	{ &mw_map_flat, sizeof(mw_map_flat) },
 	{ &mw_page, sizeof(mw_page) },
-
 	{ &mw_object, sizeof(mw_object) },
 	{ &mw_gc, sizeof(mw_gc) },
 };

@@ -310,6 +310,10 @@ static void wait_for_readers(void)
 static void forget_region(struct mw_region *region)
 {
 	bool early = region >= mw_page.early && region < mw_page.early + MW_LEN(mw_page.early);
+	unsigned long state = mw_lock(&mw_page.heap);
+
+	mw_map_readers_gone(mw_pn_address(region->end - region->own), mw_pn_address(region->end));
+	mw_unlock(&mw_page.heap, state);
 
 	reclaim_all(region);
 	atomic_store_explicit(&region->end, 0, memory_order_relaxed);

@@ -157,5 +157,6 @@ bool mw_page_check(void)
 	}
 	MW_CHECK(&mw_page, found.raw == mw_page.raw);
 	MW_CHECK(&mw_page, found.objects + found.unknown == mw_page.objects + mw_page.lent);
-	return !mw_page.ready || (mw_fixed_check(&mw_page.spans) && mw_fixed_check(&mw_page.regions));
+	return mw_map_check() && (!mw_page.ready || (mw_fixed_check(&mw_page.spans) &&
+						     mw_fixed_check(&mw_page.regions)));
 }

@@ -5,7 +5,7 @@
  *
  * An entry of the root is 0, or an address with one of three tags: a leaf; a leaf that sleeps, whose
  * words have not been made zero yet because nothing in it was ever used; or a table of twigs of
- * 1 MiB each, read by the slow half of mw_map_get(). A region of 64 MiB or more, or one that fills
+ * 1 MiB each. A region of 64 MiB or more, or one that fills
  * half of an entry, brings leaves; a smaller one brings twigs, so that a machine of one
  * megabyte pays two and a half KiB, not 128.
  *
@@ -23,6 +23,7 @@
 #define TABLE_BYTES (TWIGS * sizeof(mw_map_word))
 
 mw_map_word mw_map_root[(size_t)1 << (MW_ADDR_BITS - MW_MAP_LEAF_SHIFT)];
+struct mw_map_flat mw_map_flat;
 
 static uintptr_t root_get(size_t slot)
 {
@@ -52,9 +53,9 @@ mw_map_word *mw_map_find_small(uintptr_t entry, size_t pn)
 	return twig ? twig + (pn & (MW_TWIG_PAGES - 1)) : NULL;
 }
 
-uintptr_t mw_map_get_small(uintptr_t entry, uintptr_t at)
+uintptr_t mw_map_get_far(uintptr_t address)
 {
-	mw_map_word *word = mw_map_find_small(entry, at >> MW_PAGE_SHIFT);
+	mw_map_word *word = mw_map_find((void *)address);
 
 	return word ? atomic_load_explicit(word, memory_order_acquire) : 0;
 }
@@ -146,24 +147,90 @@ static void replace_twigs(size_t slot, mw_map_word *leaf)
 	root_set(slot, (uintptr_t)leaf + MW_MAP_LEAF);
 }
 
+/* ---- the flat part: see struct mw_map_flat ---- */
+
+static uintptr_t slot_address(size_t slot)
+{
+	return (uintptr_t)mw_pn_address(slot << MW_LEAF_PAGE_SHIFT);
+}
+
+/* As far as its leaves are awake. */
+static void flat_grow(void)
+{
+	size_t pages = atomic_load_explicit(&mw_map_flat.pages, memory_order_relaxed);
+	uintptr_t bias = atomic_load_explicit(&mw_map_flat.bias, memory_order_relaxed);
+	size_t slot = mw_pn((void *)(0 - bias)) >> MW_LEAF_PAGE_SHIFT;
+
+	while (!mw_map_flat.shut && pages < mw_map_flat.most &&
+	       root_get(slot + (pages >> MW_LEAF_PAGE_SHIFT)) & MW_MAP_LEAF)
+		pages += MW_LEAF_PAGES;
+	atomic_store_explicit(&mw_map_flat.pages, pages, memory_order_release);
+}
+
+/* Leaves of @slots entries from @slot on begin at @leaf. Until one is awake, more are better. */
+static void flat_offer(size_t slot, size_t slots, char *leaf)
+{
+	if (mw_map_flat.shut || mw_map_flat.most >= slots << MW_LEAF_PAGE_SHIFT ||
+	    atomic_load_explicit(&mw_map_flat.pages, memory_order_relaxed))
+		return;
+	mw_map_flat.most = slots << MW_LEAF_PAGE_SHIFT;
+	atomic_store_explicit(&mw_map_flat.bias, 0 - slot_address(slot), memory_order_relaxed);
+	atomic_store_explicit(&mw_map_flat.words, (mw_map_word *)leaf, memory_order_relaxed);
+	flat_grow();
+}
+
+static bool flat_within(const char *lo, const char *hi)
+{
+	const char *words =
+		(const char *)atomic_load_explicit(&mw_map_flat.words, memory_order_relaxed);
+
+	return words >= lo && words < hi;
+}
+
+static void flat_shut(const char *lo, const char *hi)
+{
+	if (!flat_within(lo, hi))
+		return;
+	mw_map_flat.shut = true;
+	atomic_store_explicit(&mw_map_flat.pages, 0, memory_order_relaxed);
+}
+
+void mw_map_readers_gone(const char *lo, const char *hi)
+{
+	if (flat_within(lo, hi))
+		__builtin_memset((void *)&mw_map_flat, 0, sizeof(mw_map_flat));
+}
+
+/* Return: where the next leaf would be. */
+static char *claim_leaf(size_t slot, char *at)
+{
+	if (root_get(slot))
+		replace_twigs(slot, (mw_map_word *)at);
+	else
+		root_set(slot, (uintptr_t)at + MAP_ASLEEP);
+	return at + LEAF_BYTES;
+}
+
 void mw_map_claim(size_t first, size_t end, char *at)
 {
-	for (size_t slot = first >> MW_LEAF_PAGE_SHIFT; slot <= (end - 1) >> MW_LEAF_PAGE_SHIFT;
-	     slot++) {
-		uintptr_t entry = root_get(slot);
+	size_t slot = first >> MW_LEAF_PAGE_SHIFT, last = (end - 1) >> MW_LEAF_PAGE_SHIFT, leaves = 0;
+	char *leaf = at;
 
-		if (entry & (MW_MAP_LEAF | MAP_ASLEEP))
-			continue;
-		if (!wants_leaf(slot, first, end)) {
+	for (; slot <= last; slot++) {
+		if (!(root_get(slot) & (MW_MAP_LEAF | MAP_ASLEEP))) {
+			if (wants_leaf(slot, first, end)) {
+				leaf = leaves++ ? leaf : at;
+				at = claim_leaf(slot, at);
+				continue;
+			}
 			at = claim_twigs(slot, first, end, at);
-			continue;
 		}
-		if (entry)
-			replace_twigs(slot, (mw_map_word *)at);
-		else
-			root_set(slot, (uintptr_t)at + MAP_ASLEEP);
-		at += LEAF_BYTES;
+		if (leaves)
+			flat_offer(slot - leaves, leaves, leaf);
+		leaves = 0;
 	}
+	if (leaves)
+		flat_offer(slot - leaves, leaves, leaf);
 }
 
 void mw_map_wake(size_t first, size_t end, bool clear)
@@ -179,6 +246,7 @@ void mw_map_wake(size_t first, size_t end, bool clear)
 			__builtin_memset((void *)entry, 0, LEAF_BYTES);
 		root_set(slot, entry + MW_MAP_LEAF);
 	}
+	flat_grow();
 }
 
 static bool within(uintptr_t at, const char *lo, const char *hi)
@@ -208,6 +276,7 @@ bool mw_map_lends(const struct mw_region *region, size_t first, size_t end, cons
 
 void mw_map_disown(size_t first, size_t end, const char *lo, const char *hi)
 {
+	flat_shut(lo, hi);
 	for (size_t slot = first >> MW_LEAF_PAGE_SHIFT; slot <= (end - 1) >> MW_LEAF_PAGE_SHIFT;
 	     slot++) {
 		uintptr_t entry = root_get(slot);
@@ -224,9 +293,23 @@ void mw_map_disown(size_t first, size_t end, const char *lo, const char *hi)
 	}
 }
 
+/* One step and two lead to the same words. */
+bool mw_map_check(void)
+{
+	size_t pages = atomic_load_explicit(&mw_map_flat.pages, memory_order_relaxed);
+	size_t first = mw_pn((void *)(0 - mw_map_flat.bias));
+
+	MW_CHECK(&mw_map_flat, pages <= mw_map_flat.most && (!pages || !mw_map_flat.shut));
+	for (size_t n = 0; n < pages; n += MW_LEAF_PAGES)
+		MW_CHECK(&mw_map_flat, root_get((first + n) >> MW_LEAF_PAGE_SHIFT) ==
+					       (uintptr_t)mw_map_flat_word(n) + MW_MAP_LEAF);
+	return true;
+}
+
 void mw_map_forget(size_t first, size_t end)
 {
 	for (size_t slot = first >> MW_LEAF_PAGE_SHIFT; slot <= (end - 1) >> MW_LEAF_PAGE_SHIFT;
 	     slot++)
 		root_set(slot, 0);
+	__builtin_memset((void *)&mw_map_flat, 0, sizeof(mw_map_flat));
 }

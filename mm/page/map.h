@@ -159,6 +159,9 @@ void mw_map_wake(size_t first, size_t end, bool clear);
 bool mw_map_lends(const struct mw_region *region, size_t first, size_t end, const char *lo,
 		  const char *hi);
 void mw_map_disown(size_t first, size_t end, const char *lo, const char *hi);
+/* Who was looking up words when that was done has come out since. Heap lock held. */
+void mw_map_readers_gone(const char *lo, const char *hi);
+bool mw_map_check(void);
 /* For mw_reset(): as if nothing had ever been there. */
 void mw_map_forget(size_t first, size_t end);
 

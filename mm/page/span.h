@@ -73,27 +73,53 @@ typedef _Atomic(uintptr_t) mw_map_word;
 
 /*
  * An entry of the root: 0 where there is no memory; the address of a leaf + MW_MAP_LEAF; or what
- * only the slow half knows: see map.c. A leaf covers its 64 MiB as a whole, so the quick half has
- * one thing to check; small regions do not pay for one.
+ * only map.c knows. A leaf covers its 64 MiB as a whole, so there is one thing to check; small
+ * regions do not pay for one.
  */
 #define MW_MAP_LEAF 1ul
 extern mw_map_word mw_map_root[(size_t)1 << (MW_ADDR_BITS - MW_MAP_LEAF_SHIFT)];
-uintptr_t mw_map_get_small(uintptr_t entry, uintptr_t at);
+
+/*
+ * Leaves that lie one behind the other, mostly those of the largest region, are also reached in one
+ * step. @pages is read first: the other two only change while it is 0, and nobody who saw it as
+ * something else is still reading.
+ */
+extern struct mw_map_flat {
+	_Alignas(MW_CACHE_LINE) mw_atomic_t pages;
+	_Atomic(uintptr_t) bias; /* address + bias: bytes from the first page */
+	mw_map_word *_Atomic words;
+	size_t most; /* what @pages may grow to; 0: no leaves yet; heap lock */
+	bool shut; /* its region was removed: closed until all readers are gone; heap lock */
+} mw_map_flat;
+
+#define MW_MAP_NOT_FLAT SIZE_MAX
+
+/* The number in mw_map_flat of the page of any address. */
+static inline size_t mw_map_flat_number(uintptr_t address)
+{
+	size_t pages = atomic_load_explicit(&mw_map_flat.pages, memory_order_acquire);
+	uintptr_t bias = atomic_load_explicit(&mw_map_flat.bias, memory_order_relaxed);
+	size_t n = (address + bias) >> MW_PAGE_SHIFT;
+
+	return mw_likely(n < pages) ? n : MW_MAP_NOT_FLAT;
+}
+
+/* The word of a page with a number. */
+static inline mw_map_word *mw_map_flat_word(size_t n)
+{
+	return atomic_load_explicit(&mw_map_flat.words, memory_order_relaxed) + n;
+}
+
+uintptr_t mw_map_get_far(uintptr_t address);
 
 /* The page map's word for the page of @address; 0 for any address that is in no region. */
 static inline uintptr_t mw_map_get(uintptr_t address)
 {
-	uintptr_t at = address - (uintptr_t)MW_ADDR_BASE, entry;
-	mw_map_word *leaf;
+	size_t n = mw_map_flat_number(address);
 
-	if (mw_unlikely((uint64_t)at >> MW_ADDR_BITS))
-		return 0;
-	entry = atomic_load_explicit(&mw_map_root[at >> MW_MAP_LEAF_SHIFT], memory_order_acquire);
-	if (mw_unlikely(!(entry & MW_MAP_LEAF)))
-		return entry ? mw_map_get_small(entry, at) : 0;
-	leaf = (mw_map_word *)(entry - MW_MAP_LEAF);
-	at = (at & (((uintptr_t)1 << MW_MAP_LEAF_SHIFT) - 1)) >> MW_PAGE_SHIFT;
-	return atomic_load_explicit(&leaf[at], memory_order_acquire);
+	if (mw_likely(n != MW_MAP_NOT_FLAT))
+		return atomic_load_explicit(mw_map_flat_word(n), memory_order_acquire);
+	return mw_map_get_far(address);
 }
 
 /* The span in use that @address lies in, or NULL. Says nothing of objects. */
