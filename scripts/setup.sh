@@ -38,6 +38,7 @@ llvm clang clang
 llvm ld.lld lld
 llvm llvm-nm llvm
 check cppcheck cppcheck
+check valgrind valgrind
 check git git
 lift aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 lift riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu

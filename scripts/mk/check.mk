@@ -21,9 +21,9 @@ cppcheck = cppcheck --quiet --std=c11 --enable=warning,performance,portability -
 	--max-configs=1 -Imm/include -DMW_PORT_LEVEL=3 -DMW_GC=1 -j$(JOBS) mm
 
 .PHONY: check check-files format sizes
-check-files: $(graph_objects) $(host_runners) $(kernel_elf)
+check-files: $(graph_objects) $(host_runners) $(kernel_elf) build/bench/objects $(preload_lib)
 
-check: setup-check ## layers, format, warnings of gcc and clang, every knob, cppcheck, documents, sizes
+check: setup-check ## layers, format, warnings of gcc and clang, every knob, cppcheck, documents, sizes, instructions
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-files
 	$(Q)scripts/test.py --jobs $(JOBS) --only '$(PARTS)' \
 		--part layers 'scripts/check/layers.py build/host' \
@@ -33,6 +33,7 @@ check: setup-check ## layers, format, warnings of gcc and clang, every knob, cpp
 		--part calls-and-stacks 'scripts/check/graph.py $(graph_dir)' \
 		--part format 'scripts/check/once.sh clang-format --dry-run -Werror $(c_files)' \
 		--part cppcheck 'scripts/check/once.sh $(cppcheck)' \
+		--part instructions scripts/instructions.py \
 		--part knobs 'scripts/check/knobs.py gcc clang' \
 		--part llvm 'scripts/check/once.sh $(MAKE) TOOLCHAIN=llvm kernel host host-debug host-m32'
 
