@@ -55,6 +55,38 @@ TEST(kmalloc_family)
 	kfree(NULL);
 }
 
+/* Sizes that are constants go another way; what comes of it is the same. */
+TEST(constant_sizes)
+{
+	void *p[8];
+
+	NEED(test_heap(HEAP));
+	for (unsigned int round = 0; round < 300; round++) {
+		p[0] = kmalloc(1, GFP_KERNEL);
+		p[1] = kmalloc(8, GFP_ATOMIC);
+		p[2] = kmalloc(9, GFP_KERNEL);
+		p[3] = kmalloc(100, GFP_NOWAIT);
+		p[4] = kmalloc(1024, GFP_KERNEL);
+		p[5] = kmalloc(1025, GFP_KERNEL);
+		p[6] = kmalloc(64, GFP_KERNEL | __GFP_ZERO);
+		p[7] = kmalloc(0, GFP_KERNEL);
+		CHECK_EQ(ksize(p[0]), mw_size_roundup(1));
+		CHECK_EQ(ksize(p[1]), mw_size_roundup(8));
+		CHECK_EQ(ksize(p[2]), mw_size_roundup(9));
+		CHECK_EQ(ksize(p[3]), mw_size_roundup(100));
+		CHECK_EQ(ksize(p[4]), mw_size_roundup(1024));
+		CHECK_EQ(ksize(p[5]), mw_size_roundup(1025));
+		CHECK(all_bytes(p[6], 64, 0));
+		CHECK(p[7]);
+		for (unsigned int i = 0; i < 8; i++) {
+			NEED(p[i]);
+			if (i != 7)
+				__builtin_memset(p[i], 0x5a, ksize(p[i]));
+			kfree(p[i]);
+		}
+	}
+}
+
 TEST(arrays_do_not_overflow)
 {
 	size_t half = (size_t)1 << (4 * sizeof(size_t));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The ways in: mw_alloc() and its kin. See object.h for the way down. */
+#include <marrow/fast.h>
 #include "../base/fail.h"
 #include "inside.h"
 
@@ -239,11 +240,13 @@ void *mw_alloc(size_t size, mw_flags_t flags)
 	void *object;
 
 	if (mw_unlikely(flags & (MW_ZERO | MW_SPECIAL_FLAGS))) {
-		if (MW_GC && (flags & MW_SPECIAL_FLAGS) == MW_COLLECTED && size <= MW_FINE_MAX)
-			return mw_alloc_collected(size, flags, MW_SITE);
-		if (flags & MW_SPECIAL_FLAGS || size > MW_FINE_MAX)
+		if (mw_unlikely(size > MW_FINE_MAX))
 			return mw_alloc_at(size, 0, flags, MW_SITE);
-		return mw_alloc_zeroed(size, flags, MW_SITE);
+		if (mw_likely(!(flags & MW_SPECIAL_FLAGS)))
+			return mw_alloc_zeroed(size, flags, MW_SITE);
+		if (MW_GC && (flags & MW_SPECIAL_FLAGS) == MW_COLLECTED)
+			return mw_alloc_collected(size, flags, MW_SITE);
+		return mw_alloc_at(size, 0, flags, MW_SITE);
 	}
 	if (mw_unlikely(size > MW_FINE_MAX))
 		return mw_alloc_coarse(size, flags, MW_SITE);
@@ -253,6 +256,15 @@ void *mw_alloc(size_t size, mw_flags_t flags)
 	if (mw_likely(object))
 		return object;
 	return mw_alloc_at(size, 0, flags, MW_SITE);
+}
+
+void *mw_alloc_fine(size_t step, mw_flags_t flags)
+{
+	unsigned long state = mw_port_pin();
+	void *object = mw_slot_take(mw_cpu_fast()->fine[step]);
+
+	mw_port_unpin(state);
+	return mw_likely(object) ? object : mw_alloc_at(step * 8, 0, flags, MW_SITE);
 }
 
 void *mw_alloc_aligned(size_t size, size_t align, mw_flags_t flags)

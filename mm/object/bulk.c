@@ -8,10 +8,12 @@
 static size_t mw_slot_take_many(struct mw_slot *slot, size_t n, void **objects)
 {
 	unsigned long word = mw_word(slot->word), some = word & slot->mask, left = some;
+	uint32_t stride = (uint32_t)slot->stride;
+	char *base = slot->base;
 	size_t taken = 0;
 
 	while (left && taken < n) {
-		objects[taken++] = slot->base + mw_lowest_bit(left) * slot->stride;
+		objects[taken++] = base + mw_lowest_bit(left) * stride;
 		left &= left - 1;
 	}
 	slot->ready &= left;
@@ -53,27 +55,59 @@ bool mw_cache_alloc_bulk(struct mw_cache *cache, mw_flags_t flags, size_t n, voi
 	return true;
 }
 
+/*
+ * Objects of one span of this CPU, up to the first that is not one of its live ones. Each word is
+ * written once for all of its objects that come one after the other. Pinned. Return: how many.
+ */
+static size_t mw_span_free_many(struct mw_span *span, size_t n, void **objects)
+{
+	unsigned long bits, magic = span->magic;
+	uintptr_t base = (uintptr_t)span->base;
+	size_t count = span->count, i, w = mw_span_index(span, objects[0]) / MW_WORD_BITS;
+	mw_atomic_t *free = span->free;
+
+	if (w >= span->words)
+		return 0;
+	bits = mw_word(&free[w]);
+	for (i = 0; i < n; i++) {
+		mw_wide_t product = (mw_wide_t)((uintptr_t)objects[i] - base) * magic;
+		size_t index = (size_t)(product >> MW_WORD_BITS);
+		unsigned long with;
+
+		if (mw_unlikely((unsigned long)product >= magic || index >= count))
+			break;
+		if (mw_unlikely(index / MW_WORD_BITS != w)) {
+			mw_set_word(&free[w], bits);
+			w = index / MW_WORD_BITS;
+			bits = mw_word(&free[w]);
+		}
+		with = bits | 1ul << index % MW_WORD_BITS;
+		if (mw_unlikely(with == bits))
+			break;
+		bits = with;
+	}
+	mw_set_word(&free[w], bits);
+	return i;
+}
+
 /* Objects up to the first that needs the slow way. Pinned. Return: how many. */
 static size_t mw_cache_free_run(struct mw_cache *cache, size_t n, void **objects)
 {
 	unsigned int here = mw_port_cpu();
-	struct mw_span *span = NULL;
-	uintptr_t base = 0, bytes = 0;
+	size_t done = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		if ((uintptr_t)objects[i] - base >= bytes) {
-			span = mw_span_of(objects[i]);
-			if (!span || span->cache != cache || !mw_span_owned_by(span, here))
-				return i;
-			base = (uintptr_t)span->base;
-			bytes = span->count * span->stride;
-			if ((uintptr_t)objects[i] - base >= bytes)
-				return i;
-		}
-		if (!mw_span_free_exact(span, objects[i]))
-			return i;
+	while (done < n) {
+		struct mw_span *span = mw_span_of(objects[done]);
+		size_t some;
+
+		if (!span || span->cache != cache || !mw_span_owned_by(span, here))
+			break;
+		some = mw_span_free_many(span, n - done, objects + done);
+		if (!some)
+			break;
+		done += some;
 	}
-	return n;
+	return done;
 }
 
 void mw_cache_free_bulk(struct mw_cache *cache, size_t n, void **objects)

@@ -24,6 +24,7 @@ static inline struct mw_cpu *mw_cpu_fast(void)
 static inline void *mw_slot_take(struct mw_slot *slot)
 {
 	unsigned long ready = slot->ready, i;
+	uint32_t offset;
 	char *object;
 
 	if (mw_unlikely(!ready)) {
@@ -32,10 +33,12 @@ static inline void *mw_slot_take(struct mw_slot *slot)
 			return NULL;
 	}
 	i = mw_lowest_bit(ready) % MW_WORD_BITS; /* tells the compiler what it is below */
+	/* 32 bits hold the product, and there is no sign to extend. */
+	offset = (uint32_t)i * (uint32_t)slot->stride;
 	slot->ready = ready & (ready - 1);
 	mw_set_word(slot->word, mw_word(slot->word) & ~(1ul << i));
 	slot->allocs++;
-	object = mw_keep(slot->base + i * slot->stride);
+	object = mw_keep(slot->base + offset);
 	/* Callers that ask whether there is one need not ask again. */
 	if (!object)
 		__builtin_unreachable();
@@ -51,10 +54,14 @@ static inline void mw_zero(void *object, size_t size)
 		__builtin_memset(object, 0, size);
 		return;
 	}
-	do {
+	if (size & 16) {
 		at[0] = at[1] = 0;
 		at += 2;
-	} while (at < end);
+	}
+	while (at < end) {
+		at[0] = at[1] = at[2] = at[3] = 0;
+		at += 4;
+	}
 }
 
 /*

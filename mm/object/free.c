@@ -25,7 +25,9 @@ __attribute__((noinline)) void mw_free_elsewhere(struct mw_span *span, void *obj
 			     ~(MW_OWNER_PENDING | MW_OWNER_FULL);
 	bool done = false;
 
-	if (owner < MW_MAX_CPUS) {
+	if (mw_unlikely(cache && mw_span_cache(span) != cache)) {
+		/* said there */
+	} else if (owner < MW_MAX_CPUS) {
 		mw_wide_t product = mw_span_product(span, object);
 		unsigned long state = mw_port_pin();
 
@@ -91,12 +93,13 @@ void mw_cache_free(struct mw_cache *cache, void *object)
 	struct mw_span *span = (struct mw_span *)at;
 	unsigned long state;
 
-	if (mw_unlikely(at & MW_MAP_TAG || span->cache != cache)) {
+	if (mw_unlikely(at & MW_MAP_TAG)) {
 		mw_free_far(object, cache);
 		return;
 	}
 	state = mw_port_pin();
-	if (mw_likely(mw_span_owned_by(span, mw_port_cpu()) && mw_span_free_exact(span, object))) {
+	if (mw_likely(span->cache == cache && mw_span_owned_by(span, mw_port_cpu()) &&
+		      mw_span_free_exact(span, object))) {
 		mw_port_unpin(state);
 		return;
 	}

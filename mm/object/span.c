@@ -15,7 +15,24 @@ void mw_span_set_magic(struct mw_span *span)
 		span->magic = ~0ul / span->stride + 1;
 }
 
-static size_t mw_bitmap_pool(size_t words)
+_Static_assert(sizeof(void *) != 8 ||
+		       offsetof(struct mw_span, bits) % MW_CACHE_LINE == MW_CACHE_LINE - 16,
+	       "the halves of span->bits are in two cache lines");
+
+#define MW_LINE_WORDS (MW_CACHE_LINE / sizeof(unsigned long))
+
+/*
+ * Remote words have cache lines of their own: else every free from elsewhere would take away the line
+ * that the owner allocates from. Return: words before them.
+ */
+static size_t mw_bitmap_own_words(size_t words, unsigned int bitmaps)
+{
+	if (words * bitmaps <= MW_SPAN_BITS)
+		return MW_SPAN_BITS / 2;
+	return mw_round_up(words * (bitmaps - 1), MW_LINE_WORDS);
+}
+
+static unsigned int mw_bitmap_pool(size_t words)
 {
 	return words <= 8 ? 0 : mw_log2_up(words) - 3;
 }
@@ -26,10 +43,11 @@ bool mw_span_bitmaps(struct mw_span *span, unsigned int bitmaps)
 		    (char *)mw_round_down((uintptr_t)span->base, MW_PAGE_SIZE) +
 			    (span->pages << MW_PAGE_SHIFT);
 	size_t words = (span->count + tail + MW_WORD_BITS - 1) / MW_WORD_BITS;
+	size_t own = mw_bitmap_own_words(words, bitmaps);
 	mw_atomic_t *bits = span->bits;
 
-	if (words * bitmaps > MW_LEN(span->bits)) {
-		size_t pool = mw_bitmap_pool(words * bitmaps);
+	if (words * bitmaps > MW_SPAN_BITS) {
+		unsigned int pool = mw_bitmap_pool(own + words);
 
 		MW_DASSERT(pool < MW_LEN(mw_object.bitmaps));
 		bits = mw_fixed_alloc(&mw_object.bitmaps[pool]);
@@ -38,21 +56,29 @@ bool mw_span_bitmaps(struct mw_span *span, unsigned int bitmaps)
 	}
 	span->words = (unsigned int)words;
 	span->free = bits;
-	span->remote = bits + words;
-	span->mark = bitmaps > 2 ? bits + 2 * words : NULL;
-	span->scanned = bitmaps > 3 ? bits + 3 * words : NULL;
-	for (size_t w = 0; w < words * bitmaps; w++)
-		mw_set_word(&bits[w], w < words ? ~0ul : 0);
+	span->remote = bits + own;
+	span->mark = bitmaps > 2 ? bits + words : NULL;
+	span->scanned = NULL;
+	if (bitmaps > 3)
+		span->scanned = bits == span->bits ? &bits[MW_SPAN_BITS - 1] : bits + 2 * words;
+	for (size_t w = 0; w < words; w++) {
+		mw_set_word(&span->free[w], ~0ul);
+		mw_set_word(&span->remote[w], 0);
+		if (span->mark)
+			mw_set_word(&span->mark[w], 0);
+		if (span->scanned)
+			mw_set_word(&span->scanned[w], 0);
+	}
 	return true;
 }
 
 void mw_span_drop_bitmaps(struct mw_span *span)
 {
-	size_t bitmaps = span->scanned ? 4 : span->mark ? 3 : 2;
+	size_t own = (size_t)(span->remote - span->free);
 
 	if (span->free == span->bits)
 		return;
-	mw_fixed_free(&mw_object.bitmaps[mw_bitmap_pool(span->words * bitmaps)], span->free);
+	mw_fixed_free(&mw_object.bitmaps[mw_bitmap_pool(own + span->words)], span->free);
 }
 
 void mw_span_fill(struct mw_span *span, struct mw_cache *cache, size_t stride)

@@ -111,19 +111,23 @@ static MW_NOINLINE bool mw_cache_refuses(const struct mw_cache *cache, mw_flags_
 	return true;
 }
 
+static __attribute__((noinline)) void *mw_cache_alloc_zeroed(struct mw_cache *cache,
+							     mw_flags_t flags, uintptr_t site)
+{
+	if (mw_cache_refuses(cache, flags))
+		return NULL;
+	return mw_cache_alloc_from(cache, flags, site);
+}
+
 void *mw_cache_alloc(struct mw_cache *cache, mw_flags_t flags)
 {
 	unsigned long state;
-	struct mw_cpu *cpu;
 	void *object;
 
-	if (mw_unlikely(flags & MW_ZERO) && mw_cache_refuses(cache, flags))
-		return NULL;
 	if (mw_unlikely((flags & MW_ZERO) || cache->policy == MW_POLICY_COLLECTED))
-		return mw_cache_alloc_from(cache, flags, MW_SITE);
+		return mw_cache_alloc_zeroed(cache, flags, MW_SITE);
 	state = mw_port_pin();
-	cpu = mw_cpu_fast();
-	object = mw_slot_take(cpu->slot[cache->id]);
+	object = mw_slot_take(mw_cpu_fast()->slot[cache->id]);
 	mw_port_unpin(state);
 	if (mw_likely(object))
 		return object;

@@ -22,6 +22,8 @@
 #define MW_MAP_TAG 7ul
 #define MW_MAP_SPAN 1ul
 
+#define MW_SPAN_BITS 4
+
 struct mw_cache;
 struct mw_type;
 struct mw_records;
@@ -60,9 +62,10 @@ struct mw_span {
 	size_t stride; /* from one object to the next */
 	unsigned int words; /* of each bitmap */
 	unsigned int align; /* log2 of what a large object was asked with */
-	mw_atomic_t bits[4]; /* the bitmaps of a span of few objects */
 	/* mm/gc and mm/special */
 	const struct mw_type *type; /* NULL: objects are scanned conservatively */
+	/* The bitmaps of a span of few objects: the owner's half, and from a cache line on the others'. */
+	mw_atomic_t bits[MW_SPAN_BITS];
 	struct mw_span *gc_next;
 	mw_atomic_t gc_scanned; /* how far a large object has been handed out to scanners, bytes */
 	struct mw_records *records; /* written under records_lock; NULL before and after each life */

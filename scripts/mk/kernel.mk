@@ -19,6 +19,9 @@ kernel_flags = $(kernel_target) $(common_flags) -ffreestanding -nostdinc \
 	-mgeneral-regs-only -mcmodel=kernel -fno-stack-protector -fno-asynchronous-unwind-tables \
 	-Imm/include -Ikernel -Iarch/$(ARCH) -Ihosttest -I. -DMW_CONFIG_H='"kernel/marrow_config.h"'
 
+# Calls of objects are so short that a frame would be a tenth of them.
+$(kernel_dir)/mm/object/%.o: kernel_flags += -momit-leaf-frame-pointer
+
 kernel: $(kernel_elf) ## build the kernel
 .PHONY: kernel
 

@@ -15,7 +15,7 @@
 #ifndef MARROW_LINUX_H
 #define MARROW_LINUX_H
 
-#include <marrow/mm.h>
+#include <marrow/fast.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -48,9 +48,9 @@ typedef mw_flags_t gfp_t;
 
 /* ---- objects ---- */
 
-static inline void *kmalloc(size_t size, gfp_t flags)
+static inline __attribute__((always_inline)) void *kmalloc(size_t size, gfp_t flags)
 {
-	return mw_alloc(size, flags);
+	return mw_alloc_fast(size, flags);
 }
 
 static inline void *kzalloc(size_t size, gfp_t flags)
