@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Commands that run the tests, which need all of the memory for heaps of their own. */
+/* Commands that run the tests, which need all of the memory for heaps of their own; benchmarks. */
+#include "bench.h"
 #include "commands.h"
+#include "text.h"
 
 static void run_test(size_t argc, char **argv)
 {
@@ -20,9 +22,19 @@ static void run_tests(size_t argc, char **argv)
 	(void)tests_run(argc > 1 ? argv[1] : "all", true);
 }
 
+static void run_bench(size_t argc, char **argv)
+{
+	if (argc > 1 && text_equal(argv[1], "cpus"))
+		bench_cpus();
+	else
+		bench_table();
+}
+
 static const struct command commands[] = {
 	{ "test", "[SUITE[.NAME]]", "run all tests, a suite, or one", run_test },
 	{ "tests", "[SUITE]", "list them", run_tests },
+	{ "bench", "[cpus]", "what objects and pages cost; cpus: how several CPUs go together",
+	  run_bench },
 };
 
 const struct command_group test_commands = { "Tests", commands, LEN(commands) };

@@ -31,6 +31,11 @@ bench: $(bench_programs) ## all hosted benchmarks; writes docs/BENCHMARKS.md and
 
 .PHONY: bench bench-objects
 
+bench-kernel: setup-run $(kernel_elf) ## objects and pages in the kernel, instructions and scaling; writes docs/bench/kernel.md
+	$(Q)scripts/bench_kernel.py $(kernel_elf) --write
+
+.PHONY: bench-kernel
+
 check-instructions: $(bench_programs) ## counted instructions of the ten main paths against scripts/instructions.txt
 	$(Q)scripts/instructions.py
 
