@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
- * bench_gc LOAD [ARG...]: the collector's benchmarks; with -DPEER_BDW the same work for bdwgc.
+ * bench_gc LOAD [ARG...]: the collector's benchmarks, the same for Marrow and its peers.
  *
- *	drop SIZE [N]		allocate N zeroed objects and keep none
- *	array [N]		N objects of 16 bytes in one array: collect with all live, then with none
- *	tree|random SIZE MB	nodes of two pointers, linked as a tree or at random: a full collection
+ *	drop SIZE N		allocate N zeroed objects and keep none; of a type: drop-node
+ *	array N			N objects of 16 bytes in one array: collect with all live, then with none
+ *	tree|random|chain SIZE MB	nodes with two pointers, linked so: a full collection
  *	trees DEPTH		binary trees of many depths, most of them short-lived
  *	pause MB SECONDS	garbage over a live tree: the longest gap that the program sees
+ *	finalizers N		N objects with one each: to set, to collect with all live, with none
  *
- * MARKERS=n in the environment limits the markers. Times are the least of REPEAT collections.
- * docs/bench/gc.md has the commands and what came out.
+ * MARKERS=n in the environment: so many markers. Prints lines of a name and a figure; times of
+ * collections are the least of REPEAT. scripts/bench_gc.py runs it all.
  */
-#include <pthread.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,14 +19,13 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#include "bench_gc.h"
 
 #define REPEAT 7
-#define GIB ((size_t)1 << 30)
+#define GAP_NS 50000 /* longer ones are not the program's own doing */
 
-struct node {
-	struct node *left, *right;
-	uintptr_t value[]; /* the rest of its size */
-};
+static void *volatile root[64];
+static size_t finalized;
 
 static uint64_t now(void)
 {
@@ -47,134 +45,6 @@ static uint64_t dice(void)
 	return z ^ z >> 31;
 }
 
-#ifdef PEER_BDW
-#include <gc/gc.h>
-
-static void start(size_t size)
-{
-	(void)size;
-	setenv("GC_MARKERS", getenv("MARKERS") ? getenv("MARKERS") : "1", 1);
-	GC_INIT();
-}
-
-static void *plain_new(size_t size)
-{
-	return GC_MALLOC(size);
-}
-
-#define node_new plain_new
-static void *array_new(size_t n)
-{
-	return GC_MALLOC(n * sizeof(void *));
-}
-
-static void collect(void)
-{
-	GC_gcollect();
-}
-
-static void sweep_all(void)
-{
-}
-
-static unsigned long cycles(void)
-{
-	return GC_get_gc_no();
-}
-#else
-#include <marrow/gc.h>
-#include <marrow/mm.h>
-
-static struct mw_field node_fields[] = { { "links", MW_FIELD_POINTER, 0, 2, NULL, 0, 0 } };
-static struct mw_type node_type = { .name = "node", .fields = node_fields, .field_count = 1 };
-static struct mw_type pointer_type = { .name = "pointers",
-				       .size = sizeof(void *),
-				       .fields = (struct mw_field[]){ { "[]", MW_FIELD_POINTER, 0,
-									1, NULL, 0, 0 } },
-				       .field_count = 1 };
-static unsigned int markers(void)
-{
-	const char *text = getenv("MARKERS");
-
-	return text ? (unsigned int)atoi(text) : 1;
-}
-
-static pthread_barrier_t helpers_ready;
-
-/* A thread that is stopped with the world, and marks. */
-static void *helper(void *arg)
-{
-	(void)arg;
-	(void)mw_cpu_start();
-	pthread_barrier_wait(&helpers_ready);
-	for (;;)
-		pause();
-	return NULL;
-}
-
-static void start(size_t size)
-{
-	size_t bytes = (size_t)4 << 30;
-	char *memory = mmap(NULL, bytes + GIB, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	struct mw_gc_policy policy;
-
-	if (memory == MAP_FAILED)
-		exit(2);
-	memory = (char *)(((uintptr_t)memory + GIB - 1) & ~(GIB - 1));
-	if (!mw_region_add_zeroed(memory, (uint64_t)4 << 30, bytes))
-		exit(2);
-	node_type.size = size;
-	mw_gc_policy_get(&policy);
-	policy.markers = markers();
-	if (!mw_gc_policy_set(&policy))
-		exit(2);
-	mw_gc_trace(getenv("TRACE") != NULL);
-	pthread_barrier_init(&helpers_ready, NULL, markers());
-	for (unsigned int i = 1; i < markers(); i++) {
-		pthread_t thread;
-
-		pthread_create(&thread, NULL, helper, NULL);
-	}
-	pthread_barrier_wait(&helpers_ready);
-}
-
-static void *plain_new(size_t size)
-{
-	return mw_alloc(size, MW_COLLECTED);
-}
-
-static void *node_new(size_t size)
-{
-	(void)size;
-	return mw_new(&node_type, MW_NORMAL);
-}
-
-static void *array_new(size_t n)
-{
-	return mw_new_array(&pointer_type, n, MW_NORMAL);
-}
-
-static void collect(void)
-{
-	if (!mw_gc_collect(MW_COLLECT_MARKED))
-		exit(2);
-}
-
-static void sweep_all(void)
-{
-	while (mw_worker_run(MW_WORKER_SWEEP, UINT64_MAX))
-		;
-}
-
-static unsigned long cycles(void)
-{
-	return 0;
-}
-#endif
-
-static void *volatile root[64];
-
 /* Overwrite what calls left behind on this stack. */
 __attribute__((noinline)) static void scribble(void)
 {
@@ -183,127 +53,134 @@ __attribute__((noinline)) static void scribble(void)
 	memset((void *)stack, 0, sizeof(stack));
 }
 
-static uint64_t timed_collect(void)
+static uint64_t least_collect(void)
 {
 	uint64_t least = UINT64_MAX;
 
 	for (unsigned int i = 0; i < REPEAT; i++) {
 		uint64_t start = now(), ns;
 
-		collect();
+		gc_collect();
 		ns = now() - start;
-		sweep_all();
+		gc_sweep();
 		least = ns < least ? ns : least;
 	}
 	return least;
 }
 
-/* The part that callgrind counts. */
-__attribute__((noinline)) void measured(size_t size, size_t n)
+static uint64_t collect_dead(void)
 {
-	for (size_t i = 0; i < n; i++)
-		root[i % 8] = plain_new(size);
+	uint64_t start;
+
+	for (size_t i = 0; i < 64; i++)
+		root[i] = NULL;
+	scribble();
+	start = now();
+	gc_collect();
+	return now() - start;
 }
 
-static void drop(size_t size, size_t n)
+/* ---- allocate and drop; callgrind counts what is in these two ---- */
+
+__attribute__((noinline)) void measured_plain(size_t size, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		root[i % 8] = gc_plain(size);
+}
+
+__attribute__((noinline)) void measured_node(size_t size, size_t n)
+{
+	(void)size;
+	for (size_t i = 0; i < n; i++)
+		root[i % 8] = gc_node();
+}
+
+static void drop(size_t size, size_t n, void (*measured)(size_t size, size_t n))
 {
 	uint64_t begin;
 
 	measured(size, n / 10);
 	begin = now();
 	measured(size, n);
-	printf("drop %zu: %.1f ns an object, %lu cycles\n", size,
-	       (double)(now() - begin) / (double)n, cycles());
+	printf("ns %.2f\n", (double)(now() - begin) / (double)n);
 }
+
+/* ---- live heaps ---- */
 
 __attribute__((noinline)) static void fill_array(size_t n)
 {
-	void **array = array_new(n);
+	void **array = gc_array(n);
 
 	root[0] = array;
 	for (size_t i = 0; i < n; i++)
-		array[i] = plain_new(16);
+		array[i] = gc_plain(16);
 }
 
 static void array(size_t n)
 {
-	uint64_t live, dead;
+	uint64_t live;
 
 	fill_array(n);
-	live = timed_collect();
-	for (size_t i = 0; i < 64; i++)
-		root[i] = NULL;
-	scribble();
-	dead = now();
-	collect();
-	dead = now() - dead;
-	printf("array of %zu: all live %.2f ms, all dead %.2f ms\n", n, (double)live / 1e6,
-	       (double)dead / 1e6);
+	live = least_collect();
+	printf("live_ms %.3f\ndead_ms %.3f\n", (double)live / 1e6, (double)collect_dead() / 1e6);
 }
 
-/* Nodes in a queue's order, so a parent lies before its children; or linked at random afterwards. */
-__attribute__((noinline)) static void link_nodes(size_t size, size_t n, int at_random)
+/* A parent lies before its children. */
+static void link_tree(struct node **all, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		*(i % 2 ? &all[(i - 1) / 2]->left : &all[(i - 1) / 2]->right) = all[i];
+	root[0] = all[0];
+}
+
+static void link_chain(struct node **all, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		all[i]->left = all[i - 1];
+	root[0] = all[n - 1];
+}
+
+/* A chain in random order, and one more link to anywhere. */
+static void link_random(struct node **all, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		all[i]->right = all[dice() % n];
+	for (size_t i = n - 1; i; i--) {
+		size_t j = dice() % (i + 1);
+		struct node *swap = all[i];
+
+		all[i] = all[j];
+		all[j] = swap;
+	}
+	link_chain(all, n);
+}
+
+__attribute__((noinline)) static void make_nodes(size_t n, void (*link)(struct node **all, size_t n))
 {
 	struct node **all = mmap(NULL, n * sizeof(*all), PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	for (size_t i = 0; i < n; i++) {
-		all[i] = node_new(size);
-		root[0] = all[i];
-		if (i && !at_random) {
-			struct node *parent = all[(i - 1) / 2];
-
-			*(i % 2 ? &parent->left : &parent->right) = all[i];
-		} else if (i) {
-			all[i]->left = all[i - 1];
-		}
-		root[1] = all[0];
-	}
-	for (size_t i = 0; at_random && i < n; i++)
-		all[i]->right = all[dice() % n];
-	if (at_random) {
-		/* The chain becomes a random one: i leads to a random permutation's next. */
-		for (size_t i = n - 1; i; i--) {
-			size_t j = dice() % (i + 1);
-			struct node *swap = all[i];
-
-			all[i] = all[j];
-			all[j] = swap;
-		}
-		for (size_t i = 0; i < n; i++)
-			all[i]->left = i + 1 < n ? all[i + 1] : NULL;
-		root[1] = all[0];
-	}
+	if (all == MAP_FAILED)
+		exit(2);
+	gc_collect_by_itself(false);
+	for (size_t i = 0; i < n; i++)
+		all[i] = gc_node();
+	link(all, n);
+	gc_collect_by_itself(true);
 	munmap(all, n * sizeof(*all));
 }
 
-static void graph(size_t size, size_t megabytes, int at_random)
+static void graph(size_t n, void (*link)(struct node **all, size_t n))
 {
-	size_t n = (megabytes << 20) / size;
-	uint64_t ns;
-
-#ifndef PEER_BDW
-	struct mw_gc_policy policy;
-
-	mw_gc_policy_get(&policy);
-	policy.percent = MW_GC_OFF;
-	(void)mw_gc_policy_set(&policy);
-#else
-	GC_disable();
-#endif
-	link_nodes(size, n, at_random);
-#ifdef PEER_BDW
-	GC_enable();
-#endif
-	root[0] = NULL;
-	ns = timed_collect();
-	printf("%s of %zu-byte nodes, %zu MB: %.1f ns an object\n", at_random ? "random" : "tree",
-	       size, megabytes, (double)ns / (double)n);
+	make_nodes(n, link);
+	printf("ns %.2f\n", (double)least_collect() / (double)n);
 }
+
+/* ---- programs ---- */
 
 static struct node *make_tree(unsigned int depth)
 {
-	struct node *node = node_new(sizeof(*node));
+	struct node *node = gc_node();
 
 	if (depth) {
 		node->left = make_tree(depth - 1);
@@ -322,52 +199,123 @@ static void trees(unsigned int depth)
 		for (unsigned int i = 1u << (depth - d + 4); i; i--)
 			root[1] = make_tree(d);
 	getrusage(RUSAGE_SELF, &usage);
-	printf("trees %u: %.2f s, peak %ld MB\n", depth, (double)(now() - begin) / 1e9,
-	       usage.ru_maxrss / 1024);
+	printf("s %.3f\npeak_mb %.1f\n", (double)(now() - begin) / 1e9,
+	       (double)usage.ru_maxrss / 1024);
 }
 
 static void pauses(size_t megabytes, unsigned int seconds)
 {
 	uint64_t begin, last, longest = 0, gaps = 0;
+	size_t objects = 0;
 
-	link_nodes(32, (megabytes << 20) / 32, 0);
+	make_nodes((megabytes << 20) / 32, link_tree);
+	gc_workers();
 	begin = last = now();
-	while (last - begin < seconds * 1000000000ull) {
+	while (last - begin < seconds * UINT64_C(1000000000)) {
 		uint64_t t;
 
 		for (unsigned int i = 0; i < 20; i++)
-			root[2] = plain_new(32);
+			root[2] = gc_plain(32);
+		objects += 20;
 		t = now();
-		if (t - last > 50000)
+		if (t - last > GAP_NS)
 			gaps += t - last;
 		if (t - last > longest)
 			longest = t - last;
 		last = t;
 	}
-	printf("pause over %zu MB: longest %.1f ms, %.0f %% of the time in gaps\n", megabytes,
-	       (double)longest / 1e6, 100.0 * (double)gaps / (double)(last - begin));
+	printf("longest_ms %.2f\ngaps_percent %.1f\nmillions_a_second %.2f\n",
+	       (double)longest / 1e6, 100.0 * (double)gaps / (double)(last - begin),
+	       (double)objects * 1e3 / (double)(last - begin));
+}
+
+/* ---- finalizers ---- */
+
+void gc_finalized(void)
+{
+	finalized++;
+}
+
+static size_t resident(void)
+{
+	unsigned long total, pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	if (!f || fscanf(f, "%lu %lu", &total, &pages) != 2)
+		exit(2);
+	fclose(f);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+__attribute__((noinline)) static void set_finalizers(void **array, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!gc_set_finalizer(array[i]))
+			exit(2);
+}
+
+static void finalizers(size_t n)
+{
+	uint64_t begin, set, live, dead;
+	size_t before;
+
+	gc_collect_by_itself(false);
+	fill_array(n);
+	before = resident();
+	begin = now();
+	set_finalizers(root[0], n);
+	set = now() - begin;
+	printf("bytes %.1f\nset_ns %.1f\n", (double)(resident() - before) / (double)n,
+	       (double)set / (double)n);
+	live = least_collect();
+	begin = now();
+	dead = collect_dead();
+	gc_sweep();
+	printf("live_ms %.2f\ndead_ms %.2f\ndead_swept_ms %.2f\n", (double)live / 1e6,
+	       (double)dead / 1e6, (double)(now() - begin) / 1e6);
+	gc_finalize();
+	if (finalized < n - n / 100) {
+		fprintf(stderr, "%zu of %zu finalizers ran\n", finalized, n);
+		exit(1);
+	}
+}
+
+static int usage(const char *name)
+{
+	fprintf(stderr, "usage: %s LOAD ARG..., see the source\n", name);
+	return 2;
 }
 
 int main(int argc, char **argv)
 {
-	const char *load = argc > 1 ? argv[1] : "";
-	size_t first = argc > 2 ? strtoul(argv[2], NULL, 0) : 0;
-	size_t second = argc > 3 ? strtoul(argv[3], NULL, 0) : 0;
+	const char *load = argc > 1 ? argv[1] : "", *markers = getenv("MARKERS");
+	size_t a = argc > 2 ? strtoul(argv[2], NULL, 0) : 0;
+	size_t b = argc > 3 ? strtoul(argv[3], NULL, 0) : 0;
+	bool heap = !strcmp(load, "tree") || !strcmp(load, "random") || !strcmp(load, "chain");
 
-	start(!strcmp(load, "tree") || !strcmp(load, "random") ? first
-	      : !strcmp(load, "pause")			       ? 32
-							       : sizeof(struct node));
+	if (!a || (heap && !b))
+		return usage(argv[0]);
+	gc_start(markers ? (unsigned int)atoi(markers) : 1, heap || !strcmp(load, "drop-node") ? a
+							    : !strcmp(load, "pause")
+								    ? 32
+								    : sizeof(struct node));
 	if (!strcmp(load, "drop"))
-		drop(first, second ? second : 10000000);
+		drop(a, b ? b : 10000000, measured_plain);
+	else if (!strcmp(load, "drop-node"))
+		drop(a, b ? b : 10000000, measured_node);
 	else if (!strcmp(load, "array"))
-		array(first ? first : 1000000);
-	else if (!strcmp(load, "tree") || !strcmp(load, "random"))
-		graph(first, second, load[0] == 'r');
+		array(a);
+	else if (heap)
+		graph((b << 20) / a, *load == 't'   ? link_tree
+				     : *load == 'r' ? link_random
+						    : link_chain);
 	else if (!strcmp(load, "trees"))
-		trees((unsigned int)first);
+		trees((unsigned int)a);
 	else if (!strcmp(load, "pause"))
-		pauses(first, (unsigned int)second);
+		pauses(a, b ? (unsigned int)b : 10);
+	else if (!strcmp(load, "finalizers"))
+		finalizers(a);
 	else
-		return fprintf(stderr, "usage: %s LOAD [ARG...], see the source\n", argv[0]), 2;
+		return usage(argv[0]);
 	return 0;
 }

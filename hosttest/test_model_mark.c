@@ -5,6 +5,7 @@
  *
  * Two spans of two objects; markers start with one root each. The objects point to each other across
  * the spans, so that spans are marked into while they are queued, scanned, shared and stolen.
+ * What a scan finds is pending at first, and marked when the scan has ended.
  * Queues are sets here: the order of a queue is no part of the protocol. A marker shares what it has
  * whenever anyone is hungry, more eagerly than the real one.
  */
@@ -19,6 +20,7 @@ enum bug {
 	ASK_FIRST, /* queued is asked before the mark is set */
 	COUNT_LATE, /* a marker counts itself busy after it took a span */
 	FORGET_SHARED, /* a marker without work of its own does not look at the shared queue */
+	LEAVE_PENDING, /* a marker goes for its next span before its pending marks are set */
 };
 
 static enum bug bug;
@@ -37,7 +39,7 @@ enum pc {
 	CLEAR, /* queued of .span = 0 */
 	READ, /* todo = mark & ~scanned */
 	CLAIM, /* scanned |= todo */
-	SCAN, /* next bit of todo */
+	SCAN, /* next bit of todo, else the next of pending */
 	HUNGRY, /* busy-- */
 	WAIT,
 	TAKE, /* from the shared queue, counted busy */
@@ -52,13 +54,18 @@ struct state {
 	unsigned char busy, hungry;
 	struct marker {
 		unsigned char pc, own; /* own: bit: span */
-		unsigned char object, asked, span, todo;
+		unsigned char object, asked, span, todo, pending; /* the last two: bit: object */
 	} marker[MARKERS];
 };
 
 static unsigned char lowest(unsigned char bits)
 {
 	return (unsigned char)__builtin_ctz(bits);
+}
+
+static enum pc after_mark(const struct marker *m)
+{
+	return m->todo || (m->pending && bug != LEAVE_PENDING) ? SCAN : NEXT;
 }
 
 static void do_mark(struct state *s, struct marker *m)
@@ -70,7 +77,7 @@ static void do_mark(struct state *s, struct marker *m)
 		m->asked = s->queued >> span & 1;
 	m->pc = ASK;
 	if (s->mark & bit)
-		m->pc = m->todo ? SCAN : NEXT;
+		m->pc = after_mark(m);
 	if (bug != ASK_FIRST || m->pc != ASK)
 		s->mark |= bit;
 }
@@ -85,7 +92,7 @@ static void do_ask(struct state *s, struct marker *m)
 		queued = m->asked;
 		m->asked = 0;
 	}
-	m->pc = queued ? (m->todo ? SCAN : NEXT) : QUEUE;
+	m->pc = queued ? after_mark(m) : QUEUE;
 }
 
 static void do_queue(struct state *s, struct marker *m)
@@ -95,7 +102,7 @@ static void do_queue(struct state *s, struct marker *m)
 	if (!(s->queued & bit))
 		m->own |= bit;
 	s->queued |= bit;
-	m->pc = m->todo ? SCAN : NEXT;
+	m->pc = after_mark(m);
 }
 
 static void take_span(struct marker *m, unsigned char *from)
@@ -122,13 +129,19 @@ static void do_next(struct state *s, struct marker *m)
 static void do_scan(struct state *s, struct marker *m)
 {
 	(void)s;
-	if (!m->todo) {
-		m->pc = NEXT;
+	if (m->todo) {
+		m->pending |= (unsigned char)(1u << points_to[lowest(m->todo)]);
+		m->todo &= (unsigned char)(m->todo - 1);
+		if (!m->todo && bug == LEAVE_PENDING)
+			m->pc = NEXT;
 		return;
 	}
-	m->object = points_to[lowest(m->todo)];
-	m->todo &= (unsigned char)(m->todo - 1);
-	m->pc = MARK;
+	m->pc = NEXT;
+	if (m->pending) {
+		m->object = lowest(m->pending);
+		m->pending &= (unsigned char)(m->pending - 1);
+		m->pc = MARK;
+	}
 }
 
 static void do_wait(struct state *s, struct marker *m)
@@ -301,4 +314,9 @@ TEST_WITH(finds_busy_counted_late, TEST_HOSTED)
 TEST_WITH(finds_work_left_for_nobody, TEST_HOSTED)
 {
 	found(FORGET_SHARED);
+}
+
+TEST_WITH(finds_marks_left_pending, TEST_HOSTED)
+{
+	found(LEAVE_PENDING);
 }

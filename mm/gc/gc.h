@@ -85,8 +85,6 @@ void mw_mark_begin(unsigned int markers);
 void mw_mark_again(void);
 /* A range of roots, before the markers run. */
 void mw_mark_add_range(const void *lo, const void *hi, const struct mw_layout *layout);
-/* One object, before the markers run. */
-void mw_mark_object(const void *object);
 /* A span in which there is something marked that is not scanned, before the markers run. */
 void mw_mark_queue(struct mw_span *span);
 

@@ -12,63 +12,20 @@
  * clears queued first and reads the bits after it. Both pairs are sequentially consistent, so a
  * mark that this scan does not see finds queued clear and queues the span again.
  *
- * An object of more than PIECE bytes is alone in its span and is scanned in pieces: who takes the
+ * An object of more than MW_PIECE bytes is alone in its span and is scanned in pieces: who takes the
  * span takes one piece and puts the span back for others before scanning it.
  *
  * Markers work on their own queues. One that sees hungry ones gives them half of what it has, up to
  * GIVE spans, by way of the shared queue. No marker busy is the end, see struct mw_marking.
  */
-#include "gc.h"
+#include "scan.h"
 
 #if MW_GC
 
-#define PIECE ((size_t)128 << 10)
 #define GIVE 16
-#define WORD sizeof(uintptr_t)
-/* Stacks are read here as they are, whatever a sanitizer thinks of the gaps in them. */
-#define UNSANITIZED __attribute__((no_sanitize("address"), no_sanitize("thread")))
-#define INLINE UNSANITIZED static inline __attribute__((always_inline))
 
-static void queue_push(struct mw_span_queue *queue, struct mw_span *span)
-{
-	span->gc_next = NULL;
-	if (queue->length++)
-		queue->last->gc_next = span;
-	else
-		queue->first = span;
-	queue->last = span;
-}
-
-static struct mw_span *queue_pop(struct mw_span_queue *queue)
-{
-	struct mw_span *span = queue->first;
-
-	if (!queue->length)
-		return NULL;
-	queue->first = span->gc_next;
-	queue->length--;
-	return span;
-}
-
-/* ---- a word ---- */
-
-/*
- * Whether this call is the one that sets @bit. Alone, a marker needs no locked instruction; both
- * forms are made of one source by a constant @alone.
- */
-INLINE bool set_bit(mw_atomic_t *word, unsigned long bit, bool alone)
-{
-	unsigned long old = mw_word(word);
-
-	if (old & bit)
-		return false;
-	if (!alone)
-		return !(atomic_fetch_or_explicit(word, bit, memory_order_seq_cst) & bit);
-	mw_set_word(word, old | bit);
-	return true;
-}
-
-INLINE bool test_and_queue(struct mw_span *span, bool alone)
+/* Whether the span was not queued, and the caller is to do it. */
+static bool test_and_queue(struct mw_span *span, bool alone)
 {
 	if (alone) {
 		if (atomic_load_explicit(&span->queued, memory_order_relaxed))
@@ -80,198 +37,121 @@ INLINE bool test_and_queue(struct mw_span *span, bool alone)
 	       !atomic_exchange_explicit(&span->queued, 1, memory_order_seq_cst);
 }
 
-/* Objects with pointers are counted when they are scanned, many at a time. */
-INLINE void count(struct mw_marker *marker, const struct mw_span *span, size_t objects)
+/* Objects with pointers are counted when they are scanned. */
+bool mw_marked(struct mw_marker *marker, struct mw_span *span, unsigned long bits, bool alone)
 {
-	marker->objects += objects;
-	marker->bytes += objects * span->stride;
-}
-
-INLINE void mark_word(struct mw_marker *marker, uintptr_t word, bool alone)
-{
-	struct mw_span *span = mw_span_of((void *)word);
-	mw_atomic_t *mark;
-	unsigned long bit;
-	size_t index, w;
-
-	if (!span || !(mark = span->mark))
-		return;
-	index = mw_span_index(span, (void *)word);
-	if (mw_unlikely(index >= span->count))
-		return;
-	w = index / MW_WORD_BITS;
-	bit = mw_bit(index);
-	if (mw_unlikely(mw_word(&span->free[w]) & bit) || !set_bit(&mark[w], bit, alone))
-		return;
-	if (!span->scanned)
-		count(marker, span, 1);
-	else if (test_and_queue(span, alone))
-		queue_push(&marker->own, span);
-}
-
-/* ---- a range ---- */
-
-INLINE void mark_all_words(struct mw_marker *marker, const uintptr_t *lo, const uintptr_t *hi,
-			   bool alone)
-{
-	marker->words += (size_t)(hi - lo);
-	for (; lo < hi; lo++)
-		if (*lo)
-			mark_word(marker, *lo, alone);
-}
-
-/* Out of line: for roots and pieces of large objects. */
-UNSANITIZED static void mark_words(struct mw_marker *marker, const uintptr_t *lo,
-				   const uintptr_t *hi, bool alone)
-{
-	if (alone)
-		mark_all_words(marker, lo, hi, true);
-	else
-		mark_all_words(marker, lo, hi, false);
-}
-
-struct visitor {
-	struct mw_marker *marker;
-	bool alone;
-};
-
-INLINE void visit(void *ctx, uintptr_t *word, bool sure)
-{
-	struct visitor *visitor = ctx;
-
-	(void)sure;
-	visitor->marker->words++;
-	if (*word)
-		mark_word(visitor->marker, *word, visitor->alone);
-}
-
-/* By the steps of a layout that needs them: loops, tags, flexible arrays. */
-UNSANITIZED static void scan_program(struct mw_marker *marker, const struct mw_layout *layout,
-				     char *base, size_t bytes, bool alone)
-{
-	struct visitor visitor = { marker, alone };
-
-	mw_layout_each(layout, base, bytes, visit, &visitor);
-}
-
-INLINE void scan_masked(struct mw_marker *marker, const struct mw_layout *layout, char *base,
-			size_t bytes, bool alone)
-{
-	char *end = base + bytes;
-
-	for (; (size_t)(end - base) >= layout->size; base += layout->size)
-		for (unsigned long mask = layout->mask; mask; mask &= mask - 1) {
-			uintptr_t word = ((uintptr_t *)base)[mw_lowest_bit(mask)];
-
-			marker->words++;
-			if (word)
-				mark_word(marker, word, alone);
-		}
-}
-
-/* @small: scan in place, without a call for each object. */
-INLINE void scan_bytes(struct mw_marker *marker, const struct mw_layout *layout, char *base,
-		       size_t bytes, bool alone, bool small)
-{
-	uintptr_t *words = (uintptr_t *)base;
-
-	if ((!layout || layout->dense) && small)
-		mark_all_words(marker, words, words + bytes / WORD, alone);
-	else if (!layout || layout->dense)
-		mark_words(marker, words, words + bytes / WORD, alone);
-	else if (layout->by_mask && small)
-		scan_masked(marker, layout, base, bytes, alone);
-	else
-		scan_program(marker, layout, base, bytes, alone);
-}
-
-/* ---- a span ---- */
-
-INLINE void scan_objects(struct mw_marker *marker, struct mw_span *span, size_t w,
-			 unsigned long todo, bool alone)
-{
-	const struct mw_layout *layout = mw_span_layout(span);
-	char *base = mw_span_object(span, w * MW_WORD_BITS);
-	size_t stride = span->stride, size = span->size;
-
-	for (unsigned long bits = todo; bits; bits &= bits - 1)
-		__builtin_prefetch(base + mw_lowest_bit(bits) * stride);
-	for (; todo; todo &= todo - 1)
-		scan_bytes(marker, layout, base + mw_lowest_bit(todo) * stride, size, alone, true);
-}
-
-/*
- * The objects of one word that are to be scanned. Return: whether there were any; then there may be more,
- * as what they point to often lies beside them.
- */
-INLINE bool scan_word(struct mw_marker *marker, struct mw_span *span, size_t w, bool alone)
-{
-	unsigned long done = mw_word(&span->scanned[w]);
-	unsigned long todo = atomic_load_explicit(&span->mark[w], memory_order_seq_cst) & ~done;
-
-	if (!todo)
+	if (!bits)
 		return false;
-	if (alone)
-		mw_set_word(&span->scanned[w], done | todo);
-	else
-		todo &= ~atomic_fetch_or_explicit(&span->scanned[w], todo, memory_order_relaxed);
-	count(marker, span, mw_count_bits(todo));
-	scan_objects(marker, span, w, todo, alone);
-	return true;
+	if (!span->scanned) {
+		mw_mark_count(marker, span, mw_count_bits(bits));
+		return false;
+	}
+	if (test_and_queue(span, alone))
+		mw_queue_push(&marker->own, span);
+	return alone;
 }
 
-INLINE void scan_small(struct mw_marker *marker, struct mw_span *span, bool alone)
+void mw_mark_settle_all(struct mw_marker *marker, struct mw_pending *pending, bool alone)
 {
-	if (alone)
-		atomic_store_explicit(&span->queued, 0, memory_order_relaxed);
-	else
-		atomic_exchange_explicit(&span->queued, 0, memory_order_seq_cst);
-	for (size_t w = 0; w < span->words; w++)
-		while (scan_word(marker, span, w, alone))
-			;
+	for (unsigned int i = 0; i < pending->n; i++) {
+		const struct mw_pending_word *p = &pending->word[i];
+		size_t w = (size_t)(p->mark - p->span->mark);
+		unsigned long old = mw_word(p->mark);
+		unsigned long bits = p->bits & ~(old | mw_word(&p->span->free[w]));
+
+		if (!bits)
+			continue;
+		if (alone)
+			mw_set_word(p->mark, old | bits);
+		else
+			bits &= ~atomic_fetch_or_explicit(p->mark, bits, memory_order_seq_cst);
+		(void)mw_marked(marker, p->span, bits, alone);
+	}
+	pending->n = 0;
 }
+
+/* ---- large objects and ranges ---- */
 
 static void share(struct mw_span *span)
 {
 	struct mw_marking *marking = &mw_gc.marking;
 
 	mw_lock_pinned(&marking->lock);
-	queue_push(&marking->shared, span);
+	mw_queue_push(&marking->shared, span);
 	atomic_store_explicit(&marking->shared_length, marking->shared.length, memory_order_seq_cst);
 	mw_unlock_pinned(&marking->lock);
 }
 
-/* The next piece of an object with a span of its own. Typed arrays are cut between elements. */
-INLINE void scan_large(struct mw_marker *marker, struct mw_span *span, bool alone)
+MW_UNSANITIZED static void scan_bytes(struct mw_marker *marker, const struct mw_layout *layout,
+				      char *base, size_t bytes, bool alone)
+{
+	struct mw_pending pending;
+	struct mw_target target = { .pending = &pending };
+
+	pending.n = 0;
+	if (alone)
+		mw_scan_bytes(marker, &target, layout, base, bytes, MW_ALONE_BATCH);
+	else
+		mw_scan_bytes(marker, &target, layout, base, bytes, MW_SHARED);
+}
+
+/*
+ * The next piece of an object with a span of its own. Typed arrays are cut between elements. Its words
+ * lie in no word of marks that they could set, so marks may be gathered.
+ */
+MW_UNSANITIZED static void scan_large(struct mw_marker *marker, struct mw_span *span, bool alone)
 {
 	const struct mw_layout *layout = mw_span_layout(span);
-	size_t piece = PIECE, at, bytes;
+	size_t piece = MW_PIECE, at, bytes;
 
 	if (layout && layout->flex != SIZE_MAX)
 		piece = span->size;
 	else if (layout)
-		piece = mw_max(PIECE / layout->size, 1) * layout->size;
+		piece = mw_max(MW_PIECE / layout->size, 1) * layout->size;
 	at = atomic_fetch_add_explicit(&span->gc_scanned, piece, memory_order_relaxed);
 	if (at >= span->size)
 		return;
 	if (!at)
-		count(marker, span, 1);
+		mw_mark_count(marker, span, 1);
 	bytes = mw_min(piece, span->size - at);
 	if (at + bytes < span->size) {
 		if (alone)
-			queue_push(&marker->own, span);
+			mw_queue_push(&marker->own, span);
 		else
 			share(span);
 	}
-	scan_bytes(marker, layout, span->base + at, bytes, alone, false);
+	scan_bytes(marker, layout, span->base + at, bytes, alone);
 }
 
-INLINE void scan_span(struct mw_marker *marker, struct mw_span *span, bool alone)
+/* One function for each way to scan, so that its loops have the registers for themselves. */
+#define SCANNER(name_, kind_, mode_)                                                               \
+	MW_UNSANITIZED static __attribute__((noinline)) void name_(struct mw_marker *marker,       \
+								   const struct mw_scan *scan)     \
+	{                                                                                          \
+		mw_scan_span(marker, scan, kind_, mode_);                                          \
+	}
+SCANNER(scan_masked_alone, MW_SCAN_MASK, MW_ALONE)
+SCANNER(scan_masked_shared, MW_SCAN_MASK, MW_SHARED)
+SCANNER(scan_words_alone, MW_SCAN_WORDS, MW_ALONE)
+SCANNER(scan_words_shared, MW_SCAN_WORDS, MW_SHARED)
+SCANNER(scan_program_alone, MW_SCAN_PROGRAM, MW_ALONE)
+SCANNER(scan_program_shared, MW_SCAN_PROGRAM, MW_SHARED)
+
+typedef void scanner(struct mw_marker *marker, const struct mw_scan *scan);
+static scanner *const scanners[][2] = {
+	[MW_SCAN_MASK] = { scan_masked_shared, scan_masked_alone },
+	[MW_SCAN_WORDS] = { scan_words_shared, scan_words_alone },
+	[MW_SCAN_PROGRAM] = { scan_program_shared, scan_program_alone },
+};
+
+static void scan_span(struct mw_marker *marker, struct mw_span *span, bool alone)
 {
+	struct mw_scan scan;
+
 	if (span->count == 1)
 		scan_large(marker, span, alone);
 	else
-		scan_small(marker, span, alone);
+		scanners[mw_scan_choose(&scan, span)][alone](marker, &scan);
 }
 
 /* ---- roots ---- */
@@ -279,7 +159,7 @@ INLINE void scan_span(struct mw_marker *marker, struct mw_span *span, bool alone
 static void mark_range(struct mw_marker *marker, const struct mw_range *range, bool alone)
 {
 	scan_bytes(marker, range->layout, (char *)range->lo,
-		   (size_t)((const char *)range->hi - (const char *)range->lo), alone, false);
+		   (size_t)((const char *)range->hi - (const char *)range->lo), alone);
 }
 
 /* Ranges are claimed whole: mw_mark_add_range() has cut them. */
@@ -299,31 +179,26 @@ static bool mark_next_range(struct mw_marker *marker, bool alone)
 	return true;
 }
 
-/*
- * A range inside a collected object, as the contents of one with a finalizer are, is marked where it is
- * found: to note its address, in data that the port may show as a root, would keep the object.
- */
+/* mw_gc is no root, so to note an address here keeps nothing. */
 static void keep_range(struct mw_range range)
 {
 	struct mw_marking *marking = &mw_gc.marking;
-	struct mw_span *span = mw_span_of(range.lo);
 
-	if (marking->ranges < MW_MAX_RANGES && !(span && span->mark)) {
+	if (marking->ranges < MW_MAX_RANGES)
 		marking->range[marking->ranges++] = range;
-		return;
-	}
-	mark_range(&marking->marker[0], &range, true);
+	else
+		mark_range(&marking->marker[0], &range, true);
 }
 
 void mw_mark_add_range(const void *lo, const void *hi, const struct mw_layout *layout)
 {
-	const char *at = (const char *)mw_round_up((uintptr_t)lo, WORD);
-	const char *end = (const char *)mw_round_down((uintptr_t)hi, WORD);
-	size_t piece = PIECE;
+	const char *at = (const char *)mw_round_up((uintptr_t)lo, sizeof(uintptr_t));
+	const char *end = (const char *)mw_round_down((uintptr_t)hi, sizeof(uintptr_t));
+	size_t piece = MW_PIECE;
 
 	if (layout)
 		piece = layout->flex != SIZE_MAX ? SIZE_MAX
-						 : mw_max(PIECE / layout->size, 1) * layout->size;
+						 : mw_max(MW_PIECE / layout->size, 1) * layout->size;
 	for (; at < end; at += mw_min(piece, (size_t)(end - at)))
 		keep_range((struct mw_range){
 			(const uintptr_t *)at,
@@ -332,15 +207,10 @@ void mw_mark_add_range(const void *lo, const void *hi, const struct mw_layout *l
 		});
 }
 
-void mw_mark_object(const void *object)
-{
-	mark_word(&mw_gc.marking.marker[0], (uintptr_t)object, true);
-}
-
 void mw_mark_queue(struct mw_span *span)
 {
 	if (test_and_queue(span, true))
-		queue_push(&mw_gc.marking.marker[0].own, span);
+		mw_queue_push(&mw_gc.marking.marker[0].own, span);
 }
 
 /* ---- markers ---- */
@@ -376,7 +246,7 @@ static void give(struct mw_marker *marker)
 
 	mw_lock_pinned(&marking->lock);
 	for (size_t n = mw_min(marker->own.length / 2, GIVE); n; n--)
-		queue_push(&marking->shared, queue_pop(&marker->own));
+		mw_queue_push(&marking->shared, mw_queue_pop(&marker->own));
 	atomic_store_explicit(&marking->shared_length, marking->shared.length, memory_order_seq_cst);
 	mw_unlock_pinned(&marking->lock);
 }
@@ -389,7 +259,7 @@ static struct mw_span *steal(struct mw_marker *marker)
 	if (!atomic_load_explicit(&marking->shared_length, memory_order_seq_cst))
 		return NULL;
 	mw_lock_pinned(&marking->lock);
-	span = queue_pop(&marking->shared);
+	span = mw_queue_pop(&marking->shared);
 	atomic_store_explicit(&marking->shared_length, marking->shared.length, memory_order_seq_cst);
 	mw_unlock_pinned(&marking->lock);
 	marker->steals += span != NULL;
@@ -429,7 +299,7 @@ static struct mw_span *next_span(struct mw_marker *marker)
 	    atomic_load_explicit(&marking->hungry, memory_order_relaxed) >
 		    atomic_load_explicit(&marking->shared_length, memory_order_relaxed))
 		give(marker);
-	span = queue_pop(&marker->own);
+	span = mw_queue_pop(&marker->own);
 	return span ? span : steal(marker);
 }
 
@@ -439,7 +309,7 @@ static void run_alone(struct mw_marker *marker)
 
 	while (mark_next_range(marker, true))
 		;
-	while ((span = queue_pop(&marker->own)))
+	while ((span = mw_queue_pop(&marker->own)))
 		scan_span(marker, span, true);
 }
 

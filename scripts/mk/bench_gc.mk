@@ -1,19 +1,39 @@
 # SPDX-License-Identifier: MIT
 #
-# The collector's benchmarks; bench-gc-peer needs libgc-dev.
+# The collector's benchmarks beside bdwgc and Go: docs/bench/gc.md says what they measure.
 
-bench_gc_objects = $(filter-out hosttest/harness_%,$(mm_sources) $(wildcard hosttest/port_*.c))
+# Compiled as a kernel compiles it, and as Debian does bdwgc: without frame pointers.
+gc_bench_dir := build/bench/gc.o
+gc_bench_objects := $(patsubst %.c,$(gc_bench_dir)/%.o,$(mm_sources) \
+	$(wildcard hosttest/port_*.c hosttest/bench_gc*.c))
+deps += $(gc_bench_objects:.o=.d)
+gc_bench_flags = $(host_flags) -fomit-frame-pointer
 
-build/bench/gc: hosttest/bench_gc.c $(bench_gc_objects)
+$(gc_bench_dir)/%.o: %.c $(gc_bench_dir)/flags
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(host_flags) -o $@ $^
+	$(Q)$(CC) $(gc_bench_flags) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-build/bench/gc-bdw: hosttest/bench_gc.c
+$(eval $(call flags-file,$(gc_bench_dir)/flags,$$(CC) $$(gc_bench_flags) $$(CFLAGS)))
+
+build/bench/gc: $(gc_bench_objects)
+	$(say) LINK $@
+	$(Q)$(CC) $(gc_bench_flags) -o $@ $^
+
+build/bench/gc-bdw: hosttest/bench_gc.c hosttest/peers/gc_bdw.c hosttest/bench_gc.h
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(common_flags) -pthread -DPEER_BDW -o $@ $< -lgc
+	$(Q)$(CC) $(common_flags) -fomit-frame-pointer -o $@ $(filter %.c,$^) -lgc
 
-bench-gc: build/bench/gc ## build the collector's benchmark, see docs/bench/gc.md
-bench-gc-peer: build/bench/gc-bdw ## the same work for bdwgc
-.PHONY: bench-gc bench-gc-peer
+build/bench/gc-go: hosttest/peers/gc.go
+	$(say) GO $@
+	$(Q)mkdir -p $(@D)
+	$(Q)GO111MODULE=off GOFLAGS= GOCACHE=$(CURDIR)/build/go-cache go build -o $@ $<
+
+bench_gc_programs := build/bench/gc build/bench/gc-bdw build/bench/gc-go
+
+bench-gc: setup-bench-gc ## the collector beside bdwgc and Go; writes docs/bench/gc.md
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(bench_gc_programs)
+	$(Q)scripts/bench_gc.py --write
+
+.PHONY: bench-gc

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a word to a mark: the part of a mark that runs once for each pointer, inline in all of its
+ * loops. mark.c tells the whole.
+ */
+#ifndef MW_GC_MARK_H
+#define MW_GC_MARK_H
+
+#include "gc.h"
+
+#if MW_GC
+
+/* Stacks are read here as they are, whatever a sanitizer thinks of the gaps in them. */
+#define MW_UNSANITIZED __attribute__((no_sanitize("address"), no_sanitize("thread")))
+#define MW_MARK_INLINE MW_UNSANITIZED static inline __attribute__((always_inline))
+
+/* How a marker sets bits. All forms are made of one source by a constant. */
+enum mw_marking_mode {
+	MW_ALONE, /* no locked instruction, and each mark at once: it may be of the word being scanned */
+	MW_ALONE_BATCH, /* no locked instruction; for words that lie elsewhere than what they point to */
+	MW_SHARED, /* others mark at the same time */
+};
+
+/*
+ * Marks that are still to be set, but in MW_ALONE mode. A locked instruction waits for all that came
+ * before it and lets nothing after it begin: so they are made one after the other, when the words
+ * they change have been fetched, and pointers are followed undisturbed meanwhile.
+ */
+#define MW_PENDING 16
+
+struct mw_pending {
+	unsigned int n;
+	struct mw_pending_word {
+		mw_atomic_t *mark;
+		unsigned long bits; /* objects to be marked, if they are live and are not marked yet */
+		struct mw_span *span;
+	} word[MW_PENDING];
+};
+
+/* The span that the last pointer led to: the next one often leads there too. */
+struct mw_target {
+	struct mw_span *span;
+	uintptr_t base;
+	size_t bytes; /* of its objects; 0: there is no span */
+	unsigned long magic;
+	mw_atomic_t *free, *mark;
+	/*
+	 * It is, and alone, nobody takes it out of the queue before this marker looks for its next span:
+	 * so a mark is all there is to do. In MW_ALONE mode.
+	 */
+	bool queued;
+	/* In the others. */
+	struct mw_pending *pending;
+	struct mw_pending_word last; /* not among them yet */
+};
+
+static inline void mw_queue_push(struct mw_span_queue *queue, struct mw_span *span)
+{
+	span->gc_next = NULL;
+	if (queue->length++)
+		queue->last->gc_next = span;
+	else
+		queue->first = span;
+	queue->last = span;
+}
+
+static inline struct mw_span *mw_queue_pop(struct mw_span_queue *queue)
+{
+	struct mw_span *span = queue->first;
+
+	if (!queue->length)
+		return NULL;
+	queue->first = span->gc_next;
+	queue->length--;
+	return span;
+}
+
+/* Objects with pointers are counted when they are scanned, many at a time. */
+MW_MARK_INLINE void mw_mark_count(struct mw_marker *marker, const struct mw_span *span, size_t objects)
+{
+	marker->objects += objects;
+	marker->bytes += objects * span->stride;
+}
+
+/*
+ * This marker is the one that marked these objects, perhaps none, of one word. Return: whether there
+ * is nothing but marks to set in this span from now on: see mw_target.queued.
+ */
+bool mw_marked(struct mw_marker *marker, struct mw_span *span, unsigned long bits, bool alone);
+
+/* Set what is pending. */
+void mw_mark_settle_all(struct mw_marker *marker, struct mw_pending *pending, bool alone);
+
+MW_MARK_INLINE void mw_mark_later(struct mw_marker *marker, struct mw_target *t,
+				  enum mw_marking_mode mode)
+{
+	struct mw_pending *p = t->pending;
+
+	if (!t->last.bits)
+		return;
+	if (mw_unlikely(p->n == MW_PENDING))
+		mw_mark_settle_all(marker, p, mode != MW_SHARED);
+	p->word[p->n++] = t->last;
+	t->last = (struct mw_pending_word){ 0 };
+}
+
+MW_MARK_INLINE void mw_mark_settle(struct mw_marker *marker, struct mw_target *t,
+				   enum mw_marking_mode mode)
+{
+	if (mode == MW_ALONE)
+		return;
+	mw_mark_later(marker, t, mode);
+	mw_mark_settle_all(marker, t->pending, mode != MW_SHARED);
+}
+
+MW_MARK_INLINE void mw_target_set(struct mw_target *t, struct mw_span *span)
+{
+	t->span = span;
+	t->base = (uintptr_t)span->base;
+	t->bytes = (size_t)span->count * span->stride;
+	t->magic = span->magic;
+	t->free = span->free;
+	t->mark = span->mark;
+	t->queued = atomic_load_explicit(&span->queued, memory_order_relaxed);
+}
+
+/* Return: false: @word points to nothing collected. */
+MW_MARK_INLINE bool mw_target_find(struct mw_target *t, uintptr_t word)
+{
+	struct mw_span *span = mw_span_of((void *)word);
+
+	if (!span || !span->mark)
+		return false;
+	mw_target_set(t, span);
+	return word - t->base < t->bytes;
+}
+
+MW_MARK_INLINE void mw_mark_word(struct mw_marker *marker, struct mw_target *t, uintptr_t word,
+				 enum mw_marking_mode mode)
+{
+	unsigned long bit, old;
+	size_t index, w;
+
+	if (word - t->base >= t->bytes && !mw_target_find(t, word))
+		return;
+	index = (size_t)((mw_wide_t)(word - t->base) * t->magic >> MW_WORD_BITS);
+	w = index / MW_WORD_BITS;
+	bit = mw_bit(index);
+	if (mode == MW_ALONE) {
+		/* No branch on whether it is marked, which nobody can predict. */
+		old = mw_word(&t->mark[w]);
+		bit &= ~(old | mw_word(&t->free[w]));
+		mw_set_word(&t->mark[w], old | bit);
+		if (mw_unlikely(!t->queued))
+			t->queued = mw_marked(marker, t->span, bit, true);
+		return;
+	}
+	if (&t->mark[w] != t->last.mark) {
+		mw_mark_later(marker, t, mode);
+		t->last.mark = &t->mark[w];
+		t->last.span = t->span;
+		__builtin_prefetch((void *)t->last.mark, 1);
+	}
+	t->last.bits |= bit;
+}
+
+/*
+ * Two words a turn, of which mostly none is a pointer. @lo and @hi are whole words.
+ */
+MW_MARK_INLINE void mw_mark_each(struct mw_marker *marker, struct mw_target *t, const uintptr_t *lo,
+				 const uintptr_t *hi, enum mw_marking_mode mode)
+{
+	if ((hi - lo) & 1 && *lo++)
+		mw_mark_word(marker, t, lo[-1], mode);
+	for (; lo < hi; lo += 2) {
+		uintptr_t a = lo[0], b = lo[1];
+
+		if (!(a | b))
+			continue;
+		if (a)
+			mw_mark_word(marker, t, a, mode);
+		if (b)
+			mw_mark_word(marker, t, b, mode);
+	}
+}
+
+#endif
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From marks to scans: all objects of a span that were marked and not scanned, a word of marks at a
+ * time. Inline, for the loops of mark.c.
+ */
+#ifndef MW_GC_SCAN_H
+#define MW_GC_SCAN_H
+
+#include "mark.h"
+
+#if MW_GC
+
+#define MW_PIECE ((size_t)128 << 10) /* of a large object, or of a range of roots */
+
+enum mw_scan_kind {
+	MW_SCAN_MASK,
+	MW_SCAN_WORDS,
+	MW_SCAN_PROGRAM,
+};
+
+/* What is to be known of a span to scan its objects. */
+struct mw_scan {
+	struct mw_span *span;
+	const struct mw_layout *layout; /* NULL: every word may be a pointer */
+	size_t stride, size;
+	unsigned long mask; /* of MW_SCAN_MASK; bit i: word i is a pointer */
+	size_t words; /* looked at in each object; 0: counted one by one */
+};
+
+struct mw_visitor {
+	struct mw_marker *marker;
+	struct mw_target *target;
+	enum mw_marking_mode mode;
+};
+
+MW_MARK_INLINE void mw_scan_visit(void *ctx, uintptr_t *word, bool sure)
+{
+	struct mw_visitor *v = ctx;
+
+	(void)sure;
+	v->marker->words++;
+	if (*word)
+		mw_mark_word(v->marker, v->target, *word, v->mode);
+}
+
+/* By the steps of a layout that needs them: loops, tags, flexible arrays. */
+MW_MARK_INLINE void mw_scan_program(struct mw_marker *marker, struct mw_target *t,
+				    const struct mw_layout *layout, char *base, size_t bytes,
+				    enum mw_marking_mode mode)
+{
+	struct mw_visitor visitor = { marker, t, mode };
+
+	mw_layout_each(layout, base, bytes, mw_scan_visit, &visitor);
+}
+
+/* The words of @mask, which has at least one bit. */
+MW_MARK_INLINE void mw_scan_masked(struct mw_marker *marker, struct mw_target *t,
+				   const uintptr_t *words, unsigned long mask,
+				   enum mw_marking_mode mode)
+{
+	do {
+		uintptr_t word = words[mw_lowest_bit(mask)];
+
+		if (word)
+			mw_mark_word(marker, t, word, mode);
+	} while ((mask &= mask - 1));
+}
+
+/* Ranges and large objects, whatever they are of. */
+MW_MARK_INLINE void mw_scan_bytes(struct mw_marker *marker, struct mw_target *t,
+				  const struct mw_layout *layout, char *base, size_t bytes,
+				  enum mw_marking_mode mode)
+{
+	uintptr_t *words = (uintptr_t *)base;
+
+	if (layout && !layout->dense) {
+		mw_scan_program(marker, t, layout, base, bytes, mode);
+	} else {
+		marker->words += bytes / sizeof(*words);
+		mw_mark_each(marker, t, words, words + bytes / sizeof(*words), mode);
+	}
+	mw_mark_settle(marker, t, mode);
+}
+
+MW_MARK_INLINE void mw_scan_object(struct mw_marker *marker, struct mw_target *t,
+				   const struct mw_scan *scan, char *object, enum mw_scan_kind kind,
+				   enum mw_marking_mode mode)
+{
+	uintptr_t *words = (uintptr_t *)object;
+
+	if (kind == MW_SCAN_MASK)
+		mw_scan_masked(marker, t, words, scan->mask, mode);
+	else if (kind == MW_SCAN_WORDS)
+		mw_mark_each(marker, t, words, words + scan->words, mode);
+	else
+		mw_scan_program(marker, t, scan->layout, object, scan->size, mode);
+}
+
+MW_MARK_INLINE unsigned long mw_scan_todo(const struct mw_span *span, size_t w)
+{
+	return atomic_load_explicit(&span->mark[w], memory_order_seq_cst) &
+	       ~mw_word(&span->scanned[w]);
+}
+
+/*
+ * Fetch the objects of a word of bits that is scanned soon. Where four and more lie side by side the
+ * machine does it by itself.
+ */
+MW_MARK_INLINE void mw_scan_prefetch(const struct mw_scan *scan, size_t w)
+{
+	unsigned long todo = mw_scan_todo(scan->span, w);
+	unsigned long pairs = todo & todo >> 1;
+	char *base = mw_span_object(scan->span, w * MW_WORD_BITS);
+
+	if (pairs & pairs >> 2)
+		return;
+	for (; todo; todo &= todo - 1)
+		__builtin_prefetch(base + mw_lowest_bit(todo) * scan->stride);
+}
+
+/* What is marked in one word of bits and this marker's to scan; it counts as scanned from now on. */
+MW_MARK_INLINE unsigned long mw_scan_claim(mw_atomic_t *mark, mw_atomic_t *scanned,
+					   enum mw_marking_mode mode)
+{
+	unsigned long todo, old = mw_word(scanned);
+
+	todo = atomic_load_explicit(mark, memory_order_seq_cst) & ~old;
+	if (!todo)
+		return 0;
+	if (mode == MW_SHARED)
+		todo &= ~atomic_fetch_or_explicit(scanned, todo, memory_order_relaxed);
+	else
+		mw_set_word(scanned, old | todo);
+	return todo;
+}
+
+/* @base is that of the word's first object. */
+MW_MARK_INLINE void mw_scan_claimed(struct mw_marker *marker, struct mw_target *t,
+				    const struct mw_scan *scan, char *base, unsigned long todo,
+				    enum mw_scan_kind kind, enum mw_marking_mode mode)
+{
+	size_t stride = scan->stride;
+
+	if (kind == MW_SCAN_WORDS && !~todo && stride == scan->size) {
+		uintptr_t *words = (uintptr_t *)base;
+
+		mw_mark_each(marker, t, words, words + MW_WORD_BITS * scan->words, mode);
+		return;
+	}
+	do
+		mw_scan_object(marker, t, scan, base + mw_lowest_bit(todo) * stride, kind, mode);
+	while ((todo &= todo - 1));
+}
+
+/*
+ * All there is to do in one word of bits, until it stays so: what its objects point to often lies
+ * beside them, so a chain is followed here and not by way of the queue.
+ */
+MW_MARK_INLINE void mw_scan_word(struct mw_marker *marker, struct mw_target *t,
+				 const struct mw_scan *scan, size_t w, enum mw_scan_kind kind,
+				 enum mw_marking_mode mode)
+{
+	mw_atomic_t *mark = &scan->span->mark[w], *scanned = &scan->span->scanned[w];
+	unsigned long before = mw_word(scanned), todo;
+	char *base = mw_span_object(scan->span, w * MW_WORD_BITS);
+	size_t objects = 0;
+
+	while ((todo = mw_scan_claim(mark, scanned, mode))) {
+		if (mode == MW_SHARED)
+			objects += mw_count_bits(todo);
+		mw_scan_claimed(marker, t, scan, base, todo, kind, mode);
+		/* Here is more to do if pointers led here. */
+		if (mode == MW_SHARED && t->span == scan->span)
+			mw_mark_settle(marker, t, mode);
+	}
+	if (mode != MW_SHARED)
+		objects = mw_count_bits(mw_word(scanned) ^ before);
+	mw_mark_count(marker, scan->span, objects);
+	marker->words += objects * scan->words;
+}
+
+/* Out of line, so that each kind has the registers for itself. */
+MW_MARK_INLINE void mw_scan_span(struct mw_marker *marker, const struct mw_scan *given,
+				 enum mw_scan_kind kind, enum mw_marking_mode mode)
+{
+	struct mw_pending pending;
+	struct mw_target target = { .pending = &pending };
+	struct mw_scan scan = *given;
+
+	if (mode == MW_SHARED)
+		atomic_exchange_explicit(&scan.span->queued, 0, memory_order_seq_cst);
+	else
+		atomic_store_explicit(&scan.span->queued, 0, memory_order_relaxed);
+	pending.n = 0;
+	mw_target_set(&target, scan.span);
+	for (size_t w = 0; w < scan.span->words; w++) {
+		if (!mw_scan_todo(scan.span, w))
+			continue;
+		if (w + 1 < scan.span->words)
+			mw_scan_prefetch(&scan, w + 1);
+		mw_scan_word(marker, &target, &scan, w, kind, mode);
+		/* What lies before is looked at again at once: lists grow in both directions. */
+		if (w && mw_scan_todo(scan.span, w - 1))
+			w -= 2;
+	}
+	mw_mark_settle(marker, &target, mode);
+}
+
+/* What the objects of a span are scanned by. */
+MW_MARK_INLINE enum mw_scan_kind mw_scan_choose(struct mw_scan *scan, struct mw_span *span)
+{
+	const struct mw_layout *layout = mw_span_layout(span);
+
+	*scan = (struct mw_scan){ span, layout, span->stride, span->size, 0, 0 };
+	if (!layout || layout->dense) {
+		scan->words = span->size / sizeof(uintptr_t);
+		return MW_SCAN_WORDS;
+	}
+	if (!layout->by_mask || span->size > MW_WORD_BITS * sizeof(uintptr_t))
+		return MW_SCAN_PROGRAM;
+	/* An array of a few elements is one object to a mask. */
+	for (size_t at = 0; at + layout->size <= span->size; at += layout->size)
+		scan->mask |= layout->mask << at / sizeof(uintptr_t);
+	scan->words = mw_count_bits(scan->mask);
+	return scan->mask ? MW_SCAN_MASK : MW_SCAN_PROGRAM;
+}
+
+#endif
+#endif
