@@ -267,6 +267,7 @@ static void finalizers(size_t n)
 	set = now() - begin;
 	printf("bytes %.1f\nset_ns %.1f\n", (double)(resident() - before) / (double)n,
 	       (double)set / (double)n);
+	gc_collect_by_itself(true);
 	live = least_collect();
 	begin = now();
 	dead = collect_dead();

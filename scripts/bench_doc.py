@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tables in Markdown, and the sections of docs/BENCHMARKS.md that programs write."""
+"""Tables in Markdown, and the sections of documents that programs write."""
 
 import os
 
@@ -38,14 +38,14 @@ def compared(loads, names, values, digits, goals=None):
     return table(head, rows)
 
 
-def write_section(name, text):
+def write_section(name, text, path=DOC):
     """Replaces what stands between the two comments that name the section."""
     begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->\n"
-    with open(DOC, encoding="utf-8") as f:
+    with open(path, encoding="utf-8") as f:
         doc = f.read()
     if begin not in doc or end not in doc:
-        raise SystemExit(f"{DOC} has no section {name}")
+        raise SystemExit(f"{path} has no section {name}")
     head, rest = doc.split(begin, 1)
     tail = rest.split(end, 1)[1]
-    with open(DOC, "w", encoding="utf-8") as f:
+    with open(path, "w", encoding="utf-8") as f:
         f.write(head + begin + text + end + tail)

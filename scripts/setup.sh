@@ -40,6 +40,10 @@ llvm llvm-nm llvm
 check cppcheck cppcheck
 check valgrind valgrind
 check git git
+bench-gc /usr/include/gc/gc.h libgc-dev
+bench-gc go golang-go
+bench-gc valgrind valgrind
+bench-gc python3 python3
 lift aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 lift riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
 lift qemu-system-riscv64 qemu-system-misc
@@ -52,6 +56,7 @@ lift meson meson
 wanted=" $* "
 case $wanted in *" test "*) wanted="$wanted host kernel run m32 preload gdb " ;; esac
 case $wanted in *" check "*) wanted="$wanted host kernel format llvm " ;; esac
+case $wanted in *" bench-gc "*) wanted="$wanted host " ;; esac
 case $wanted in *" lift "*) wanted="$wanted kernel llvm " ;; esac
 
 exists()
