@@ -3,15 +3,9 @@
 #ifndef HOSTTEST_SPECIAL_H
 #define HOSTTEST_SPECIAL_H
 
-#include "test.h"
-#include "../mm/gc/gc.h"
+#include "gc_heap.h"
 
 #if MW_GC
-
-#define NOINLINE __attribute__((noinline))
-#define UNUSED __attribute__((unused))
-#define BARE                                                                                       \
-	__attribute__((no_sanitize("address"), no_sanitize("undefined"), no_sanitize("thread")))
 
 /* A test whose own frame has no gaps in which a sanitizer leaves what was there before. */
 #define BARE_TEST(name_)                                                                           \
@@ -30,34 +24,6 @@ struct node {
 UNUSED static struct mw_type node_type =
 	MW_TYPE(struct node, MW_PTR(struct node, next), MW_PTR(struct node, other));
 
-/* Roots of a test lie here; nothing else of it is one. */
-UNUSED static struct node **root;
-#define ROOTS (MW_PAGE_SIZE / sizeof(void *))
-
-UNUSED static void setup(size_t bytes)
-{
-	test_heap(bytes);
-	root = test_memory(MW_PAGE_SIZE);
-	NEED(root);
-	for (size_t i = 0; i < ROOTS; i++)
-		root[i] = NULL;
-	NEED(mw_gc_root_add("test", root, root + ROOTS, NULL));
-}
-
-UNUSED BARE NOINLINE static void scribble(void)
-{
-	volatile char stack[16384];
-
-	for (size_t i = 0; i < sizeof(stack); i++)
-		stack[i] = 0;
-}
-
-UNUSED BARE NOINLINE static void collect(void)
-{
-	scribble();
-	CHECK(mw_gc_collect(MW_COLLECT_SWEPT));
-}
-
 UNUSED static size_t records(void)
 {
 	size_t n = 0;
@@ -65,18 +31,6 @@ UNUSED static size_t records(void)
 	for (unsigned int i = 0; i < MW_NR_RECORDS; i++)
 		n += atomic_load(&mw_special.pool[i].in_use);
 	return n;
-}
-
-UNUSED static size_t live_objects(void)
-{
-	struct mw_span_cursor cursor = { 0 };
-	struct mw_span *span;
-	size_t live = 0;
-
-	while ((span = mw_span_next(&cursor)))
-		if (span->in_use && (mw_span_flags(span) & MW_SPAN_COLLECTED))
-			live += mw_span_live_count(span);
-	return live;
 }
 
 /* ---- what calls saw: hidden from the collector ---- */

@@ -125,30 +125,6 @@ TEST(collected_memory_is_born_zero)
 	CHECK(live_objects() < 20);
 }
 
-/* The way of a list through a heap of any size is one entry at a time: no stack grows with it. */
-static void deep(size_t n)
-{
-	setup(n * 48 + (16 << 20));
-	keep_list(0, n);
-	collect();
-	CHECK_EQ(live_objects(), n);
-	check_list(0, n);
-	root[0] = NULL;
-	collect();
-	collect();
-	CHECK(live_objects() <= 10);
-}
-
-TEST(deep_list)
-{
-	deep(300000);
-}
-
-TEST_WITH(deep_list_of_ten_million, TEST_HOSTED | TEST_LONG)
-{
-	deep(10000000);
-}
-
 NOINLINE static void fill_array(size_t n)
 {
 	struct node **array = mw_alloc(n * sizeof(*array), MW_COLLECTED);
@@ -157,68 +133,6 @@ NOINLINE static void fill_array(size_t n)
 	root[0] = (struct node *)array;
 	for (size_t i = 0; i < n; i++)
 		array[i] = make_list(1);
-}
-
-NOINLINE static void forget_one(size_t i)
-{
-	((struct node **)root[0])[i] = NULL;
-}
-
-TEST(one_array_of_many)
-{
-	size_t n = 200000;
-
-	setup(64 << 20);
-	fill_array(n);
-	collect();
-	CHECK_EQ(live_objects(), n + 1);
-	forget_one(n / 2);
-	collect();
-	CHECK_EQ(live_objects(), n);
-	root[0] = NULL;
-	collect();
-	collect();
-	CHECK(live_objects() <= 10);
-}
-
-struct one_pointer {
-	struct one_pointer *next;
-	uintptr_t rest[7];
-};
-
-static struct mw_type one_pointer_type =
-	MW_TYPE(struct one_pointer, MW_PTR(struct one_pointer, next));
-
-NOINLINE static void keep_one_pointers(size_t n)
-{
-	while (n--) {
-		struct one_pointer *one = mw_new(&one_pointer_type, MW_NORMAL);
-
-		NEED(one);
-		one->next = (struct one_pointer *)root[0];
-		root[0] = (struct node *)one;
-	}
-}
-
-/* Of a chain, the worst shape for marks by spans. The difference of two heaps is what an object costs. */
-TEST(instructions_per_live_object)
-{
-	size_t few = 1000, many = 50000;
-	uint64_t cost[2];
-
-	setup(16 << 20);
-	for (unsigned int i = 0; i < 2; i++) {
-		uint64_t before;
-
-		keep_one_pointers(i ? many : few);
-		collect();
-		before = test_instructions();
-		collect();
-		cost[i] = test_instructions() - before;
-	}
-	CHECK_EQ(live_objects(), few + many);
-	test_note("%u instructions an object", (unsigned int)((cost[1] - cost[0]) / many));
-	CHECK(cost[1] - cost[0] <= 80 * many);
 }
 
 /* ---- explicit frees, debugging, policies ---- */
@@ -291,6 +205,77 @@ TEST(bad_pointers_are_reported)
 	CHECK_PTR(report->object, root[0]->next);
 	CHECK_EQ(report->given, offsetof(struct node, other));
 	mw_gc_debug(0, 0);
+}
+
+/* The text has these parts, in this order. */
+static void check_parts(const char *text, const char *const *parts, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *at = text;
+		size_t len = 0;
+
+		while (parts[i][len])
+			len++;
+		while (*at && __builtin_strncmp(at, parts[i], len))
+			at++;
+		if (!*at)
+			test_note("\"%s\" is missing in \"%s\"", parts[i], text);
+		NEED(*at);
+		text = at + len;
+	}
+}
+
+/* The last of @n holds what is no object, and one before it is held by the last, too: a cycle. */
+NOINLINE static void make_bad_list(char (*address)[24], unsigned int n)
+{
+	struct node *node, *before;
+
+	/* The first object of a span is where the span is, which is what some register often knows. */
+	keep_list(1, 1);
+	keep_list(0, n);
+	node = before = root[0];
+	for (unsigned int i = 0; i < n; i++, node = node->next) {
+		mw_format(address[i], sizeof(address[i]), "%p", (void *)node);
+		if (node->next) {
+			before = node;
+			continue;
+		}
+		node->other = before;
+		node->next = mw_alloc(64, MW_COLLECTED);
+		mw_free(node->next);
+		return;
+	}
+}
+
+NOINLINE static void mend_list(void)
+{
+	struct node *node = root[0];
+
+	while (!node->other)
+		node = node->next;
+	node->next = NULL;
+}
+
+TEST(bad_pointers_come_with_a_path)
+{
+	static char address[4][24];
+	const char *parts[] = { "held by",	address[3],	"reached from",
+				address[2],	"reached from", address[1],
+				"reached from", address[0],	"reached from root test" };
+	const char *text;
+
+	setup(16 << 20);
+	make_bad_list(address, 4);
+	mw_gc_debug(MW_GC_DEBUG_POINTERS, 0);
+	test_expect_misuse(MW_BAD_POINTER);
+	test_capture();
+	collect();
+	text = test_captured();
+	NEED(test_misuse_came());
+	check_parts(text, parts, MW_LEN(parts));
+	mw_gc_debug(0, 0);
+	mend_list();
+	CHECK(mw_gc_check());
 }
 
 TEST(collects_at_every_nth_allocation)

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The collector among CPUs and interrupts, and against a model that knows what lives. */
-#include "test.h"
-#include "../mm/gc/gc.h"
+/* The collector among CPUs, and against a model that knows what lives. */
+#include "gc_heap.h"
 
 #if MW_GC
 
-#define NOINLINE __attribute__((noinline))
-/* Without a sanitizer's gaps in its frame, in which old pointers would stay. */
-#define BARE __attribute__((no_sanitize("address"), no_sanitize("undefined")))
 #define LINKS 3
 
 struct node {
@@ -17,36 +13,6 @@ struct node {
 };
 
 static struct mw_type node_type = MW_TYPE(struct node, MW_PTRS(struct node, link));
-
-/* Roots lie in memory of the test: the hosted port shows data and bss, the kernel's may not. */
-#define ROOTS (MW_PAGE_SIZE / sizeof(struct node *))
-static struct node **root;
-
-static void setup(size_t bytes)
-{
-	test_heap(bytes);
-	test_heap_may_leak();
-	root = test_memory(MW_PAGE_SIZE);
-	NEED(root);
-	for (size_t i = 0; i < ROOTS; i++)
-		root[i] = NULL;
-	NEED(mw_gc_root_add("test", root, root + ROOTS, NULL));
-}
-
-/* Overwrite what calls left behind on this stack. */
-BARE NOINLINE static void scribble(void)
-{
-	volatile char stack[16384];
-
-	for (size_t i = 0; i < sizeof(stack); i++)
-		stack[i] = 0;
-}
-
-BARE NOINLINE static void collect(void)
-{
-	scribble();
-	CHECK(mw_gc_collect(MW_COLLECT_SWEPT));
-}
 
 static struct node *node_new(uintptr_t name, mw_flags_t flags)
 {
@@ -62,18 +28,6 @@ static struct node *node_new(uintptr_t name, mw_flags_t flags)
 static bool node_ok(const struct node *node)
 {
 	return node->name && node->inverse == ~node->name;
-}
-
-static size_t live_objects(void)
-{
-	struct mw_span_cursor cursor = { 0 };
-	struct mw_span *span;
-	size_t live = 0;
-
-	while ((span = mw_span_next(&cursor)))
-		if (span->in_use && (mw_span_flags(span) & MW_SPAN_COLLECTED))
-			live += mw_span_live_count(span);
-	return live;
 }
 
 /* ---- against a model ---- */
@@ -183,6 +137,7 @@ NOINLINE static void model_mutate(void)
 static void against_a_model(mw_flags_t plain, size_t excess)
 {
 	setup(16 << 20);
+	test_heap_may_leak();
 	__builtin_memset(&model, 0, sizeof(model));
 	model.plain = plain;
 	for (unsigned int round = 0; round < 30; round++) {
@@ -268,6 +223,7 @@ TEST(mutators_among_collections)
 	unsigned long most = 2000;
 
 	setup(32 << 20);
+	test_heap_may_leak();
 	test_parallel(mw_min(test_cpus(), 4), mutator, &most);
 	CHECK_EQ(bad, 0);
 	CHECK(mw_gc_check());
@@ -296,6 +252,7 @@ TEST(collectors_on_every_cpu)
 	unsigned int n = mw_min(test_cpus(), 4);
 
 	setup(32 << 20);
+	test_heap_may_leak();
 	atomic_store(&rounds, 0);
 	test_parallel(n, churner, NULL);
 	CHECK_EQ(atomic_load(&rounds), n * 400);
@@ -347,6 +304,7 @@ TEST(pointers_in_registers_of_another_cpu)
 	if (test_cpus() < 2)
 		test_skip("one CPU");
 	setup(16 << 20);
+	test_heap_may_leak();
 	atomic_store(&stage, 0);
 	test_parallel(2, register_holder, NULL);
 }
@@ -356,6 +314,7 @@ TEST(pointers_in_registers_of_the_collecting_cpu)
 	struct node *node;
 
 	setup(16 << 20);
+	test_heap_may_leak();
 	node = node_new(78, MW_NORMAL);
 	for (unsigned int i = 0; i < 3; i++) {
 		__asm__ volatile("" : "+r"(node));
@@ -364,102 +323,6 @@ TEST(pointers_in_registers_of_the_collecting_cpu)
 			(void)node_new(n + 100, MW_NORMAL);
 	}
 	CHECK(node->name == 78 && node_ok(node));
-}
-
-/* ---- interrupts ---- */
-
-#define RING 256
-#define STORM_MOST 20000
-
-static struct {
-	unsigned long next, failed, bad;
-} storm;
-
-/* New nodes, each pointing to the one before it in the ring, into roots; some are freed by hand. */
-static void strike(void *arg)
-{
-	(void)arg;
-	/* A slow build gets interrupts all the time: it must come to its collections some time. */
-	for (unsigned int i = 0; i < 8 && storm.next < STORM_MOST; i++) {
-		unsigned long n = storm.next++;
-		struct node *node = node_new(n + 1, MW_ATOMIC), *old = root[n % RING];
-
-		if (old && !node_ok(old))
-			storm.bad++;
-		if (!node) {
-			storm.failed++;
-			continue;
-		}
-		node->link[0] = root[(n + RING - 1) % RING];
-		if (node->link[0])
-			node->link[0]->link[0] = NULL;
-		root[n % RING] = node;
-		if (n % 5 == 0)
-			mw_free(mw_alloc(40000, MW_COLLECTED | MW_ATOMIC));
-	}
-}
-
-NOINLINE static void check_ring(void)
-{
-	for (size_t i = 0; i < RING; i++)
-		if (root[i])
-			CHECK(node_ok(root[i]) && mw_gc_is_object(root[i]));
-}
-
-TEST(storms_from_interrupts)
-{
-	unsigned long came = 0;
-
-	setup(32 << 20);
-	__builtin_memset(&storm, 0, sizeof(storm));
-	NEED(mw_type_ready(&node_type));
-	if (!test_interrupts_on(strike, NULL))
-		test_skip("no interrupts to be had");
-	for (unsigned int i = 0; i < 60; i++) {
-		for (unsigned int n = 0; n < 300; n++)
-			(void)node_new(n + 1, MW_NORMAL);
-		CHECK(mw_gc_collect(i % 2 ? MW_COLLECT_SWEPT : MW_COLLECT_MARKED));
-	}
-	came = test_interrupts_off();
-	test_note("%lu interrupts, %lu nodes, %lu not had", came, storm.next, storm.failed);
-	CHECK(came > 0);
-	CHECK_EQ(storm.bad, 0);
-	check_ring();
-	collect();
-	check_ring();
-	CHECK(mw_gc_check());
-	CHECK(live_objects() < 3 * RING);
-}
-
-/*
- * The same, with nothing left to chance: a listener allocates and frees at every moment between stop
- * and start, as an interrupt of the collecting CPU would.
- */
-static void strike_at(struct mw_gc_listener *self, enum mw_gc_moment moment,
-		      const struct mw_gc_cycle *cycle)
-{
-	(void)self, (void)cycle;
-	if (moment >= MW_GC_STOPPED && moment <= MW_GC_STARTED)
-		strike(NULL);
-}
-
-TEST(births_between_stop_and_start)
-{
-	static struct mw_gc_listener listener = { .moment = strike_at };
-
-	setup(32 << 20);
-	__builtin_memset(&storm, 0, sizeof(storm));
-	NEED(mw_type_ready(&node_type));
-	mw_gc_listen(&listener);
-	for (unsigned int i = 0; i < 40; i++) {
-		collect();
-		check_ring();
-	}
-	mw_gc_unlisten(&listener);
-	CHECK_EQ(storm.bad, 0);
-	CHECK(storm.next > 40 * 8);
-	CHECK(mw_gc_check());
-	CHECK(live_objects() < 3 * RING);
 }
 
 #endif

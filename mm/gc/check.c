@@ -6,62 +6,43 @@
  * walk and the layouts. With the world stopped and flushed, no collected span has remote frees: the
  * remote words hold the second marks. An object waits to be looked at while its second mark is
  * set and its scanned bit still is; looking clears the scanned bit. So this needs no memory either.
+ *
+ * The path from a root to the holder of a bad pointer is found by marking again for each of its steps:
+ * whatever the second mark was looking at when it came to an object leads one step nearer to a root.
+ *
+ * Its state is part of mw_gc, which is no root, and what outlives a step of it is kept complemented: a
+ * path must not end at the frames of those who look for it.
  */
 #include "gc.h"
 
 #if MW_GC
 
-struct second {
-	struct mw_span_queue queue;
-	struct mw_span *holder; /* being looked at; NULL: a root */
-	char *object;
-	unsigned int bad;
-	bool ok;
-};
+#define PATH_MOST 32 /* steps that are printed */
 
-#define BAD_MOST 4 /* reports of bad pointers in one check */
-
-static void *path_next(const void *target);
-
-/* How the object is reached: who points to it, who to that one, up to a root. */
-static void print_path(const void *object)
+static void note_bad(struct mw_second *second, const uintptr_t *word)
 {
-	const void *seen[16];
-	size_t n = 0;
+	struct mw_bad_pointer *bad;
 
-	for (const void *at = object; at && n < MW_LEN(seen); at = path_next(at)) {
-		mw_print("  %s %p\n", n ? "reached from" : "holder", at);
-		for (size_t i = 0; i < n; i++)
-			if (seen[i] == at)
-				return;
-		seen[n++] = at;
-	}
-}
-
-static void bad_pointer(struct second *second, const uintptr_t *word)
-{
-	size_t offset = (size_t)((char *)word - second->object);
-	const struct mw_type *type = second->holder ? second->holder->type : NULL;
-	struct mw_report report = {
-		.what = MW_BAD_POINTER,
-		.address = (void *)*word,
-		.object = second->object,
-		.given = offset,
-	};
-	char text[120];
-
-	if (second->bad++ >= BAD_MOST)
+	if (second->target || second->bad_count++ >= MW_BAD_MOST)
 		return;
-	mw_format(text, sizeof(text), "%s.%s at offset %zu holds %p, which is no object",
-		  type ? type->name : "a root", type ? mw_field_name(type, offset) : "", offset,
-		  (void *)*word);
-	report.text = text;
-	if (second->holder)
-		print_path(second->object);
-	mw_misuse(&report);
+	bad = &second->bad[second->bad_count - 1];
+	*bad = (struct mw_bad_pointer){
+		.holder = second->holder ? ~(uintptr_t)second->object : 0,
+		.type = second->holder ? second->holder->type : NULL,
+		.root = second->root,
+		.offset = (size_t)((char *)word - second->object),
+		.value = ~*word,
+	};
 }
 
-static void second_queue(struct second *second, struct mw_span *span)
+/* The object that is being marked is the one whose holder is looked for. */
+static void note_holder(struct mw_second *second)
+{
+	second->from = second->holder ? ~(uintptr_t)second->object : 0;
+	second->from_root = second->root;
+}
+
+static void second_queue(struct mw_second *second, struct mw_span *span)
 {
 	if (atomic_exchange_explicit(&span->queued, 1, memory_order_relaxed))
 		return;
@@ -75,7 +56,7 @@ static void second_queue(struct second *second, struct mw_span *span)
 
 static void second_word(void *ctx, uintptr_t *word, bool sure)
 {
-	struct second *second = ctx;
+	struct mw_second *second = ctx;
 	struct mw_span *span = *word ? mw_span_of((void *)*word) : NULL;
 	size_t index, w;
 
@@ -85,18 +66,20 @@ static void second_word(void *ctx, uintptr_t *word, bool sure)
 	w = index / MW_WORD_BITS;
 	if (index >= span->count || mw_word(&span->free[w]) & mw_bit(index)) {
 		if (sure && mw_gc.debug & MW_GC_DEBUG_POINTERS)
-			bad_pointer(second, word);
+			note_bad(second, word);
 		return;
 	}
 	if (!span->mark || mw_word(&span->remote[w]) & mw_bit(index))
 		return;
+	if (second->target == ~(uintptr_t)mw_span_object(span, index))
+		note_holder(second);
 	mw_set_word(&span->remote[w], mw_word(&span->remote[w]) | mw_bit(index));
 	if (span->scanned)
 		second_queue(second, span);
 }
 
 __attribute__((no_sanitize("address"), no_sanitize("thread"))) static void
-second_range(struct second *second, const void *lo, const void *hi)
+second_range(struct mw_second *second, const void *lo, const void *hi)
 {
 	for (const uintptr_t *at = lo; at + 1 <= (const uintptr_t *)hi; at++) {
 		uintptr_t word = *at;
@@ -108,10 +91,11 @@ second_range(struct second *second, const void *lo, const void *hi)
 static void second_root(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
 			const void *hi, const struct mw_layout *layout)
 {
-	struct second *second = ctx;
+	struct mw_second *second = ctx;
 
-	(void)kind, (void)name;
+	(void)kind;
 	second->holder = NULL;
+	second->root = name ? name : "unnamed";
 	second->object = (char *)lo;
 	if (layout)
 		mw_layout_each(layout, (void *)lo, (size_t)((char *)hi - (char *)lo), second_word,
@@ -121,7 +105,7 @@ static void second_root(void *ctx, enum mw_root_kind kind, const char *name, con
 			     (void *)mw_round_down((uintptr_t)hi, sizeof(void *)));
 }
 
-static void second_object(struct second *second, struct mw_span *span, char *object)
+static void second_object(struct mw_second *second, struct mw_span *span, char *object)
 {
 	const struct mw_layout *layout = mw_span_layout(span);
 
@@ -133,7 +117,7 @@ static void second_object(struct second *second, struct mw_span *span, char *obj
 		second_range(second, object, object + span->size);
 }
 
-static void second_span(struct second *second, struct mw_span *span)
+static void second_span(struct mw_second *second, struct mw_span *span)
 {
 	atomic_store_explicit(&span->queued, 0, memory_order_relaxed);
 	for (size_t w = 0; w < span->words; w++) {
@@ -192,20 +176,99 @@ static bool prepare_one(struct mw_span *span)
 	return true;
 }
 
+static bool forget_one(struct mw_span *span)
+{
+	for (size_t w = 0; w < span->words; w++)
+		mw_set_word(&span->remote[w], 0);
+	return true;
+}
+
+/* What an earlier mark left behind below this frame would be found as a root by this one. */
+static MW_NOINLINE void clear_stack(void)
+{
+	uintptr_t frames[128];
+
+	for (volatile uintptr_t *at = frames; at < frames + MW_LEN(frames); at++)
+		*at = 0;
+}
+
+static void mark_second(struct mw_second *second)
+{
+	clear_stack();
+	each_collected(prepare_one);
+	mw_roots_each(second_root, second);
+	while (second->queue.length) {
+		struct mw_span *span = second->queue.first;
+
+		second->queue.first = span->gc_next;
+		second->queue.length--;
+		second_span(second, span);
+	}
+}
+
+/* ---- the path from a root ---- */
+
+static MW_NOINLINE void print_step(const char *what, uintptr_t hidden)
+{
+	const struct mw_span *span = mw_span_of((void *)~hidden);
+
+	mw_print("  %s %p%s%s\n", what, (void *)~hidden, span && span->type ? ", " : "",
+		 span && span->type ? span->type->name : "");
+}
+
+/* How the holder is reached: who points to it, who to that one, up to a root. */
+static void print_path(struct mw_second *second, const struct mw_bad_pointer *bad)
+{
+	const char *root = bad->root;
+	uintptr_t at = bad->holder;
+
+	for (unsigned int step = 0; at; step++) {
+		if (step == PATH_MOST) {
+			mw_print("  and so on\n");
+			return;
+		}
+		print_step(step ? "reached from" : "held by", at);
+		second->target = at;
+		second->from = 0;
+		second->from_root = NULL;
+		mark_second(second);
+		each_collected(forget_one);
+		at = second->from;
+		root = second->from_root;
+	}
+	mw_print("  %s root %s\n", bad->holder ? "reached from" : "held by",
+		 root ? root : "that is not known");
+}
+
+static MW_NOINLINE void report_bad(const struct mw_bad_pointer *bad)
+{
+	const struct mw_type *type = bad->type;
+	struct mw_report report = {
+		.what = MW_BAD_POINTER,
+		.address = (void *)~bad->value,
+		.object = bad->holder ? (void *)~bad->holder : NULL,
+		.given = bad->offset,
+	};
+	char text[120];
+
+	mw_format(text, sizeof(text), "%s.%s at offset %zu holds %p, which is no object",
+		  type ? type->name : "a root", type ? mw_field_name(type, bad->offset) : "",
+		  bad->offset, (void *)~bad->value);
+	report.text = text;
+	mw_misuse(&report);
+}
+
 bool mw_check_marks(void)
 {
-	struct second second = { .ok = true };
+	struct mw_second *second = &mw_gc.second;
 
-	each_collected(prepare_one);
-	mw_roots_each(second_root, &second);
-	while (second.queue.length) {
-		struct mw_span *span = second.queue.first;
-
-		second.queue.first = span->gc_next;
-		second.queue.length--;
-		second_span(&second, span);
+	*second = (struct mw_second){ 0 };
+	mark_second(second);
+	mw_gc.check_ok = each_collected(compare) && !second->bad_count;
+	for (unsigned int i = 0; i < mw_min(second->bad_count, MW_BAD_MOST); i++) {
+		print_path(second, &second->bad[i]);
+		report_bad(&second->bad[i]);
 	}
-	mw_gc.check_ok = each_collected(compare) && !second.bad;
 	return mw_gc.check_ok;
 }
 
@@ -225,58 +288,6 @@ void mw_gc_debug(unsigned int aids, unsigned long every)
 	atomic_store_explicit(&mw_gc.debug, aids, memory_order_relaxed);
 	mw_set_word(&mw_gc.pace.every, every);
 	mw_object_slowly(every != 0);
-}
-
-/* ---- the path to a root ---- */
-
-struct search {
-	uintptr_t lo, hi; /* the target */
-	void *found;
-	char *object;
-};
-
-static void search_word(void *ctx, uintptr_t *word, bool sure)
-{
-	struct search *search = ctx;
-
-	(void)sure;
-	if (!search->found && *word >= search->lo && *word < search->hi)
-		search->found = search->object;
-}
-
-static void search_span(struct search *search, struct mw_span *span)
-{
-	const struct mw_layout *layout = mw_span_layout(span);
-
-	for (size_t i = 0; i < span->count && !search->found; i++) {
-		char *object = mw_span_object(span, i);
-
-		if (!(mw_word(&span->mark[i / MW_WORD_BITS]) & mw_bit(i)) ||
-		    (uintptr_t)object == search->lo)
-			continue;
-		search->object = object;
-		if (layout)
-			mw_layout_each(layout, object, span->size, search_word, search);
-		else
-			for (size_t at = 0; at + sizeof(void *) <= span->size; at += sizeof(void *))
-				search_word(search, (uintptr_t *)(object + at), false);
-	}
-}
-
-/* A marked object that points to @target, or NULL: then a root does. */
-static void *path_next(const void *target)
-{
-	struct mw_span *span = mw_span_of(target);
-	struct search search = { .lo = (uintptr_t)target };
-	struct mw_span_cursor cursor = { 0 };
-
-	if (!span)
-		return NULL;
-	search.hi = search.lo + span->size;
-	while (!search.found && (span = mw_span_next(&cursor)))
-		if (span->in_use && span->scanned)
-			search_span(&search, span);
-	return search.found;
 }
 
 #endif

@@ -446,7 +446,7 @@ bool mw_gc_collect_forced(enum mw_collect how, bool last_resort)
 		uint64_t start = mw_port_now();
 
 		done = collect(how, last_resort);
-		mw_pace_forced(mw_port_now() - start);
+		mw_pace_forced(mw_port_now() - start, &mw_gc.cycle);
 	} else {
 		done = false;
 	}

@@ -160,7 +160,10 @@ struct mw_pace {
 	mw_atomic_t room; /* == goal - marked */
 	mw_atomic_t due; /* it did */
 	mw_atomic_t allocations, every; /* collect at each every-th; 0: not */
-	uint64_t forced_ns, window_start; /* of forced cycles; of who is collecting */
+	/* Of forced cycles, see pace.c; of who is collecting. */
+	int64_t credit; /* may be spent; thousandths of ns: a 64-bit division is a call on small machines */
+	uint64_t earned_at; /* when the credit last grew */
+	unsigned int useless; /* cycles in a row that freed next to nothing, as far as they are counted */
 	/* Set aside by each CPU, and held back, not added to since and fresh yet; that CPU's, pinned. */
 	struct {
 		size_t bytes, held;
@@ -173,10 +176,11 @@ void mw_pace_marked(size_t bytes);
 size_t mw_pace_live(void);
 /*
  * Cycles that allocations wait for are refused once they have had their share of the time. If it is
- * the @last_resort, only if little was allocated since the last one too.
+ * the @last_resort, only if little was allocated since the last one, or that one was no use.
  */
 bool mw_pace_may_force(bool last_resort);
-void mw_pace_forced(uint64_t ns);
+/* One took @ns. */
+void mw_pace_forced(uint64_t ns, const struct mw_gc_cycle *cycle);
 
 /* ---- allocating: alloc.c ---- */
 
@@ -311,11 +315,32 @@ struct mw_stuck {
 	} one[MW_STUCK_MOST];
 };
 
+#define MW_BAD_MOST 4 /* reports of bad pointers in one check */
+
+/* The second mark, see check.c; of who is collecting. Addresses are complemented, 0: none. */
+struct mw_second {
+	struct mw_span_queue queue;
+	struct mw_span *holder; /* being looked at; NULL: a root */
+	char *object; /* and which of its objects, or where the root begins */
+	const char *root; /* the last one that was looked at */
+	uintptr_t target; /* an object whose holder is looked for */
+	uintptr_t from; /* the holder; 0: from_root */
+	const char *from_root;
+	unsigned int bad_count;
+	struct mw_bad_pointer {
+		uintptr_t holder, value; /* holder 0: root */
+		const struct mw_type *type; /* of the holder */
+		const char *root;
+		size_t offset;
+	} bad[MW_BAD_MOST];
+};
+
 struct mw_gc {
 	struct mw_wide wide;
 	struct mw_leak leak;
 	struct mw_safe safe;
 	struct mw_stuck stuck;
+	struct mw_second second;
 	struct mw_marking marking;
 	struct mw_sweeping sweeping;
 	struct mw_pace pace;

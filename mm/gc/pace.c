@@ -9,6 +9,11 @@
  *
  * When the goal is reached the collecting worker is woken. Where there is none, or it does not come, an
  * allocation that may wait collects by itself once an eighth more has been taken.
+ *
+ * Cycles that allocations wait for are paid from a credit that grows by a share of the time, by the
+ * policy, up to that share of SAVED_NS. Each cycle in a row that freed next to nothing halves what it
+ * grows by, and one that freed something makes it whole again: where everything lives, a limit or the
+ * end of memory costs a few percent of the time and no more.
  */
 #include "gc.h"
 
@@ -18,10 +23,12 @@
 #define LEAST_DEFAULT ((size_t)4 << 20)
 /* Spans that an allocation sweeps before it takes pages. */
 #define SWEEP_FIRST 64
-/* The part of what lives that is little to have been allocated since the last cycle. */
+/* The part of what there is that is little to have been allocated since a cycle, or freed by one. */
 #define LITTLE 16
-/* Cycles that a limit forces are weighed over windows of so many ns. */
-#define WINDOW_NS 1000000000ull
+/* The time whose share may be saved up for forced cycles. */
+#define SAVED_NS 1000000000ll
+/* Cycles in a row without use that are counted: an eighth of the share is left then. */
+#define USELESS_MOST 3
 
 /* Parts of the room that allocations read without the cycle's order are atomics of their own. */
 static size_t percent_of(size_t bytes, int percent)
@@ -120,26 +127,44 @@ void mw_up_allocated(size_t bytes)
 		mw_port_wake(MW_WORKER_COLLECT);
 }
 
+/* What the time since it was last done has earned. */
+static void earn(struct mw_pace *pace)
+{
+	uint64_t now = mw_port_now();
+	int64_t ns = (int64_t)(now - pace->earned_at), most;
+	struct mw_gc_policy policy;
+
+	mw_gc_policy_get(&policy);
+	if (!pace->earned_at || ns > SAVED_NS)
+		ns = SAVED_NS;
+	pace->earned_at = now;
+	most = SAVED_NS * (int64_t)policy.cpu_permille;
+	pace->credit += ns * (int64_t)(policy.cpu_permille >> pace->useless);
+	if (pace->credit > most)
+		pace->credit = most;
+}
+
 bool mw_pace_may_force(bool last_resort)
 {
 	struct mw_pace *pace = &mw_gc.pace;
-	struct mw_gc_policy policy;
-	uint64_t now = mw_port_now();
 
-	mw_gc_policy_get(&policy);
-	if (now - pace->window_start > WINDOW_NS) {
-		pace->window_start = now;
-		pace->forced_ns = 0;
-	}
-	if (pace->forced_ns * 1000 <= WINDOW_NS * policy.cpu_permille)
+	earn(pace);
+	if (pace->credit > 0)
 		return true;
 	return last_resort &&
-	       (mw_word(&pace->since) > mw_word(&pace->marked) / LITTLE || mw_safe_worth());
+	       (mw_safe_worth() ||
+		(!pace->useless && mw_word(&pace->since) > mw_word(&pace->marked) / LITTLE));
 }
 
-void mw_pace_forced(uint64_t ns)
+void mw_pace_forced(uint64_t ns, const struct mw_gc_cycle *cycle)
 {
-	mw_gc.pace.forced_ns += ns;
+	struct mw_pace *pace = &mw_gc.pace;
+
+	pace->credit -= (int64_t)ns * 1000;
+	if (cycle->heap_marked < cycle->heap_before - cycle->heap_before / LITTLE)
+		pace->useless = 0;
+	else if (pace->useless < USELESS_MOST && !mw_gc.safe.on)
+		pace->useless++;
 }
 
 /* Before an allocation takes pages from the page heap, where it may wait. */

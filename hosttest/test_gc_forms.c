@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The collector: every form that a type can have, small, in arrays, and in arrays of more than a span
+ * that are scanned in pieces; and heaps of shapes that break recursion and fixed tables.
+ *
+ * Every word of an object gets the address of an object of its own. Those at pointers must live, the
+ * others must not.
+ */
+#include "gc_lists.h"
+
+#if MW_GC
+
+struct one {
+	uintptr_t number;
+	void *p;
+};
+
+struct three {
+	void *p[3];
+	uintptr_t number;
+};
+
+struct maybe {
+	uintptr_t number, word[2], last;
+};
+
+struct outer {
+	uintptr_t number;
+	struct one one;
+	void *p;
+};
+
+struct loops {
+	struct three many[2];
+	struct outer outer[2];
+	uintptr_t last;
+};
+
+struct tagged {
+	uintptr_t tag, word, tag2, word2;
+};
+
+struct dense {
+	void *a, *b;
+};
+
+struct flex {
+	uintptr_t number;
+	struct one tail[];
+};
+
+struct flex_pointers {
+	void *p;
+	uintptr_t number;
+	void *tail[];
+};
+
+static struct mw_type one_type = MW_TYPE(struct one, MW_PTR(struct one, p));
+static struct mw_type three_type = MW_TYPE(struct three, MW_PTRS(struct three, p));
+static struct mw_type maybe_type = MW_TYPE(struct maybe, MW_WORDS(struct maybe, word));
+static struct mw_type outer_type =
+	MW_TYPE(struct outer, MW_STRUCT(struct outer, one, one_type), MW_PTR(struct outer, p));
+static struct mw_type loops_type = MW_TYPE(struct loops, MW_STRUCTS(struct loops, many, three_type),
+					   MW_STRUCTS(struct loops, outer, outer_type));
+static struct mw_type tagged_type = MW_TYPE(struct tagged, MW_TAGGED(struct tagged, tag, 3, 1),
+					    MW_TAGGED(struct tagged, tag2, 3, 1));
+static struct mw_type dense_type =
+	MW_TYPE(struct dense, MW_PTR(struct dense, a), MW_PTR(struct dense, b));
+static struct mw_type flex_type = MW_TYPE(struct flex, MW_FLEX(struct flex, tail, one_type));
+static struct mw_type flex_pointers_type =
+	MW_TYPE(struct flex_pointers, MW_PTR(struct flex_pointers, p),
+		MW_FLEX_PTRS(struct flex_pointers, tail));
+
+/*
+ * A character a word: p a pointer, . none, T and t tags that say that the word behind is one, is none.
+ * @tail: of an element of the flexible array.
+ */
+static const struct form {
+	struct mw_type *type;
+	const char *words, *tail;
+} forms[] = {
+	{ &one_type, ".p", NULL },
+	{ &three_type, "ppp.", NULL },
+	{ &maybe_type, ".pp.", NULL },
+	{ &outer_type, "..pp", NULL },
+	{ &loops_type, "ppp.ppp...pp..pp.", NULL },
+	{ &tagged_type, "Tpt.", NULL },
+	{ &dense_type, "pp", NULL },
+	{ &flex_type, ".", ".p" },
+	{ &flex_pointers_type, "p.", "p" },
+};
+
+static size_t length(const char *text)
+{
+	size_t n = 0;
+
+	while (text && text[n])
+		n++;
+	return n;
+}
+
+/* Return: how many words of @n times @words were filled with pointers. */
+NOINLINE static size_t fill(uintptr_t *at, const char *words, size_t n)
+{
+	size_t len = length(words), pointers = 0;
+
+	for (size_t i = 0; i < n * len; i++) {
+		char what = words[i % len];
+
+		at[i] = what == 'T' ? 1 : what == 't' ? 2 : (uintptr_t)mw_alloc(16, MW_COLLECTED);
+		NEED(at[i]);
+		pointers += what == 'p';
+	}
+	return pointers;
+}
+
+/* Return: objects that live with it. */
+NOINLINE static size_t make_form(const struct form *form, size_t n)
+{
+	size_t head = length(form->words), tail = length(form->tail) * sizeof(uintptr_t);
+	uintptr_t *object;
+
+	if (form->tail)
+		object = mw_new_flex(form->type, n * tail, MW_NORMAL);
+	else if (n == 1)
+		object = mw_new(form->type, MW_NORMAL);
+	else
+		object = mw_new_array(form->type, n, MW_NORMAL);
+	NEED(object);
+	root[0] = (struct node *)object;
+	if (form->tail)
+		return 1 + fill(object, form->words, 1) + fill(object + head, form->tail, n);
+	return 1 + fill(object, form->words, n);
+}
+
+static void each_form(size_t words)
+{
+	setup(32 << 20);
+	for (size_t i = 0; i < MW_LEN(forms); i++) {
+		size_t n = mw_max(words / length(forms[i].tail ? forms[i].tail : forms[i].words), 1);
+		size_t lives = make_form(&forms[i], n);
+
+		collect();
+		collect();
+		if (live_objects() != lives)
+			test_note("form %zu, %zu times", i, n);
+		CHECK_EQ(live_objects(), lives);
+		CHECK(mw_gc_check());
+		root[0] = NULL;
+		collect();
+	}
+}
+
+TEST(each_form_of_a_type)
+{
+	each_form(1);
+}
+
+TEST(each_form_in_a_small_array)
+{
+	each_form(40);
+}
+
+TEST(each_form_in_an_array_without_a_mask)
+{
+	each_form(300);
+}
+
+TEST(each_form_in_pieces)
+{
+	each_form(40000);
+}
+
+/* ---- shapes ---- */
+
+/* The way of a list through a heap of any size is one entry at a time: no stack grows with it. */
+static void deep(size_t n)
+{
+	setup(n * 48 + (16 << 20));
+	keep_list(0, n);
+	collect();
+	CHECK_EQ(live_objects(), n);
+	check_list(0, n);
+	root[0] = NULL;
+	collect();
+	collect();
+	CHECK(live_objects() <= 10);
+}
+
+TEST(deep_list)
+{
+	deep(300000);
+}
+
+TEST_WITH(deep_list_of_ten_million, TEST_HOSTED | TEST_LONG)
+{
+	deep(10000000);
+}
+
+NOINLINE static void fill_array(size_t n)
+{
+	struct node **array = mw_alloc(n * sizeof(*array), MW_COLLECTED);
+
+	NEED(array);
+	root[0] = (struct node *)array;
+	for (size_t i = 0; i < n; i++)
+		array[i] = make_list(1);
+}
+
+NOINLINE static void forget_one(size_t i)
+{
+	((struct node **)root[0])[i] = NULL;
+}
+
+static void wide(size_t n)
+{
+	setup(n * 48 + (16 << 20));
+	fill_array(n);
+	collect();
+	CHECK_EQ(live_objects(), n + 1);
+	forget_one(n / 2);
+	collect();
+	CHECK_EQ(live_objects(), n);
+	root[0] = NULL;
+	collect();
+	collect();
+	CHECK(live_objects() <= 10);
+}
+
+TEST(one_array_of_many)
+{
+	wide(200000);
+}
+
+TEST_WITH(one_array_of_ten_million, TEST_HOSTED | TEST_LONG)
+{
+	wide(10000000);
+}
+
+/* ---- data and bss ---- */
+
+static struct node *volatile in_bss, *volatile in_data = (struct node *)1;
+
+NOINLINE static void keep_in_data(void)
+{
+	in_bss = make_list(30);
+	in_data = make_list(40);
+}
+
+TEST(data_and_bss_are_roots)
+{
+	setup(16 << 20);
+	keep_in_data();
+	collect();
+	CHECK(live_objects() >= 70 && live_objects() <= 80);
+	in_bss = NULL;
+	collect();
+	CHECK(live_objects() >= 40 && live_objects() <= 50);
+	in_data = (struct node *)1;
+	collect();
+	collect();
+	CHECK(live_objects() <= 10);
+}
+
+#endif
