@@ -207,21 +207,27 @@ TEST(bad_pointers_are_reported)
 	mw_gc_debug(0, 0);
 }
 
+static size_t common(const char *a, const char *b)
+{
+	size_t n = 0;
+
+	while (a[n] && a[n] == b[n])
+		n++;
+	return n;
+}
+
 /* The text has these parts, in this order. */
 static void check_parts(const char *text, const char *const *parts, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const char *at = text;
-		size_t len = 0;
 
-		while (parts[i][len])
-			len++;
-		while (*at && __builtin_strncmp(at, parts[i], len))
+		while (*at && parts[i][common(at, parts[i])])
 			at++;
 		if (!*at)
 			test_note("\"%s\" is missing in \"%s\"", parts[i], text);
 		NEED(*at);
-		text = at + len;
+		text = at + common(at, parts[i]);
 	}
 }
 

@@ -27,8 +27,8 @@
 #define LITTLE 16
 /* The time whose share may be saved up for forced cycles. */
 #define SAVED_NS 1000000000ll
-/* Cycles in a row without use that are counted: an eighth of the share is left then. */
-#define USELESS_MOST 3
+/* Cycles in a row without use that are counted: a quarter of the share is left then. */
+#define USELESS_MOST 2
 
 /* Parts of the room that allocations read without the cycle's order are atomics of their own. */
 static size_t percent_of(size_t bytes, int percent)
