@@ -27,6 +27,7 @@ static pthread_barrier_t helpers_ready;
 static void *helper(void *arg)
 {
 	(void)arg;
+	port_thread_begin();
 	(void)mw_cpu_start();
 	pthread_barrier_wait(&helpers_ready);
 	for (;;)
@@ -52,6 +53,7 @@ void gc_start(unsigned int markers, size_t node_size)
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	struct mw_gc_policy policy;
 
+	port_thread_begin();
 	if (memory == MAP_FAILED)
 		exit(2);
 	memory = (char *)(((uintptr_t)memory + GIB - 1) & ~(GIB - 1));

@@ -87,7 +87,8 @@ int port_take_slot(void)
 
 void port_thread_begin(void)
 {
-	(void)mw_port_cpu();
+	if (port_cpu.slot < 0)
+		port_take_slot();
 }
 
 void port_thread_end(void)

@@ -29,6 +29,7 @@
 #define STOP_SIGNAL (SIGRTMIN + 4)
 #define MOST_WORKERS 16 /* more would not help a mark on any machine that runs the tests */
 #define MOST_RANGES 64
+#define AGAIN 64 /* turns of waiting before a thread is asked once more */
 
 static struct {
 	atomic_uint lock; /* 0 free, 1 taken */
@@ -196,9 +197,12 @@ static int wait_for_all(struct port_thread *self, uint64_t until)
 
 		if (!thread || thread == self)
 			continue;
-		while (!has_answered(thread)) {
+		for (unsigned int turn = 1; !has_answered(thread); turn++) {
 			if (mw_port_now() > until)
 				return (int)i;
+			/* A port may leave to us what came while the thread was pinned. */
+			if (turn % AGAIN == 0)
+				syscall(SYS_tgkill, getpid(), thread->tid, STOP_SIGNAL);
 			sched_yield();
 		}
 	}

@@ -7,7 +7,7 @@ gc_bench_dir := build/bench/gc.o
 gc_bench_objects := $(patsubst %.c,$(gc_bench_dir)/%.o,$(mm_sources) \
 	$(wildcard hosttest/port_*.c hosttest/bench_gc*.c))
 deps += $(gc_bench_objects:.o=.d)
-gc_bench_flags = $(host_flags) -fomit-frame-pointer
+gc_bench_flags = $(subst marrow_config.h,bench_gc_config.h,$(host_flags)) -fomit-frame-pointer
 
 $(gc_bench_dir)/%.o: %.c $(gc_bench_dir)/flags
 	$(say) CC $@
