@@ -127,7 +127,7 @@ static void stopped_wait(struct port_thread *self)
 __attribute__((noinline)) void port_world_answer(void)
 {
 	struct port_thread *self = port_self();
-	ucontext_t context;
+	ucontext_t context = { 0 };
 
 	getcontext(&context);
 	self->registers = &context.uc_mcontext.gregs;
