@@ -21,6 +21,11 @@ $$($(1)_dir)/test_%: $$($(1)_dir)/hosttest/test_%.o $$($(1)_common)
 	$$(say) LINK $$@
 	$$(Q)$$(CC) $$(host_flags) $(2) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ -lm
 
+# All suites in one program: what plants bugs links once for each.
+$$($(1)_dir)/suites: $$(patsubst %.c,$$($(1)_dir)/%.o,$$(test_sources)) $$($(1)_common)
+	$$(say) LINK $$@
+	$$(Q)$$(CC) $$(host_flags) $(2) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ -lm
+
 $(call flags-file,$$($(1)_dir)/flags,$$(CC) $$(host_flags) $(2) $$(CFLAGS) $$(LDFLAGS))
 
 $(1): $$($(1)_runners)

@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Plant bugs one at a time and see whether the hosted suites catch each.
+
+hosttest/mutants/ROOM.txt holds them:
+
+    = name: why it is wrong
+    @ mm/page/heap.c host page page_limits
+    - the text that is replaced, which stands once in the file
+    + what stands there instead; more such pairs may follow
+
+After the file come the build (host, host-debug, host-tsan, ...) and the suites that are asked first; the
+others of the room follow, then all the rest. The first failure ends it. A mutant that does not apply or
+does not compile is an error of the list: it counts as failed, like one that survives.
+The tree is not touched: each worker has a copy of its own under build/mutate/.
+"""
+
+import argparse
+import concurrent.futures
+import glob
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+SUITE_SECONDS = 90
+
+
+class Mutant:
+    def __init__(self, where):
+        self.where, self.name, self.why = where, "", ""
+        self.path, self.variant, self.suites = "", "host", []
+        self.hunks = []  # of (old lines, new lines)
+
+    def add(self, kind, line):
+        if kind == "-" and (not self.hunks or self.hunks[-1][1]):
+            self.hunks.append(([], []))
+        self.hunks[-1][kind == "+"].append(line)
+
+    def apply(self, text):
+        for lines in self.hunks:
+            old, new = "\n".join(lines[0]), "\n".join(lines[1])
+            if text.count(old) != 1:
+                raise ValueError(f"its text stands {text.count(old)} times in {self.path}: {lines[0][0].strip()}")
+            text = text.replace(old, new)
+        return text
+
+
+def read_list(path):
+    mutant = None
+    with open(path, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            line = line.rstrip("\n")
+            kind, rest = line[:1], line[2:]
+            if kind == "=":
+                mutant = Mutant(f"{path}:{number}")
+                mutant.name, _, mutant.why = rest.partition(": ")
+                mutant.name = os.path.basename(path)[:-4] + "/" + mutant.name
+                yield mutant
+            elif kind == "@":
+                mutant.path, *words = rest.split()
+                if words:
+                    mutant.variant, *mutant.suites = words
+            elif kind in ("-", "+"):
+                mutant.add(kind, rest)
+            elif line and kind != "#":
+                raise ValueError(f"{path}:{number}: not a line of a list of mutants: {line}")
+
+
+class Slot:
+    """A copy of the tree, built once and changed one file at a time."""
+
+    def __init__(self, number):
+        self.root = f"build/mutate/{number}"
+        files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "Makefile", "mm", "hosttest",
+                                "scripts", "kernel", "arch", "boot"], stdout=subprocess.PIPE, text=True, check=True)
+        kept = set()
+        for path in files.stdout.split("\n"):
+            target = os.path.join(self.root, path)
+            kept.add(target)
+            if path and os.path.exists(path) and not same(path, target):
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                shutil.copy(path, target)
+        for room in ("mm", "hosttest"):
+            for path in glob.glob(f"{self.root}/{room}/**/*.[ch]", recursive=True):
+                if path not in kept:
+                    os.unlink(path)
+
+    def build(self, variant):
+        return subprocess.run(["make", "-s", f"build/{variant}/suites"], cwd=self.root, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+
+    def suites(self, variant):
+        out = subprocess.run([f"build/{variant}/suites", "--list"], cwd=self.root, text=True,
+                             stdout=subprocess.PIPE, check=True).stdout
+        return sorted({line.split(".")[0].split()[-1] for line in out.splitlines() if "." in line})
+
+    def run(self, variant, suite):
+        """None, or how the suite failed."""
+        try:
+            done = subprocess.run([f"build/{variant}/suites", "--timeout", "20", suite], cwd=self.root,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                  timeout=SUITE_SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            return f"{suite}: hung"
+        if not done.returncode:
+            return None
+        text = done.stdout.decode(errors="replace")
+        found = re.search(r"^not ok \d+ - (.*)$", text, re.M)
+        return found.group(1) if found else f"{suite}: status {done.returncode}"
+
+
+def same(path, target):
+    if not os.path.exists(target):
+        return False
+    with open(path, "rb") as one, open(target, "rb") as other:
+        return one.read() == other.read()
+
+
+def order(mutant, suites):
+    room = mutant.path.split("/")[1] if mutant.path.startswith("mm/") else ""
+    first = [s for s in mutant.suites if s in suites]
+    near = [s for s in suites if s.startswith(room) and s not in first]
+    rest = [s for s in suites if s not in first and s not in near and not s.startswith("model_")]
+    return first + near + rest
+
+
+def judge(slot, mutant):
+    """(caught, what is said of it)"""
+    target = os.path.join(slot.root, mutant.path)
+    with open(target, encoding="utf-8") as file:
+        text = file.read()
+    try:
+        changed = mutant.apply(text)
+    except ValueError as error:
+        return False, f"does not apply: {error}"
+    try:
+        with open(target, "w", encoding="utf-8") as file:
+            file.write(changed)
+        built = slot.build(mutant.variant)
+        if built.returncode:
+            return False, "does not compile: " + built.stdout.strip().split("\n")[0]
+        for suite in order(mutant, slot.suites(mutant.variant)):
+            failure = slot.run(mutant.variant, suite)
+            if failure:
+                return True, failure
+        return False, "SURVIVED"
+    finally:
+        with open(target, "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def sound(slot, variants):
+    """Nothing may fail before a bug is planted."""
+    for variant in sorted(variants):
+        built = slot.build(variant)
+        if built.returncode:
+            sys.exit(f"{variant} does not build:\n{built.stdout}")
+        for suite in slot.suites(variant):
+            failure = slot.run(variant, suite)
+            if failure:
+                sys.exit(f"{variant} fails without a mutant: {failure}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--trust", action="store_true", help="do not run the suites without a mutant first")
+    parser.add_argument("only", nargs="*", help="rooms, or room/name")
+    options = parser.parse_args()
+    mutants = [m for path in sorted(glob.glob("hosttest/mutants/*.txt")) for m in read_list(path)]
+    if options.only:
+        mutants = [m for m in mutants if m.name in options.only or m.name.split("/")[0] in options.only]
+    if not mutants:
+        sys.exit("no such mutants")
+    slots = queue.Queue()
+    for number in range(options.jobs):
+        slots.put(Slot(number))
+    if not options.trust:
+        first = slots.get()
+        sound(first, {m.variant for m in mutants})
+        slots.put(first)
+
+    def one(mutant):
+        slot = slots.get()
+        started = time.monotonic()
+        try:
+            return mutant, judge(slot, mutant), time.monotonic() - started
+        finally:
+            slots.put(slot)
+
+    caught = 0
+    with concurrent.futures.ThreadPoolExecutor(max_workers=options.jobs) as pool:
+        for done in concurrent.futures.as_completed([pool.submit(one, m) for m in mutants]):
+            mutant, (ok, said), seconds = done.result()
+            caught += ok
+            print(f"{'caught ' if ok else 'MISSED '} {mutant.name:<44} {seconds:5.1f} s  {said}", flush=True)
+    print(f"{caught} of {len(mutants)} caught, {caught / len(mutants):.0%}")
+    print(f"{caught} passed, {len(mutants) - caught} failed")
+    return 0 if caught == len(mutants) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
