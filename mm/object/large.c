@@ -94,6 +94,12 @@ size_t mw_stock_drop(struct mw_cpu *cpu, size_t most)
 	return pages;
 }
 
+/* What span->align says: a resize to a small object must keep any alignment that was asked for. */
+static inline unsigned int mw_large_noted(size_t align)
+{
+	return align > 16 ? mw_log2_up(align) : 0;
+}
+
 static void mw_large_fill(struct mw_span *span, mw_flags_t wanted, size_t align)
 {
 	static const unsigned char flags[] = { 0, 0, MW_SPAN_POINTERS,
@@ -107,7 +113,7 @@ static void mw_large_fill(struct mw_span *span, mw_flags_t wanted, size_t align)
 	span->magic = 1;
 	span->flags = flags[mw_policy_of(wanted)];
 	span->where = MW_WHERE_NOWHERE;
-	span->align = align > MW_PAGE_SIZE ? mw_log2_up(align) : 0;
+	span->align = mw_large_noted(align);
 	span->bin = 0;
 	if (span->pages <= MW_STOCK_LONGEST && !span->flags && align <= MW_PAGE_SIZE &&
 	    !(wanted & MW_ZONE_FLAGS))
@@ -166,7 +172,7 @@ static void mw_large_count(void)
 	mw_port_unpin(state);
 }
 
-static inline void *mw_large_again(size_t size)
+static inline void *mw_large_again(size_t size, size_t align)
 {
 	struct mw_span *span;
 
@@ -175,13 +181,14 @@ static inline void *mw_large_again(size_t size)
 	span = mw_stock_take((size + MW_PAGE_SIZE - 1) >> MW_PAGE_SHIFT);
 	if (mw_unlikely(!span))
 		return NULL;
+	span->align = mw_large_noted(align);
 	mw_set_word(&span->free[0], ~1ul);
 	return span->base;
 }
 
 void *mw_large_plain(size_t size, mw_flags_t flags, uintptr_t site)
 {
-	void *object = mw_profiling() ? NULL : mw_large_again(size);
+	void *object = mw_profiling() ? NULL : mw_large_again(size, 0);
 
 	return mw_likely(object) ? object : mw_alloc_at(size, 0, flags, site);
 }
@@ -194,7 +201,7 @@ void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags)
 	if (mw_unlikely(size > SIZE_MAX - MW_PAGE_SIZE))
 		return NULL;
 	if (align <= MW_PAGE_SIZE && !(flags & (MW_ZONE_FLAGS | MW_POLICY_FLAGS)))
-		object = mw_large_again(mw_max(size, 1));
+		object = mw_large_again(mw_max(size, 1), align);
 	if (object) {
 		if (flags & MW_ZERO)
 			__builtin_memset(object, 0, pages << MW_PAGE_SHIFT);
