@@ -333,13 +333,7 @@ static void scan_others(mw_root_visit_fn *visit, void *ctx)
 
 __attribute__((noinline)) void mw_port_scan_roots(mw_root_visit_fn *visit, void *ctx)
 {
-	/* Gaps of it are on the stack too, and would show what was there before. */
-	ucontext_t context = { 0 };
-
-	getcontext(&context);
 	scan_others(visit, ctx);
-	visit(ctx, MW_ROOT_REGISTERS, "registers", &context.uc_mcontext.gregs,
-	      (const char *)&context.uc_mcontext.gregs + sizeof(context.uc_mcontext.gregs));
 	scan_stack(visit, ctx, (uintptr_t)__builtin_frame_address(0), port_self()->stack_end);
 	for (unsigned int i = 0; i < world.nr_data; i++)
 		visit(ctx, MW_ROOT_DATA, "data", (void *)world.data[i].lo, (void *)world.data[i].hi);

@@ -44,12 +44,19 @@ void mw_gc_reset(void)
 
 /* ---- one at a time ---- */
 
-static void begin_alone(void)
+/*
+ * What lies below this frame is the collector's own from now on, and no root: what a mark finds on its way
+ * must not keep anything. BEGIN_ALONE() has the registers of the callers put above it.
+ */
+static __attribute__((noinline)) void begin_alone(void)
 {
 	mw_gc_ready();
 	while (atomic_exchange_explicit(&mw_gc.collecting, 1, memory_order_acquire))
 		mw_port_relax();
+	mw_gc.floor = __builtin_frame_address(0);
 }
+
+#define BEGIN_ALONE() (__builtin_unwind_init(), begin_alone())
 
 static void end_alone(void)
 {
@@ -74,7 +81,7 @@ void mw_gc_unlisten(struct mw_gc_listener *listener)
 	struct mw_gc_listener **at = &mw_gc.listeners;
 	unsigned long state;
 
-	begin_alone();
+	BEGIN_ALONE();
 	state = mw_lock(&mw_gc.registry);
 	while (*at && *at != listener)
 		at = &(*at)->next;
@@ -139,7 +146,7 @@ void mw_gc_all_swept(void)
 {
 	if (mw_word(&mw_gc.swept_cycle) == mw_word(&mw_gc.cycles))
 		return;
-	begin_alone();
+	BEGIN_ALONE();
 	finish_last_sweep();
 	end_alone();
 }
@@ -180,7 +187,7 @@ static bool stop(uint64_t *clock)
 
 bool mw_gc_hold(void)
 {
-	begin_alone();
+	BEGIN_ALONE();
 	finish_last_sweep();
 	if (stop_world())
 		return true;
@@ -372,7 +379,7 @@ static bool collect_alone(enum mw_collect how, bool safe)
 {
 	bool done;
 
-	begin_alone();
+	BEGIN_ALONE();
 	done = collect(how, safe);
 	end_alone();
 	return done;
@@ -392,7 +399,7 @@ size_t mw_cleanups_stuck(void)
 {
 	size_t count;
 
-	begin_alone();
+	BEGIN_ALONE();
 	mw_gc.stuck.wanted = true;
 	mw_gc.stuck.count = 0;
 	(void)collect(MW_COLLECT_SWEPT, false);
@@ -438,7 +445,7 @@ bool mw_gc_collect_forced(enum mw_collect how, bool last_resort)
 	uint64_t asked = mw_port_now();
 	bool done = true;
 
-	begin_alone();
+	BEGIN_ALONE();
 	if (mw_gc.cycle.number && mw_gc.cycle.started > asked) {
 		if (how == MW_COLLECT_SWEPT)
 			finish_last_sweep();

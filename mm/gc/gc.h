@@ -345,6 +345,7 @@ struct mw_gc {
 	struct mw_sweeping sweeping;
 	struct mw_pace pace;
 	mw_atomic_t collecting; /* a CPU is in mw_gc_collect() */
+	const char *floor; /* of that CPU's stack: below is the collector's */
 	struct mw_gc_cycle cycle; /* under way, or the last one; of who is collecting */
 	mw_atomic_t swept_cycle; /* number of the last cycle that was swept to its end */
 	struct mw_lock registry; /* MW_RANK_REGISTRY: guards the lists that follow */

@@ -151,6 +151,8 @@ static void port_range(void *ctx, enum mw_root_kind kind, const char *name, cons
 	struct port_walk *walk = ctx;
 	size_t i;
 
+	if (kind == MW_ROOT_STACK && mw_gc.floor > (const char *)lo && mw_gc.floor < (const char *)hi)
+		lo = mw_gc.floor;
 	while ((i = next_own(lo, hi)) < MW_LEN(own)) {
 		walk->visit(walk->ctx, kind, name, lo, own[i].at, NULL);
 		lo = (const char *)own[i].at + own[i].size;
@@ -194,7 +196,6 @@ void mw_roots_each(mw_each_root_fn *visit, void *ctx)
 {
 	struct port_walk walk = { visit, ctx };
 
-	/* First: what is walked last may be left in registers, and those are roots. */
 	if (!mw_gc.stuck.looking)
 		mw_records_each_root(record_range, &walk);
 	for (struct mw_root *root = mw_gc.roots; root; root = root->next)

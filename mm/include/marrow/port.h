@@ -114,9 +114,9 @@ enum mw_root_kind {
  * @visit: to call for each range [@lo, @hi), both multiples of the word size
  * @ctx: to hand on
  *
- * The live part of each thread's stack, each thread's and CPU's saved registers, the caller's own
- * (spilled to its stack), interrupt stacks, data and bss if they are not registered with
- * mw_gc_root_add(). @name is for dumps and may be NULL. Called with the world stopped.
+ * The live part of each thread's stack, the caller's too; the saved registers of each other thread and
+ * CPU (the caller's own were spilled to its stack before it came here, and its frames since then are left
+ * out); interrupt stacks; data and bss if they are not registered with mw_gc_root_add(). @name is for dumps and may be NULL. Called with the world stopped.
  */
 typedef void mw_root_visit_fn(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
 			      const void *hi);
