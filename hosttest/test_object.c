@@ -217,12 +217,12 @@ TEST(realloc_keeps_what_it_should)
 TEST(realloc_keeps_alignment_of_large_objects)
 {
 	NEED(test_heap(HEAP));
-	for (size_t align = 32; align <= 4 * MW_PAGE_SIZE; align *= 2) {
+	for (size_t align = 16; align <= 4 * MW_PAGE_SIZE; align *= 2) {
 		for (size_t again = 0; again < 3; again++) {
 			void *object = mw_alloc_aligned(200000, align, 0);
 
 			NEED(object);
-			for (size_t size = 150000; size > 10; size /= 3) {
+			for (size_t size = 150000; size; size /= 3) {
 				object = mw_realloc(object, size, 0);
 				NEED(object);
 				CHECK_EQ((uintptr_t)object % align, 0);

@@ -166,7 +166,7 @@ void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site)
 	mw_object_ready();
 	if (mw_unlikely(!size && align <= sizeof(mw_zero_object)))
 		return mw_should_fail(0, false, site) ? NULL : mw_zero_object;
-	if (mw_unlikely(align > 16 || (align > 8 && size <= 8)) && !mw_is_large(size, align, flags)) {
+	if (mw_unlikely(align > 8) && !mw_is_large(size, align, flags)) {
 		size = mw_aligned_size(size, align);
 		if (!size)
 			return mw_alloc_large(MW_SMALL_MAX, align, flags, site);

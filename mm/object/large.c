@@ -97,7 +97,7 @@ size_t mw_stock_drop(struct mw_cpu *cpu, size_t most)
 /* What span->align says: a resize to a small object must keep any alignment that was asked for. */
 static inline unsigned int mw_large_noted(size_t align)
 {
-	return align > 16 ? mw_log2_up(align) : 0;
+	return align > 8 ? mw_log2_up(align) : 0;
 }
 
 static void mw_large_fill(struct mw_span *span, mw_flags_t wanted, size_t align)

@@ -25,7 +25,7 @@ static size_t mw_size_given(size_t size, size_t align)
 {
 	if (size > MW_SMALL_MAX || align > MW_PAGE_SIZE)
 		return 0;
-	if (align > 16)
+	if (align > 8)
 		return mw_aligned_size(size, align);
 	return mw_size_roundup(size);
 }
