@@ -37,6 +37,8 @@ format clang-format clang-format
 llvm clang clang
 llvm ld.lld lld
 llvm llvm-nm llvm
+afl afl-clang-fast afl++
+afl clang clang
 check cppcheck cppcheck
 check valgrind valgrind
 check git git

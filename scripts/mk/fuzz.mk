@@ -11,7 +11,9 @@ fuzz_sources := $(wildcard hosttest/fuzz_*.c)
 fuzz_names := $(filter-out main,$(patsubst hosttest/fuzz_%.c,%,$(fuzz_sources)))
 fuzz_port := hosttest/fuzzing.c $(wildcard hosttest/port_*.c)
 fuzz_needs := hosttest/fuzz.h $(mm_sources) $(fuzz_port) $(wildcard mm/*/*.h mm/include/marrow/*.h hosttest/maps/*.h)
-fuzz_flags = $(filter-out -O2,$(host_flags)) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+# Without the address sanitizer, which knows nothing of the heap under test and minds that the collector reads
+# stacks: clang puts its checks into inlined scans whatever their attributes say. gcc's build has it.
+fuzz_flags = $(filter-out -O2,$(host_flags)) -O1 -fsanitize=undefined -fno-sanitize-recover=all
 
 build/fuzz/fuzz_%: hosttest/fuzz_%.c $(fuzz_needs)
 	$(say) FUZZ $@
@@ -29,10 +31,10 @@ deps += $(host_fuzz_common:.o=.d) $(patsubst %.c,build/host-fuzz/%.d,$(fuzz_sour
 build/host-fuzz/%.o: %.c build/host-fuzz/flags
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(fuzz_flags) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(fuzz_flags) -fsanitize=address $(CFLAGS) -MMD -MP -c -o $@ $<
 build/host-fuzz/fuzz_%: build/host-fuzz/hosttest/fuzz_%.o $(host_fuzz_common)
 	$(say) LINK $@
-	$(Q)$(CC) $(fuzz_flags) $(LDFLAGS) -o $@ $^ -lm
+	$(Q)$(CC) $(fuzz_flags) -fsanitize=address $(LDFLAGS) -o $@ $^ -lm
 $(eval $(call flags-file,build/host-fuzz/flags,$$(CC) $$(fuzz_flags) $$(CFLAGS) $$(LDFLAGS)))
 host_fuzzers := $(fuzz_names:%=build/host-fuzz/fuzz_%)
 .SECONDARY: $(host_fuzz_common)

@@ -33,7 +33,7 @@ $(tiny): scripts/runner/tiny.S $(kernel_dir)/flags
 		-o $@ $<
 
 .PHONY: test test-watch test-host test-kernel test-runner test-files seeds
-test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(test_iso) $(tiny) \
+test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(test_iso) $(tiny) $(host_fuzzers) \
 	$(preload_lib) $(preload_programs)
 
 test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in seven ways, and of the scripts
@@ -43,6 +43,7 @@ test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in se
 		--part export 'scripts/export_test.py $(kernel_elf)' \
 		--part pictures 'scripts/pictures_test.py $(kernel_elf)' \
 		--part gdb 'scripts/gdb_test.py $(kernel_elf) build/host/test_watch' \
+		--part fuzz 'scripts/fuzz.sh replay $(FUZZ_RANDOM) $(fuzz_names)' \
 		--part preload 'scripts/preload_test.sh $(preload_lib)' \
 		--machine kernel-1 '$(direct) --extra="-initrd LICENSE"' \
 		--machine kernel-4-single '$(direct) --cpus 4 --thread single' \
