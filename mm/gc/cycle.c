@@ -422,7 +422,7 @@ bool mw_gc_collect_leaks(struct mw_leak_found *found)
 {
 	bool stops = true, complete = false;
 
-	begin_alone();
+	BEGIN_ALONE();
 	/* New spans may need more room than there was before the stop: then once more, with more. */
 	for (unsigned int tries = 0; stops && !complete && tries < 3; tries++) {
 		if (!mw_wide_room())
