@@ -127,7 +127,8 @@ static void note(struct mw_leak_found *found, const struct mw_span *span, size_t
 	group = group_of(found, cache ? cache->name : "large", trace);
 	group->count++;
 	group->bytes += span->size;
-	group->oldest = mw_min(group->oldest, when);
+	if (when < group->oldest)
+		group->oldest = when;
 	found->count++;
 	found->bytes += span->size;
 	name_it(found, (struct named){ mw_span_object(span, index), span->size, when,
