@@ -98,6 +98,8 @@ static const struct command commands[] = {
 	{ "state", "", "write the map of pages and the last collections, for pictures", run_state },
 #if MW_GC
 	{ "graph", "[NODES]", "make a tree of collected objects to look at; graph 0: drop it", graph },
+	{ "churn", "[STEPS]", "allocate and free at random, and make garbage; churn 0: free it",
+	  graph_churn },
 #endif
 	{ "export", "[BYTES]", "send a pattern to the host, to see that it arrives and how fast",
 	  run_export },

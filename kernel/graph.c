@@ -61,4 +61,92 @@ void graph(size_t argc, char **argv)
 	mw_print("A tree of %lu typed objects; the one before is collected.\n", n);
 }
 
+/* ---- a load ---- */
+
+#define PLACES 3000u
+#define NODES_A_STEP 40u
+
+/* What is allocated by hand now. */
+static struct {
+	void *at;
+	size_t pages; /* 0: an object */
+} held[PLACES];
+
+static uint32_t dice(void)
+{
+	static uint32_t state = 0x9e3779b9u;
+
+	state ^= state << 13;
+	state ^= state >> 17;
+	state ^= state << 5;
+	return state;
+}
+
+static void let_go(unsigned int place)
+{
+	if (held[place].pages)
+		mw_pages_free(held[place].at, held[place].pages);
+	else
+		mw_free(held[place].at);
+	held[place].at = NULL;
+	held[place].pages = 0;
+}
+
+/* Small ones more often than large ones: as often from 8 to 15 bytes as from 16K to 32K. */
+static void take(unsigned int place)
+{
+	uint32_t chance = dice() % 1000;
+
+	if (chance < 40) {
+		held[place].pages = 1 + dice() % 8;
+		held[place].at = mw_pages_alloc(held[place].pages, MW_NORMAL);
+	} else if (chance < 50) {
+		held[place].at = mw_alloc(32768 + dice() % (256 << 10), MW_NORMAL);
+	} else {
+		uint32_t low = 8u << dice() % 12;
+
+		held[place].at = mw_alloc(low + dice() % low, MW_NORMAL);
+	}
+	if (!held[place].at)
+		held[place].pages = 0;
+}
+
+/* A list of typed objects in front of what there was, dropped every now and then. */
+static bool add_nodes(unsigned int step)
+{
+	if (!(step % (2000 + step / 20 % 4000)))
+		graph_root = NULL;
+	for (unsigned int i = 0; i < NODES_A_STEP; i++) {
+		struct graph_node *node = mw_new(&graph_node_type, MW_NORMAL);
+
+		if (!node)
+			return false;
+		node->left = graph_root;
+		graph_root = node;
+	}
+	return true;
+}
+
+void graph_churn(size_t argc, char **argv)
+{
+	uint64_t steps = 20000;
+	unsigned int step = 0;
+
+	if (argc > 1 && !text_number(argv[1], &steps)) {
+		mw_print("churn [STEPS]\n");
+		return;
+	}
+	for (; step < steps && add_nodes(step); step++) {
+		unsigned int place = dice() % PLACES;
+
+		if (held[place].at)
+			let_go(place);
+		else
+			take(place);
+	}
+	for (unsigned int place = 0; !steps && place < PLACES; place++)
+		let_go(place);
+	mw_print("%u steps; churn 0 frees what is left of them.\n", step);
+}
+
 #endif

@@ -99,6 +99,7 @@ extern const struct command_group machine_commands, heap_commands, watch_command
 	test_commands;
 void poke(size_t argc, char **argv);
 void graph(size_t argc, char **argv);
+void graph_churn(size_t argc, char **argv);
 
 void monitor_run(const char *commands); /* separated by ';' */
 _Noreturn void monitor_loop(void);

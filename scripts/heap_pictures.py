@@ -106,7 +106,7 @@ def draw_map(state, path):
 # ---- pauses and size, over time ----
 
 def ms(ns):
-    return f"{ns / 1e6:g} ms" if ns >= 1e6 else f"{ns / 1e3:g} µs"
+    return f"{ns / 1e6:.3g} ms" if ns >= 1e6 else f"{ns / 1e3:.3g} µs"
 
 
 def percentile(values, share):
@@ -131,7 +131,10 @@ def draw_pauses(history, path):
         x = axes.px((end - start) / 1e9)
         svg.line(x, axes.py(low), x, axes.py(ns), "#9ecae1", 1)
         svg.dot(x, axes.py(ns), 2.6, "#31688e", tip=ms(ns))
-    for share, name in ((0.5, "half"), (0.99, "99 %")):
+    marks = [(0.5, "half"), (0.99, "99 %")]
+    if percentile(lengths, 0.99) < 1.3 * percentile(lengths, 0.5):
+        marks = marks[1:]
+    for share, name in marks:
         y = axes.py(percentile(lengths, share))
         svg.line(80, y, WIDTH - 30, y, "#d1495b", 1, "5 4")
         svg.text(WIDTH - 32, y - 4, name, 11, "#d1495b", "end")
@@ -173,7 +176,7 @@ def draw_waste(state, path):
     caches = [cache for cache in state["caches"] if cache["pages"]]
     caches.sort(key=lambda cache: -cache["pages"])
     rows, left, height = caches[:18], 210, 21
-    svg = Svg(WIDTH, 120 + height * (len(rows) + 2), "Where the memory of caches goes")
+    svg = Svg(WIDTH, 130 + height * len(rows), "Where the memory of caches goes")
     title(svg, "Where the memory of caches goes",
           "what was asked for and what lies around it; size classes do not know what was asked: their "
           "rounding is inside the objects, at most 12.5 %")

@@ -46,7 +46,7 @@ class Svg:
         """Coloured squares with words, in a row; breaks before the right edge."""
         at = x
         for colour, word in entries:
-            width = 20 + 0.58 * size * len(word)
+            width = 18 + 0.5 * size * len(word)
             if at + width > self.width - 20:
                 at, y = x, y + 17
             self.rect(at, y - 9, 11, 11, colour, FAINT)
@@ -109,7 +109,7 @@ class Axes:
     @staticmethod
     def ticks(scale, most):
         step = nice_step(scale[1] - scale[0] or 1, most)
-        at = step * -(-scale[0] // step)
+        at = step * -(-scale[0] // step) + 0.0
         while at <= scale[1] + step / 1e6:
             yield at
             at += step

@@ -12,50 +12,59 @@
 #define GLYPH_HEIGHT 8
 #define LINE_GAP 2
 #define MAX_CELLS (256 * 96)
-#define EGA_COLOUR 0x0700
-#define LIGHT 0x00d0d0d0u
+#define PLAIN 0x07u /* a colour as EGA numbers them */
 #define DARK 0x00101820u
+#define BLANK ((uint16_t)(PLAIN << 8 | ' '))
 
-static char wanted[MAX_CELLS], shown[MAX_CELLS];
+/* A character, with its colour in the upper byte: what EGA's memory has. */
+static uint16_t wanted[MAX_CELLS], shown[MAX_CELLS];
+static unsigned int colour = PLAIN;
+static unsigned int escape; /* characters of an escape sequence that came; 0: none */
+static unsigned int number; /* in it */
+static const uint32_t palette[16] = {
+	0x101820, 0x4a7dd6, 0x5fb95f, 0x4fb5b5, 0xd9605a, 0xb37fd0, 0xd6a44a, 0xd0d0d0,
+	0x6b7480, 0x7ea9f2, 0x8fdc8f, 0x7fe0e0, 0xf28b86, 0xd6a8ee, 0xf2d27e, 0xffffff,
+};
 static unsigned int columns, rows, x, y;
 static unsigned int scale_x, scale_y; /* pixels for a dot of a letter */
 static unsigned int scan; /* where the last screen_draw() left off */
 static bool behind; /* wanted and shown may differ */
 static volatile char *memory;
 
-static void draw_ega(unsigned int at, char c)
+static void draw_ega(unsigned int at, uint16_t cell)
 {
-	((volatile uint16_t *)memory)[at] = (uint16_t)(EGA_COLOUR | (uint8_t)c);
+	((volatile uint16_t *)memory)[at] = cell;
 }
 
-static void draw_pixel(volatile char *pixel, size_t width, uint32_t colour)
+static void draw_pixel(volatile char *pixel, size_t width, uint32_t rgb)
 {
 	if (width == 4) {
-		*(volatile uint32_t *)pixel = colour;
+		*(volatile uint32_t *)pixel = rgb;
 		return;
 	}
 	for (size_t i = 0; i < width; i++)
-		pixel[i] = (char)(colour >> 8 * i);
+		pixel[i] = (char)(rgb >> 8 * i);
 }
 
 /* One line of dots, each @scale_x pixels wide. */
-static void draw_dots(volatile char *pixel, size_t width, unsigned int bits)
+static void draw_dots(volatile char *pixel, size_t width, unsigned int bits, uint32_t rgb)
 {
 	for (unsigned int dot = GLYPH_WIDTH - 1; dot-- > 0;)
 		for (unsigned int i = 0; i < scale_x; i++, pixel += width)
-			draw_pixel(pixel, width, bits >> dot & 1 ? LIGHT : DARK);
+			draw_pixel(pixel, width, bits >> dot & 1 ? rgb : DARK);
 }
 
-static void draw_pixels(unsigned int at, char c)
+static void draw_pixels(unsigned int at, uint16_t cell)
 {
 	const struct arch_framebuffer *fb = &boot_info.fb;
+	char c = (char)(cell & 0xff);
 	const uint8_t *glyph = font_glyphs[c >= ' ' && c <= '~' ? c - ' ' : '?' - ' '];
 	size_t left = MARGIN + at % columns * GLYPH_WIDTH * scale_x;
 	size_t top = MARGIN + at / columns * (GLYPH_HEIGHT * scale_y + LINE_GAP);
 	volatile char *line = memory + top * fb->pitch + left * (fb->bpp / 8u);
 
 	for (unsigned int row = 0; row < GLYPH_HEIGHT * scale_y; row++, line += fb->pitch)
-		draw_dots(line, fb->bpp / 8u, glyph[row / scale_y]);
+		draw_dots(line, fb->bpp / 8u, glyph[row / scale_y], palette[cell >> 8 & 15]);
 }
 
 /* Bring up to @cells characters of the screen up to date. */
@@ -85,19 +94,62 @@ bool screen_draw(size_t cells)
 	return false;
 }
 
+static void fill(uint16_t *cells, size_t n)
+{
+	while (n--)
+		*cells++ = BLANK;
+}
+
 static void new_line(void)
 {
 	x = 0;
 	if (++y < rows)
 		return;
 	y = rows - 1;
-	memmove(wanted, wanted + columns, (size_t)columns * y);
-	memset(wanted + (size_t)columns * y, ' ', columns);
+	memmove(wanted, wanted + columns, sizeof(wanted[0]) * columns * y);
+	fill(wanted + (size_t)columns * y, columns);
+}
+
+/* Of "select graphic rendition": the eight colours, dark and bright, and back to plain. */
+static void set_colour(unsigned int code)
+{
+	static const unsigned char ega[8] = { 0, 4, 2, 6, 1, 5, 3, 7 };
+
+	if (!code)
+		colour = PLAIN;
+	else if (code - 30 < 8)
+		colour = ega[code - 30];
+	else if (code - 90 < 8)
+		colour = ega[code - 90] | 8u;
+}
+
+/* The next character of an escape sequence. All others than those of colours do nothing. */
+static void take_escape(char c)
+{
+	if (escape == 1) {
+		escape = c == '[' ? 2 : 0;
+		number = 0;
+	} else if (c >= '0' && c <= '9') {
+		number = (number * 10 + (unsigned int)(c - '0')) % 1000;
+	} else {
+		if (c == 'm' || c == ';')
+			set_colour(number);
+		number = 0;
+		if (c >= '@' && c <= '~')
+			escape = 0;
+	}
 }
 
 static void put(char c)
 {
+	if (escape) {
+		take_escape(c);
+		return;
+	}
 	switch (c) {
+	case '\033':
+		escape = 1;
+		return;
 	case '\n':
 		new_line();
 		return;
@@ -112,7 +164,7 @@ static void put(char c)
 		x = (x + 8) & ~7u;
 		break;
 	default:
-		wanted[y * columns + x++] = c;
+		wanted[y * columns + x++] = (uint16_t)(colour << 8 | (unsigned char)c);
 	}
 	if (x >= columns)
 		new_line();
@@ -136,7 +188,7 @@ static void clear_pixels(void)
 		for (uint32_t i = 0; i < fb->width; i++)
 			draw_pixel(memory + (size_t)row * fb->pitch + i * (fb->bpp / 8u),
 				   fb->bpp / 8u, DARK);
-	memset(shown, ' ', sizeof(shown));
+	fill(shown, MAX_CELLS);
 }
 
 static void hide_ega_cursor(void)
@@ -174,7 +226,7 @@ void screen_init(void)
 		return;
 	if (columns * rows > MAX_CELLS)
 		rows = MAX_CELLS / columns;
-	memset(wanted, ' ', sizeof(wanted));
+	fill(wanted, MAX_CELLS);
 	memory = arch_map_phys(fb->phys, (size_t)fb->pitch * fb->height, true);
 	if (memory && !fb->text)
 		clear_pixels();

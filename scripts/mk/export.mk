@@ -6,7 +6,7 @@
 LOAD ?= alloc 100;alloc 3000;alloc 3000;alloc 64K;pages 20;pages 1;graph 20000;graph 30000
 exported = scripts/export.py --kernel $(kernel_elf) $(machine) --folder build/out
 
-.PHONY: trace profile dump state test-export test-pictures
+.PHONY: trace profile dump state pictures test-export test-pictures
 trace: setup-run $(kernel_elf) ## run LOAD='command; ...' and save its events: build/out/trace.json
 	$(Q)$(exported) --need trace.json --run 'trace on;$(LOAD);trace;halt'
 
@@ -19,6 +19,9 @@ dump: setup-run $(kernel_elf) ## run LOAD= and save the whole heap: build/out/he
 
 state: setup-run $(kernel_elf) ## run LOAD= and save what pictures are drawn from: build/out/map.json
 	$(Q)$(exported) --need map.json --need history.json --run '$(LOAD);state;halt'
+
+pictures: iso $(kernel_elf) ## all pictures of README and docs, made by the kernel: docs/img/
+	$(Q)scripts/pictures.py --iso $(iso) --elf $(kernel_elf) --cpus 4 --mem 64M --out docs/img
 
 test-pictures: setup-run $(kernel_elf) ## what pictures are drawn from, and whether they are
 	$(Q)scripts/pictures_test.py $(kernel_elf)
