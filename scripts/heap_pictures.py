@@ -178,13 +178,12 @@ def draw_waste(state, path):
     rows, left, height = caches[:18], 210, 21
     svg = Svg(WIDTH, 130 + height * len(rows), "Where the memory of caches goes")
     title(svg, "Where the memory of caches goes",
-          "what was asked for and what lies around it; size classes do not know what was asked: their "
-          "rounding is inside the objects, at most 12.5 %")
+          "each bar is all pages of a cache, the largest caches first; size classes do not know what was "
+          "asked for: their rounding, at most 12.5 %, is inside")
     colours = ("#31688e", "#8fd744", "#dfe4ea", "#d1495b")
     svg.legend(MARGIN, 70, list(zip(colours, ("live objects", "rounding of typed objects",
                                               "free places", "tails of spans"))))
-    most = max((cache["pages"] for cache in rows), default=1) * state["page"]
-    scale = (WIDTH - left - 150) / most
+    wide = WIDTH - left - 110
     for i, cache in enumerate(rows):
         y = 92 + height * i
         whole = cache["pages"] * state["page"]
@@ -195,9 +194,11 @@ def draw_waste(state, path):
         svg.text(left - 8, y + 13, cache["name"], 12, anchor="end")
         x = left
         for colour, part in zip(colours, parts):
-            svg.rect(x, y + 2, part * scale, height - 6, colour, tip=size_name(part))
-            x += part * scale
-        svg.text(x + 6, y + 13, f"{size_name(whole)}, {100 * parts[0] / whole:.0f} % live", 11, FAINT)
+            svg.rect(x, y + 2, wide * part / whole, height - 6, colour, tip=size_name(part))
+            x += wide * part / whole
+        svg.text(x + 6, y + 13, size_name(whole), 11, FAINT)
+        if parts[0] > 0.1 * whole:
+            svg.text(left + 6, y + 13, f"{100 * parts[0] / whole:.0f} %", 11, "#ffffff")
     total = sum(cache["pages"] for cache in caches) * state["page"]
     live = sum(cache["live"] * cache["size"] for cache in caches)
     tails = total - sum(cache["places"] * cache["size"] for cache in caches)

@@ -23,8 +23,8 @@ LOAD = "churn 60000"
 # What is on the screen, and what was typed for it; a screen holds 80 by 31 characters.
 SCREENS = {
     "monitor": ["poke double-free"],
-    "tables": [LOAD, "slab"],
-    "map": ["mem", "map colour"],
+    "tables": ["alloc 100", "alloc 3000", "alloc 64K", "pages 20", "graph 3000", "slab", "runs"],
+    "map": [LOAD, "map colour"],
 }
 
 
@@ -74,7 +74,7 @@ def screens(options, folder):
     for name, commands in SCREENS.items():
         with Screen(options, folder) as screen:
             screen.wait()
-            for command in ([LOAD] if name == "map" else []) + commands:
+            for command in commands:
                 screen.type(command)
             screen.take(os.path.join(options.out, name + ".png"))
 

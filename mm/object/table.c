@@ -54,11 +54,11 @@ void mw_print_slabinfo(void)
 {
 	struct mw_cache_stats stats;
 
-	mw_print("%-20s %8s %8s %8s %6s %7s %10s %10s\n", "name", "size", "live", "places", "spans",
+	mw_print("%-20s %8s %8s %8s %6s %7s %10s %8s\n", "name", "size", "live", "places", "spans",
 		 "pages", "allocs", "remote");
 	for (size_t i = 0; mw_cache_stats(i, &stats); i++) {
 		if (stats.spans || stats.allocs)
-			mw_print("%-20s %8zu %8zu %8zu %6zu %7zu %10lu %10lu\n", stats.name,
+			mw_print("%-20s %8zu %8zu %8zu %6zu %7zu %10lu %8lu\n", stats.name,
 				 stats.size, stats.live, stats.capacity, stats.spans, stats.pages,
 				 stats.allocs, stats.remote_frees);
 	}
