@@ -14,6 +14,16 @@ bool need(size_t argc, size_t least, const char *name);
 bool number_of(size_t argc, char **argv, size_t i, const char *what, const uint64_t *otherwise,
 	       uint64_t *number);
 
+/* What was asked for went wrong: `exit` says so to who started the machine. */
+void monitor_failed(void);
+bool monitor_well(void);
+
+/* The n-th word that may come first behind a command; NULL: there are not so many. */
+const char *gc_word(size_t n);
+const char *poke_word(size_t n);
+const char *storm_word(size_t n);
+const char *world_word(size_t n);
+
 /* commands_fs.c: the heap that its worlds were in is gone. */
 void commands_fs_forget(void);
 

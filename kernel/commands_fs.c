@@ -32,6 +32,11 @@ static struct task *here(void)
 	return shell.shell[i];
 }
 
+const char *world_word(size_t n)
+{
+	return n < 2 ? owner_of((unsigned int)n)->name : NULL;
+}
+
 void commands_fs_forget(void)
 {
 	memset(&shell, 0, sizeof(shell));
@@ -341,17 +346,17 @@ static const struct command commands[] = {
 	{ "tree", "[PATH]", "the names in it, and in those in it", run_tree },
 	{ "cat", "PATH", "what is in a file, or waits in a pipe", run_cat },
 	{ "write", "PATH TEXT", "add a line to a file or pipe: write note \"hello you\"", run_write },
-	{ "touch", "PATH…", "make empty files", run_touch },
-	{ "mkdir", "PATH…", "make directories", run_mkdir },
-	{ "rm", "PATH…", "remove names; a directory goes with all that is in it", run_rm },
+	{ "touch", "PATH...", "make empty files", run_touch },
+	{ "mkdir", "PATH...", "make directories", run_mkdir },
+	{ "rm", "PATH...", "remove names; a directory goes with all that is in it", run_rm },
 	{ "mv", "FROM TO", "another name, or another directory", run_mv },
 	{ "ln", "FROM TO", "a second name; of a directory too: ln d d/self", run_ln },
 	{ "cd", "PATH", "go there", run_cd },
 	{ "pwd", "", "where am I", run_pwd },
 	{ "mount", "PATH", "cover a directory with an empty file system", run_mount },
 	{ "umount", "PATH", "and take it away", run_umount },
-	{ "pipe", "PATH…", "make pipes", run_pipe },
-	{ "port", "PATH…", "make ports, which messages are sent to", run_port },
+	{ "pipe", "PATH...", "make pipes", run_pipe },
+	{ "port", "PATH...", "make ports, which messages are sent to", run_port },
 	{ "send", "PORT TEXT [PATH]", "a message; what is at PATH goes with it", run_send },
 	{ "receive", "PORT", "take the first message", run_receive },
 	{ "world", "[collected|counted]", "who ends objects, and how it is going", run_world },

@@ -33,7 +33,7 @@ static void run_slab(size_t argc, char **argv)
 static void run_check(size_t argc, char **argv)
 {
 	(void)argc, (void)argv;
-	if (mw_heap_check())
+	if (memory_check())
 		mw_print("Every structure of the heap is as it should be.\n");
 }
 
@@ -90,12 +90,13 @@ static void run_pages(size_t argc, char **argv)
 
 static void run_free(size_t argc, char **argv)
 {
-	uint64_t address, count, object = 0;
+	const uint64_t none = 0;
+	uint64_t address, count;
 
 	if (!number_of(argc, argv, 1, "an address", NULL, &address) ||
-	    !number_of(argc, argv, 2, "a count of pages", &object, &count))
+	    !number_of(argc, argv, 2, "a count of pages", &none, &count))
 		return;
-	if (count != object)
+	if (count)
 		mw_pages_free((void *)address, count);
 	else
 		mw_free((void *)address);
@@ -107,18 +108,21 @@ static void run_reclaim(size_t argc, char **argv)
 	mw_print("%llu KiB joined the heap.\n", (unsigned long long)memory_reclaim() >> 10);
 }
 
+/* fail every N, fail after N, fail off */
 static void run_fail(size_t argc, char **argv)
 {
 	struct mw_fail fail = { 0 };
-	uint64_t every;
+	bool off = argc > 1 && text_equal(argv[1], "off");
+	uint64_t n = 0;
 
-	if (argc < 2 || !text_number(argv[1], &every)) {
-		mw_print("fail N, and fail 0 to end it\n");
+	if (!off && !number_of(argc, argv, 2, "a number", NULL, &n))
 		return;
-	}
-	fail.every = every;
+	if (text_equal(argv[1], "after"))
+		fail.after = n;
+	else
+		fail.every = n;
 	mw_print("%lu requests failed on purpose since the last time.\n",
-		 mw_fail_set(every ? &fail : NULL));
+		 mw_fail_set(n ? &fail : NULL));
 }
 
 static const struct command commands[] = {
@@ -132,7 +136,7 @@ static const struct command commands[] = {
 	{ "free", "ADDRESS [COUNT]", "an object, or pages; try it twice", run_free },
 	{ "look", "ADDRESS", "what is there", run_look },
 	{ "poke", "[MISTAKE]", "make a mistake, and read the report", poke },
-	{ "fail", "N", "each N-th allocation fails from now on; fail 0", run_fail },
+	{ "fail", "every N|after N|off", "let allocations fail", run_fail },
 	{ "reclaim", "", "add the memory where ACPI tables lay", run_reclaim },
 };
 

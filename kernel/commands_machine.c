@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Commands about the machine: CPUs, the end, and its accidents. */
-#include "kernel.h"
+#include "commands.h"
 #include "text.h"
 #include "thread.h"
 
@@ -35,8 +35,9 @@ static void print_thread(const struct thread *thread, void *arg)
 	};
 
 	(void)arg;
-	mw_print("  %-12s %-8s CPU %-2u began to run %lu times\n", thread->name,
-		 states[thread->state], thread->cpu, thread->switches);
+	mw_print("  %-12s %-8s CPU %-2u ran %8llu ms in %lu turns\n", thread->name,
+		 states[thread->state], thread->cpu, (unsigned long long)thread->ran_ns / 1000000,
+		 thread->switches);
 }
 
 static void run_ps(size_t argc, char **argv)
@@ -78,7 +79,7 @@ static void run_halt(size_t argc, char **argv)
 {
 	(void)argc, (void)argv;
 	mw_print("Good bye.\n");
-	arch_exit(true);
+	arch_exit(monitor_well());
 }
 
 static void run_reboot(size_t argc, char **argv)

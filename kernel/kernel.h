@@ -42,7 +42,10 @@ void memory_close(void); /* the heap is forgotten; all of it is spare again */
 bool memory_is_open(void);
 uint64_t memory_reclaim(void); /* adds what is RECLAIM; the bytes that became usable, once */
 void *memory_spare(size_t *len); /* the longest run of FREE memory, while the heap is closed */
+/* Memory that is no region yet, while the heap is open; NULL: there is none. */
+void *memory_held(size_t *len, uint64_t *phys);
 void memory_print(void);
+bool memory_check(void); /* of the whole heap, the world stopped; says what is wrong */
 
 /* stop.c: the world stands still */
 struct stop_counts {
@@ -95,8 +98,8 @@ struct command_group {
 };
 
 /* commands_*.c, poke.c, graph.c */
-extern const struct command_group machine_commands, heap_commands, watch_commands, fs_commands,
-	test_commands;
+extern const struct command_group machine_commands, heap_commands, watch_commands, gc_commands,
+	fs_commands, storm_commands, test_commands;
 void poke(size_t argc, char **argv);
 void graph(size_t argc, char **argv);
 void graph_churn(size_t argc, char **argv);

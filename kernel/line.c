@@ -129,12 +129,27 @@ static size_t common_length(const char *a, const char *b)
 	return n;
 }
 
+/* Where the word begins that the cursor is in, or behind. */
+static size_t word_here(const struct line *line)
+{
+	size_t at = line->at;
+
+	while (at && line->text[at - 1] != ' ')
+		at--;
+	return at;
+}
+
+static const char *nth(struct line *line, size_t n)
+{
+	return line->complete(line->text, word_here(line), line->at, n);
+}
+
 static void list_words(struct line *line)
 {
 	const char *word;
 
 	put(line, '\n', 1);
-	for (size_t n = 0; (word = line->complete(line->text, line->at, n)); n++) {
+	for (size_t n = 0; (word = nth(line, n)); n++) {
 		line->write(word, text_length(word));
 		put(line, ' ', 1);
 	}
@@ -142,23 +157,22 @@ static void list_words(struct line *line)
 	line->shown = line->cursor = 0;
 }
 
-/* The first word only: names of commands. */
 static void complete(struct line *line)
 {
+	size_t have = line->at - word_here(line), common;
 	const char *first, *other;
-	size_t common;
 
-	if (!line->complete || !(first = line->complete(line->text, line->at, 0)))
+	if (!line->complete || !(first = nth(line, 0)))
 		return;
 	common = text_length(first);
-	for (size_t n = 1; (other = line->complete(line->text, line->at, n)); n++)
+	for (size_t n = 1; (other = nth(line, n)); n++)
 		if (common_length(first, other) < common)
 			common = common_length(first, other);
-	if (!line->complete(line->text, line->at, 1)) {
-		insert(line, first + line->at, common - line->at);
+	if (!nth(line, 1)) {
+		insert(line, first + have, common - have);
 		insert(line, " ", 1);
-	} else if (common > line->at) {
-		insert(line, first + line->at, common - line->at);
+	} else if (common > have) {
+		insert(line, first + have, common - have);
 	} else {
 		list_words(line);
 	}

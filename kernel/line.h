@@ -33,8 +33,11 @@ struct line {
 	char escape[8]; /* of a key in several bytes */
 	size_t escape_len;
 	void (*write)(const char *text, size_t len);
-	/* The n-th word that begins with the @len characters at @text; NULL: no more. May be NULL. */
-	const char *(*complete)(const char *text, size_t len, size_t n);
+	/*
+	 * The n-th word that could stand in place of the one that begins at @text + @start, and begins as
+	 * that does up to @text + @len; NULL: no more. May be NULL.
+	 */
+	const char *(*complete)(const char *text, size_t start, size_t len, size_t n);
 };
 
 void line_begin(struct line *line);

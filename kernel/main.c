@@ -3,7 +3,7 @@
  * The demo kernel's beginning. arch/ has the machine ready: page tables, consoles, timer, all CPUs.
  * Memory goes either to the tests or to the heap; what follows is the monitor.
  */
-#include "kernel.h"
+#include "commands.h"
 #include "landing.h"
 #include "thread.h"
 
@@ -19,10 +19,10 @@ static void say_hello(const struct arch_boot_info *info)
 static void say_what_to_try(void)
 {
 	mw_print("Try:\n"
-		 "  mem                where the memory is, and who has it\n"
+		 "  storm fs 5         files made, moved, removed by all CPUs at once\n"
 		 "  poke double-free   make a mistake, and read the report\n"
-		 "  test               run the tests, here and now\n"
-		 "help lists everything.\n\n");
+		 "  mem                where the memory is, and who has it\n"
+		 "help lists everything; tab completes.\n\n");
 }
 
 static void run_tests(void)
@@ -37,7 +37,7 @@ static void run_commands(void)
 {
 	monitor_run(options.run);
 	if (options.exit)
-		arch_exit(true);
+		arch_exit(monitor_well());
 }
 
 void kernel_main(const struct arch_boot_info *info)

@@ -8,6 +8,9 @@
 #include "history.h"
 #include "kernel.h"
 
+#define HOLD_FROM ((uint64_t)96 << 20) /* bytes of a run that some are held back of */
+#define HELD ((size_t)8 << 20)
+
 static const struct arch_boot_info *boot;
 static bool open, reclaimed;
 static size_t nr_regions;
@@ -50,13 +53,29 @@ uint64_t memory_total(void)
 	return total;
 }
 
+/* The end of the longest run is not the heap's at first: memory that comes and goes needs some. */
+static struct mw_memrange held_back(void)
+{
+	struct mw_memrange run = { 0 }, longest = { 0 };
+
+	while (next_run(MW_MEM_FREE, &run))
+		if (run.len > longest.len)
+			longest = run;
+	if (longest.len < HOLD_FROM)
+		return (struct mw_memrange){ 0 };
+	longest.start += longest.len - HELD;
+	longest.len = HELD;
+	return longest;
+}
+
 static uint64_t add_all(enum mw_memtype type)
 {
-	struct mw_memrange run = { 0 };
+	struct mw_memrange run = { 0 }, held = held_back();
 	uint64_t sum = 0;
 
 	while (next_run(type, &run)) {
-		size_t bytes = mw_region_add(arch_virt(run.start), run.start, run.len);
+		size_t len = held.start - run.start < run.len ? held.start - run.start : run.len;
+		size_t bytes = mw_region_add(arch_virt(run.start), run.start, len);
 
 		nr_regions += bytes != 0;
 		sum += bytes;
@@ -99,6 +118,15 @@ uint64_t memory_reclaim(void)
 	return add_all(MW_MEM_RECLAIM);
 }
 
+void *memory_held(size_t *len, uint64_t *phys)
+{
+	struct mw_memrange held = held_back();
+
+	*len = held.len;
+	*phys = held.start;
+	return open && held.len ? arch_virt(held.start) : NULL;
+}
+
 void *memory_spare(size_t *len)
 {
 	struct mw_memrange run = { 0 }, longest = { 0 };
@@ -129,8 +157,22 @@ void memory_print(void)
 	print_runs(MW_MEM_FREE);
 	print_runs(MW_MEM_RECLAIM);
 	if (open)
-		mw_print("Heap: %zu regions, %llu KiB usable; reclaimable memory %s\n", nr_regions,
-			 (unsigned long long)usable >> 10, reclaimed ? "added" : "not added");
+		mw_print("Heap: %zu regions, %llu KiB usable; reclaimable memory %s; %llu KiB held "
+			 "back for a storm\n",
+			 nr_regions, (unsigned long long)usable >> 10,
+			 reclaimed ? "added" : "not added",
+			 (unsigned long long)held_back().len >> 10);
 	else
 		mw_print("Heap: closed, all memory is the tests'\n");
+}
+
+bool memory_check(void)
+{
+	bool well;
+
+	if (mw_port_stop_world() >= 0)
+		return false;
+	well = mw_heap_check();
+	mw_port_start_world();
+	return well;
 }

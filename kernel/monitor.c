@@ -16,13 +16,31 @@ static const struct command own[] = {
 
 static const struct command_group own_commands = { "Help", own, LEN(own) };
 static const struct command_group *const groups[] = {
-	&own_commands, &heap_commands, &watch_commands,
-	&fs_commands,  &test_commands, &machine_commands,
+	&own_commands, &heap_commands,	&gc_commands,	&watch_commands,
+	&fs_commands,  &storm_commands, &test_commands, &machine_commands,
 };
 
 static struct line line;
+static bool failed;
+
+void monitor_failed(void)
+{
+	failed = true;
+}
+
+bool monitor_well(void)
+{
+	return !failed;
+}
 
 /* ---- commands ---- */
+
+static bool begins(const char *word, const char *text, size_t len)
+{
+	while (len && *word == *text)
+		len--, word++, text++;
+	return !len;
+}
 
 /* The n-th command that begins with @len characters of @text, over all groups. */
 static const struct command *nth_command(const char *text, size_t len, size_t n)
@@ -30,11 +48,8 @@ static const struct command *nth_command(const char *text, size_t len, size_t n)
 	for (size_t g = 0; g < LEN(groups); g++)
 		for (size_t i = 0; i < groups[g]->n; i++) {
 			const struct command *command = &groups[g]->commands[i];
-			size_t same = 0;
 
-			while (same < len && command->name[same] == text[same])
-				same++;
-			if (same == len && !n--)
+			if (begins(command->name, text, len) && !n--)
 				return command;
 		}
 	return NULL;
@@ -50,19 +65,58 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-static const char *complete(const char *text, size_t len, size_t n)
+/* By its name, or by a beginning that no other one has. */
+static const struct command *meant_command(const char *name)
 {
-	const struct command *command = nth_command(text, len, n);
+	const struct command *command = find_command(name);
+	size_t len = text_length(name);
+
+	if (!command && !nth_command(name, len, 1))
+		command = nth_command(name, len, 0);
+	return command;
+}
+
+static const char *command_word(size_t n)
+{
+	const struct command *command = nth_command("", 0, n);
 
 	return command ? command->name : NULL;
 }
 
+/* The n-th of @words that begins with @len characters of @text. */
+static const char *nth_word(const char *(*words)(size_t n), const char *text, size_t len, size_t n)
+{
+	const char *word;
+
+	for (size_t i = 0; (word = words(i)); i++)
+		if (begins(word, text, len) && !n--)
+			return word;
+	return NULL;
+}
+
+/* Names of commands, and what may come first behind some of them. */
+static const char *complete(const char *text, size_t start, size_t len, size_t n)
+{
+	static const struct {
+		const char *command;
+		const char *(*words)(size_t n);
+	} known[] = {
+		{ "help ", command_word }, { "gc ", gc_word },	     { "poke ", poke_word },
+		{ "storm ", storm_word },  { "world ", world_word },
+	};
+
+	for (size_t i = 0; start && i < LEN(known); i++)
+		if (text_length(known[i].command) == start && text_after(text, known[i].command))
+			return nth_word(known[i].words, text + start, len - start, n);
+	return start ? NULL : nth_word(command_word, text, len, n);
+}
+
 static void print_command(const struct command *command)
 {
-	char call[32];
+	char call[48];
 
 	mw_format(call, sizeof(call), "%s %s", command->name, command->args);
-	mw_print("  %-22s %s\n", call, command->help);
+	mw_print("  %-27s %s\n", call, command->help);
 }
 
 bool need(size_t argc, size_t least, const char *name)
@@ -96,7 +150,7 @@ static void help(size_t argc, char **argv)
 		return;
 	}
 	if (argc > 1) {
-		command = find_command(argv[1]);
+		command = meant_command(argv[1]);
 		if (command)
 			print_command(command);
 		else
@@ -128,7 +182,7 @@ static const struct command *likest_command(const char *name)
 
 static void run_words(size_t argc, char **argv)
 {
-	const struct command *command = find_command(argv[0]);
+	const struct command *command = meant_command(argv[0]);
 	const struct command *like = likest_command(argv[0]);
 
 	if (command) {

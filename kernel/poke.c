@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Mistakes that people make, each made on purpose, to read what is said about it. */
-#include "kernel.h"
+#include "commands.h"
 #include "landing.h"
 #include "text.h"
 
@@ -142,6 +142,11 @@ static const struct mistake mistakes[] = {
 	{ "hang", "wait for ever, interrupts off", hang },
 	{ "triple-fault", "an exception that nobody can handle", triple_fault },
 };
+
+const char *poke_word(size_t n)
+{
+	return n < LEN(mistakes) ? mistakes[n].name : NULL;
+}
 
 static void make(const struct mistake *mistake)
 {

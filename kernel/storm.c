@@ -12,8 +12,8 @@
 #define SETTLE_NS 20000000ul
 
 const struct storm *const storms[] = {
-	&storm_fs,    &storm_counted, &storm_pipes,	 &storm_bus,	 &storm_threads,
-	&storm_queue, &storm_memory,  &storm_interrupts, &storm_regions, NULL,
+	&storm_fs,    &storm_counted,	 &storm_pipes,	 &storm_bus,	&storm_threads,
+	&storm_queue, &storm_interrupts, &storm_regions, &storm_memory, NULL,
 };
 
 static struct {
@@ -124,17 +124,6 @@ static struct storm_use settle(const struct storm_use *wanted)
 	return use;
 }
 
-static bool heap_is_well(void)
-{
-	bool well;
-
-	if (mw_port_stop_world() >= 0)
-		return false;
-	well = mw_heap_check();
-	mw_port_start_world();
-	return well;
-}
-
 /* ---- meanwhile ---- */
 
 static const char bars[] = " .:-=+*#%@";
@@ -158,19 +147,17 @@ static void histogram(char *text)
 	text[LEN(count)] = '\0';
 }
 
-static void progress(struct storm_result *result, const struct mw_stats *stats,
-		     unsigned long allocs, uint64_t ns)
+static void progress(const struct mw_stats *stats, unsigned long allocs, uint64_t ns)
 {
 	struct storm_result now = { 0 };
 	char bar[16];
 
 	storm_gc_read(&now);
 	histogram(bar);
-	mw_print("\r%4llu s %6llu k allocs/s  heap %5zu KiB  %4lu cycles  stops |%s| 0.1 .. 30 ms ",
+	mw_print("\r%3llu s %5llu k allocs/s  heap %6zu KiB %4lu cycles  stops |%s| 0.1..30 ms",
 		 (unsigned long long)(arch_now() - run.start) / 1000000000,
 		 (unsigned long long)((stats->allocs - allocs) * 1000000ull / (ns + 1)),
 		 stats->live_bytes >> 10, now.cycles, bar);
-	(void)result;
 }
 
 /* Where the machine is slow little happens in the time that was wanted. */
@@ -195,7 +182,7 @@ static void watch(const struct storm_want *want, struct storm_result *result)
 		if (stats.live_bytes > result->heap_most)
 			result->heap_most = stats.live_bytes;
 		if (want->progress)
-			progress(result, &stats, allocs, arch_now() - looked);
+			progress(&stats, allocs, arch_now() - looked);
 		looked = arch_now();
 		allocs = stats.allocs;
 	}
@@ -323,7 +310,7 @@ bool storm_run(const struct storm *storm, const struct storm_want *want, struct 
 		result->wrong = "more is in use than before";
 	if (!result->wrong && result->leaks)
 		result->wrong = "something leaked";
-	if (!result->wrong && !heap_is_well())
+	if (!result->wrong && !memory_check())
 		result->wrong = "the heap is not as it should be";
 	return !result->wrong;
 }
@@ -339,17 +326,18 @@ void storm_print(const struct storm *storm, const struct storm_result *r)
 	uint64_t ms = r->ns / 1000000 + 1, permille = r->collector_ns / arch_cpu_count() / ms / 1000;
 
 	mw_print("storm %s: %s\n", storm->name, r->wrong ? r->wrong : "all is well");
-	mw_print("  %lu steps in %llu ms, %llu a second; %lu allocations, %lu failed on purpose\n",
-		 r->steps, (unsigned long long)ms, (unsigned long long)(r->steps * 1000 / ms),
-		 r->allocs, r->failed);
+	mw_print("  %lu steps in %llu ms, %llu a second; %lu allocations\n", r->steps,
+		 (unsigned long long)ms, (unsigned long long)(r->steps * 1000 / ms), r->allocs);
+	if (r->failed)
+		mw_print("  %lu of them failed on purpose\n", r->failed);
 	if (r->stops)
-		mw_print("  %lu cycles; stops: median %llu us, p99 %llu us, longest %llu us; "
-			 "collector %llu.%llu %% of the CPUs; heap up to %zu KiB\n",
-			 r->cycles, (unsigned long long)r->stop_median / 1000,
+		mw_print("  %lu cycles, %llu.%llu %% of the CPUs; heap up to %zu KiB\n"
+			 "  stops: median %llu us, p99 %llu us, longest %llu us\n",
+			 r->cycles, (unsigned long long)permille / 10,
+			 (unsigned long long)permille % 10, r->heap_most >> 10,
+			 (unsigned long long)r->stop_median / 1000,
 			 (unsigned long long)r->stop_p99 / 1000,
-			 (unsigned long long)r->stop_longest / 1000,
-			 (unsigned long long)permille / 10, (unsigned long long)permille % 10,
-			 r->heap_most >> 10);
+			 (unsigned long long)r->stop_longest / 1000);
 	if (r->leaks)
 		mw_print("  %lu objects leaked\n", r->leaks);
 	print_use("before", &r->before);

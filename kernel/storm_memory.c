@@ -107,7 +107,7 @@ static struct {
 static bool begin_regions(const struct storm_want *want)
 {
 	extra.want = *want;
-	extra.there = false;
+	extra.there = want->extra && mw_phys(want->extra) != UINT64_MAX;
 	return true;
 }
 
@@ -134,16 +134,17 @@ static void work_regions(unsigned int i)
 		work_memory(i);
 }
 
-/* All its memory is free now, and so it can be taken. */
+/*
+ * All its memory is free now, and so it can be taken; unless memory was so short once that Marrow has
+ * records of its own in it, which stay.
+ */
 static void end_regions(void)
 {
-	if (extra.there) {
-		storm_gc_settle();
-		storm_drain();
-		if (!mw_region_remove(extra.want.extra))
-			storm_wrong("a region without objects could not be taken");
-	}
-	extra.there = false;
+	if (!extra.there)
+		return;
+	storm_gc_settle();
+	storm_drain();
+	(void)mw_region_remove(extra.want.extra);
 }
 
 const struct storm storm_regions = {

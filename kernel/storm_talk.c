@@ -176,7 +176,7 @@ static void work_bus(unsigned int i)
 			drop(message);
 			storm_step(i);
 		}
-		if (!storm_below(i, 20))
+		if (!storm_below(i, 100))
 			REPLACE(port, NULL);
 	}
 	drop(port);

@@ -314,3 +314,165 @@ TEST(the_deepest_directories_end)
 {
 	in_both_worlds(deep);
 }
+
+/* Some of everything, whatever fails on the way. */
+static NOINLINE void all_calls(void)
+{
+	struct message *message;
+	enum fs_error error;
+	struct port *port;
+	char bytes[700] = "bytes";
+	int number;
+
+	(void)fs_make(task, "a", INODE_DIR);
+	(void)fs_make(task, "a/b", INODE_DIR);
+	(void)fs_make(task, "a/p", INODE_PIPE);
+	(void)fs_make(task, "a/q", INODE_PORT);
+	(void)fs_mount(task, "a/b");
+	(void)fs_chdir(task, "a/b");
+	number = file_open(task, "f", true, &error);
+	if (number >= 0) {
+		for (int i = 0; i < 3; i++)
+			(void)file_write(task, number, bytes, sizeof(bytes));
+		file_close(task, number);
+	}
+	(void)fs_link(task, "f", "/a/g");
+	(void)fs_move(task, "/a/g", "/a/h");
+	(void)fs_chdir(task, "/");
+	(void)fs_unmount(task, "a/b");
+	port = port_new(world, &error);
+	if (port && bus_join(world, port)) {
+		message = message_new(world, "text", &(struct object *){ &world->root->object }, 1);
+		if (message)
+			(void)bus_publish(world, message);
+		drop(message);
+		drop(port_receive(port, false));
+	}
+	drop(port);
+	(void)fs_remove(task, "a");
+}
+
+/* Return: whether an allocation failed. */
+static NOINLINE bool fail_at(const struct owner *owner, unsigned long k)
+{
+	const struct mw_fail fail = { .after = k, .pages = true };
+	bool failed;
+
+	(void)mw_fail_set(&fail);
+	world = world_begin(owner);
+	task = world ? task_begin(world, "test") : NULL;
+	if (task)
+		all_calls();
+	failed = mw_fail_set(NULL);
+	if (world)
+		end();
+	return failed;
+}
+
+static void fail_everywhere(const struct owner *owner)
+{
+	size_t before;
+	unsigned long k = 1;
+
+	if (!owner)
+		return;
+	test_heap(32 << 20);
+	(void)fail_at(owner, 1000000);
+	scribble();
+	owner->settle();
+	before = live();
+	for (bool failed = true; failed && k < 1000; k++) {
+		failed = fail_at(owner, k);
+		scribble();
+		owner->settle();
+		CHECK_EQ(live(), before);
+		CHECK_EQ(channels_taken(), 0);
+	}
+	test_note("%s: %lu allocations, each failed once", owner->name, k - 2);
+	CHECK(k > 30 && k < 1000);
+}
+
+TEST(every_allocation_may_fail)
+{
+	fail_everywhere(own_gc);
+	fail_everywhere(&own_refs);
+}
+
+#if MW_GC
+
+/* Return: where the directory is, so that no word of the test's leads there. */
+static NOINLINE uintptr_t make_ring(void)
+{
+	enum fs_error error;
+	struct inode *dir;
+	uintptr_t hidden;
+
+	CHECK_EQ(fs_make(task, "d", INODE_DIR), FS_OK);
+	CHECK_EQ(fs_link(task, "d", "d/self"), FS_OK);
+	dir = path_inode(task, "d", &error);
+	NEED(dir);
+	hidden = ~(uintptr_t)dir;
+	drop(dir);
+	CHECK_EQ(fs_remove(task, "d"), FS_OK);
+	return hidden;
+}
+
+/* What two scans do not reach. */
+static NOINLINE size_t leaks(void)
+{
+	const struct mw_leak_want want = { .most = 10 };
+	size_t n;
+
+	test_capture();
+	scribble();
+	(void)mw_leak_scan(&want);
+	scribble();
+	n = mw_leak_scan(&want);
+	(void)test_captured();
+	return n;
+}
+
+static void ring(void)
+{
+	uintptr_t hidden = make_ring();
+	bool counted = task->object.counted;
+
+	/* The directory and the name in it; the name outside is gone. */
+	CHECK_EQ(leaks(), counted ? 2 : 0);
+	if (counted)
+		CHECK_EQ(dir_remove(world, (struct inode *)~hidden, "self"), FS_OK);
+	CHECK_EQ(leaks(), 0);
+}
+
+TEST(rings_leak_where_holders_are_counted)
+{
+	in_both_worlds(ring);
+}
+
+static NOINLINE void send_port_to_itself(void)
+{
+	enum fs_error error;
+	struct port *port = port_new(world, &error);
+	struct message *message = message_new(world, "me", &(struct object *){ &port->object }, 1);
+
+	NEED(port && message);
+	CHECK(port_send(world, port, message, false));
+	drop(message);
+	drop(port);
+}
+
+static void port_in_itself(void)
+{
+	send_port_to_itself();
+	scribble();
+	CHECK_EQ(channels_taken(), 1);
+	world->owner->settle();
+	CHECK_EQ(channels_taken(), 0);
+}
+
+TEST(a_port_in_its_own_queue_gives_its_channel_back)
+{
+	in_world(own_gc, port_in_itself);
+}
+
+#endif

@@ -21,16 +21,17 @@ static void show(const char *text, size_t len)
 	}
 }
 
-static const char *complete(const char *text, size_t len, size_t n)
+/* Behind a blank, names of colours. */
+static const char *complete(const char *text, size_t start, size_t len, size_t n)
 {
-	static const char *const words[] = { "alloc", "allow", "free" };
+	static const char *const words[] = { "alloc", "allow", "free", "green", "grey" };
 
-	for (size_t i = 0; i < LEN(words); i++) {
+	for (size_t i = start ? 3 : 0; i < (start ? LEN(words) : 3); i++) {
 		size_t same = 0;
 
-		while (same < len && words[i][same] == text[same])
+		while (same < len - start && words[i][same] == text[start + same])
 			same++;
-		if (same == len && !n--)
+		if (same == len - start && !n--)
 			return words[i];
 	}
 	return NULL;
@@ -155,6 +156,10 @@ TEST(completion)
 	CHECK(text_equal(line.text, "allow "));
 	type("x\t");
 	CHECK(text_equal(line.text, "allow x"));
+	type("\025free g\t");
+	CHECK(text_equal(line.text, "free gre"));
+	type("e\t");
+	CHECK(text_equal(line.text, "free green "));
 }
 
 TEST(longer_than_the_window)

@@ -25,6 +25,7 @@ static void run(const struct storm *storm)
 	CHECK(result.steps > 0);
 	test_note("%lu steps, %lu allocations, %lu of them failed on purpose, %lu cycles",
 		  result.steps, result.allocs, result.failed, result.cycles);
+	CHECK_EQ(mw_phys(want.extra), UINT64_MAX);
 	if (result.wrong)
 		storm_print(storm, &result);
 	test_workers(false);

@@ -117,36 +117,48 @@ struct message *port_receive(struct port *port, bool wait)
 /* ---- the bus ---- */
 
 /* NULL: nobody is there. Held. */
-static struct port *member(struct world *world, size_t i)
+static struct port *member_locked(struct world *world, size_t i)
 {
-	unsigned long state = spin_lock(&world->bus.lock);
 	void *weak = world->bus.members[i];
-	struct port *port = weak ? world->owner->weak_get(weak) : NULL;
 
-	spin_unlock(&world->bus.lock, state);
-	return port;
+	return weak ? world->owner->weak_get(weak) : NULL;
 }
 
-/* In the place of nobody, or of one that is gone. */
-bool bus_join(struct world *world, struct port *port)
+/* That of nobody, or of one that is gone. Return: the weak reference that is not needed now. */
+static void *take_place(struct world *world, void *weak)
 {
-	void *weak = world->owner->weak_new(&port->object), *old = NULL;
 	bool joined = false;
-	struct port *there;
-	unsigned long state;
+	void *old = weak;
 
-	for (size_t i = 0; weak && i < BUS_MEMBERS && !joined; i++) {
-		there = member(world, i);
-		state = spin_lock(&world->bus.lock);
-		old = world->bus.members[i];
+	for (size_t i = 0; i < BUS_MEMBERS && !joined; i++) {
+		unsigned long state = spin_lock(&world->bus.lock);
+		struct port *there = member_locked(world, i);
+
 		joined = !there;
-		if (joined)
+		if (joined) {
+			old = world->bus.members[i];
 			world->bus.members[i] = weak;
+		}
 		spin_unlock(&world->bus.lock, state);
 		drop(there);
 	}
-	world->owner->weak_free(joined ? old : weak);
-	return joined;
+	return old;
+}
+
+/* Ports that nobody has any more may still be there: then the owner is asked to end them. */
+bool bus_join(struct world *world, struct port *port)
+{
+	void *weak = world->owner->weak_new(&port->object), *old;
+
+	if (!weak)
+		return false;
+	old = take_place(world, weak);
+	if (old == weak) {
+		world->owner->settle();
+		old = take_place(world, weak);
+	}
+	world->owner->weak_free(old);
+	return old != weak;
 }
 
 unsigned int bus_publish(struct world *world, struct message *message)
@@ -154,8 +166,10 @@ unsigned int bus_publish(struct world *world, struct message *message)
 	unsigned int n = 0;
 
 	for (size_t i = 0; i < BUS_MEMBERS; i++) {
-		struct port *port = member(world, i);
+		unsigned long state = spin_lock(&world->bus.lock);
+		struct port *port = member_locked(world, i);
 
+		spin_unlock(&world->bus.lock, state);
 		n += port && port_send(world, port, message, false);
 		drop(port);
 	}

@@ -29,7 +29,7 @@
 #define NAME_MAX 31
 #define PATH_SIZE 256 /* of a path that is printed */
 #define TEXT_MAX 55 /* of a message */
-#define BLOCK_SIZE 512u
+#define BLOCK_SIZE 4096u
 #define PIPE_SIZE 512u /* bytes in flight, a power of two */
 #define PORT_LETTERS 16u /* letters that wait, at most */
 #define TASK_FILES 16u
@@ -164,7 +164,6 @@ struct cache {
 /* One file system with its tasks. Hand-managed, and a root of what is in it. */
 struct world {
 	const struct owner *owner;
-	bool counted;
 	struct mutex names;
 	struct inode *root;
 	struct task *tasks; /* names */

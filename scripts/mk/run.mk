@@ -44,3 +44,8 @@ test-gdb: setup-run setup-gdb $(kernel_elf) build/host/test_watch ## every mw co
 
 screenshot: iso ## boot it to the prompt and save build/screenshot.png
 	@scripts/run.py --iso $(iso) $(machine) --picture build/screenshot.png
+
+session: $(kernel_elf) setup-run ## type a session at the prompt and write docs/session.md and its pictures
+	$(Q)scripts/session.py --kernel $(kernel_elf) --cpus 4 --mem 512M --write docs/session.md \
+		--pictures docs/img
+.PHONY: session

@@ -36,7 +36,7 @@ $(tiny): scripts/runner/tiny.S $(kernel_dir)/flags
 test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(test_iso) $(tiny) $(host_fuzzers) \
 	$(preload_lib) $(preload_programs)
 
-test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in seven ways, and of the scripts
+test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in seven ways, a minute of soak, and of the scripts
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) test-files
 	$(Q)scripts/test.py --jobs $(JOBS) --only '$(PARTS)' --host $(variants) \
 		--part runner 'scripts/runner/test_runner.py --tiny $(tiny) --kernel $(kernel_elf)' \
@@ -50,6 +50,7 @@ test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in se
 		--wide kernel-4-multi '$(direct) --cpus 4 --thread multi' \
 		--wide iso-bios '--iso $(test_iso) --symbols $(kernel_elf) --cpus 4' \
 		--wide iso-uefi '--iso $(test_iso) --symbols $(kernel_elf) --cpus 4 --firmware uefi' \
+		--wide-part soak "$(run_soak)" \
 		--wide-part seeds "$(run_seeds)"
 
 test-host: setup-host $(host_runners) ## the hosted tests, plain build
