@@ -389,7 +389,7 @@ static void fail_everywhere(const struct owner *owner)
 		CHECK_EQ(channels_taken(), 0);
 	}
 	test_note("%s: %lu allocations, each failed once", owner->name, k - 2);
-	CHECK(k > 30 && k < 1000);
+	CHECK(k > 20 && k < 1000);
 }
 
 TEST(every_allocation_may_fail)
