@@ -232,7 +232,7 @@ static void check_parts(const char *text, const char *const *parts, size_t n)
 }
 
 /* The last of @n holds what is no object, and one before it is held by the last, too: a cycle. */
-NOINLINE static void make_bad_list(char (*address)[24], unsigned int n)
+BARE NOINLINE static void make_bad_list(char (*address)[24], unsigned int n)
 {
 	struct node *node, *before;
 
@@ -262,8 +262,16 @@ NOINLINE static void mend_list(void)
 	node->next = NULL;
 }
 
+/* Old pointers stay in what a sanitizer leaves around variables: there the stack holds the last one. */
+#ifdef __SANITIZE_ADDRESS__
+#define FRAMES_HAVE_GAPS 1
+#else
+#define FRAMES_HAVE_GAPS 0
+#endif
+
 TEST(bad_pointers_come_with_a_path)
 {
+	size_t n = 9;
 	static char address[4][24];
 	const char *parts[] = { "held by",	address[3],	"reached from",
 				address[2],	"reached from", address[1],
@@ -271,6 +279,10 @@ TEST(bad_pointers_come_with_a_path)
 	const char *text;
 
 	setup(16 << 20);
+	if (FRAMES_HAVE_GAPS) {
+		parts[2] = "reached from root";
+		n = 3;
+	}
 	make_bad_list(address, 4);
 	mw_gc_debug(MW_GC_DEBUG_POINTERS, 0);
 	test_expect_misuse(MW_BAD_POINTER);
@@ -278,7 +290,7 @@ TEST(bad_pointers_come_with_a_path)
 	collect();
 	text = test_captured();
 	NEED(test_misuse_came());
-	check_parts(text, parts, MW_LEN(parts));
+	check_parts(text, parts, n);
 	mw_gc_debug(0, 0);
 	mend_list();
 	CHECK(mw_gc_check());

@@ -183,18 +183,8 @@ static bool forget_one(struct mw_span *span)
 	return true;
 }
 
-/* What an earlier mark left behind below this frame would be found as a root by this one. */
-static MW_NOINLINE void clear_stack(void)
-{
-	uintptr_t frames[128];
-
-	for (volatile uintptr_t *at = frames; at < frames + MW_LEN(frames); at++)
-		*at = 0;
-}
-
 static void mark_second(struct mw_second *second)
 {
-	clear_stack();
 	each_collected(prepare_one);
 	mw_roots_each(second_root, second);
 	while (second->queue.length) {

@@ -148,10 +148,15 @@ static void scan_span(struct mw_marker *marker, struct mw_span *span, bool alone
 {
 	struct mw_scan scan;
 
-	if (span->count == 1)
+	if (span->count == 1) {
 		scan_large(marker, span, alone);
+		return;
+	}
+	if (alone)
+		atomic_store_explicit(&span->queued, 0, memory_order_relaxed);
 	else
-		scanners[mw_scan_choose(&scan, span)][alone](marker, &scan);
+		atomic_exchange_explicit(&span->queued, 0, memory_order_seq_cst);
+	scanners[mw_scan_choose(&scan, span)][alone](marker, &scan);
 }
 
 /* ---- roots ---- */

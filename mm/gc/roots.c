@@ -192,7 +192,16 @@ static void record_range(void *ctx, const char *name, const void *lo, const void
 	walk->visit(walk->ctx, MW_ROOT_OTHER, name, lo, hi, span ? mw_span_layout(span) : NULL);
 }
 
-void mw_roots_each(mw_each_root_fn *visit, void *ctx)
+/* Whatever calls left behind below this frame would be found in the gaps of those that follow. */
+static MW_NOINLINE void clear_stack(void)
+{
+	uintptr_t frames[128];
+
+	for (volatile uintptr_t *at = frames; at < frames + MW_LEN(frames); at++)
+		*at = 0;
+}
+
+static MW_NOINLINE void each_root(mw_each_root_fn *visit, void *ctx)
 {
 	struct port_walk walk = { visit, ctx };
 
@@ -206,6 +215,12 @@ void mw_roots_each(mw_each_root_fn *visit, void *ctx)
 	if (mw_word(&mw_gc.wide.mode) == MW_WIDE_NOT)
 		mw_roots_each_hand(visit, ctx);
 	mw_port_scan_roots(port_range, &walk);
+}
+
+void mw_roots_each(mw_each_root_fn *visit, void *ctx)
+{
+	clear_stack();
+	each_root(visit, ctx);
 }
 
 #endif

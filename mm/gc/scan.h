@@ -187,10 +187,6 @@ MW_MARK_INLINE void mw_scan_span(struct mw_marker *marker, const struct mw_scan 
 	struct mw_target target = { .pending = &pending };
 	struct mw_scan scan = *given;
 
-	if (mode == MW_SHARED)
-		atomic_exchange_explicit(&scan.span->queued, 0, memory_order_seq_cst);
-	else
-		atomic_store_explicit(&scan.span->queued, 0, memory_order_relaxed);
 	pending.n = 0;
 	mw_target_set(&target, scan.span);
 	for (size_t w = 0; w < scan.span->words; w++) {
