@@ -165,6 +165,7 @@ TEST(sees_spans_and_refills)
 	CHECK(is_json(kept.text));
 	CHECK(count(kept.text, "\"name\":\"span\"") >= 2);
 	CHECK(count(kept.text, "\"name\":\"refill\"") >= 1);
+	CHECK(count(kept.text, "\"name\":\"object pages\"") >= 2);
 	CHECK(count(kept.text, "{\"cache\":\"alloc-112\"}") >= 1);
 	CHECK_EQ(count(kept.text, "thread_name"), 1);
 	CHECK(mw_trace_on(false));

@@ -38,8 +38,8 @@ def check_trace(text, cpus):
 
 
 def check_profile(text):
-    total = re.search(r"^heap profile: 0: 0 \[(\d+): (\d+)\] @ heapprofile$", text, re.M)
-    rows = re.findall(r"^0: 0 \[(\d+): (\d+)\] @((?: 0x[0-9a-f]+)+)$", text, re.M)
+    total = re.search(r"^heap profile: \d+: \d+ \[(\d+): (\d+)\] @ heapprofile$", text, re.M)
+    rows = re.findall(r"^\d+: \d+ \[(\d+): (\d+)\] @((?: 0x[0-9a-f]+)+)$", text, re.M)
     assert total and rows, "no profile"
     assert int(total[1]) == sum(int(row[0]) for row in rows) >= COUNT, (total[0], rows)
     assert int(total[2]) == sum(int(row[1]) for row in rows) >= COUNT * SIZE, (total[0], rows)

@@ -80,6 +80,16 @@ static void put_event(struct mw_stream *s, unsigned int cpu, const struct mw_eve
 	put_args(s, form, e);
 }
 
+/* What spans hold together, over time: each of their events says it. */
+static void put_pages(struct mw_stream *s, unsigned int cpu, const struct mw_event_seen *e)
+{
+	mw_stream_text(
+		s, ",\n{\"name\":\"object pages\",\"cat\":\"page\",\"ph\":\"C\",\"pid\":1,\"tid\":%u",
+		cpu);
+	put_us(s, "ts", e->when);
+	mw_stream_text(s, ",\"args\":{\"bytes\":%llu}}", (unsigned long long)e->b << MW_PAGE_SHIFT);
+}
+
 static void put_ring(struct mw_stream *s, unsigned int cpu, struct mw_ring *ring)
 {
 	unsigned long last = atomic_load_explicit(&ring->written, memory_order_acquire);
@@ -92,8 +102,11 @@ static void put_ring(struct mw_stream *s, unsigned int cpu, struct mw_ring *ring
 	while (turn++ != last && !s->stopped) {
 		struct mw_event_seen event;
 
-		if (mw_ring_read(ring, turn, &event) && event.what < MW_NR_EVENTS)
-			put_event(s, cpu, &event);
+		if (!mw_ring_read(ring, turn, &event) || event.what >= MW_NR_EVENTS)
+			continue;
+		put_event(s, cpu, &event);
+		if (event.what == MW_EVENT_SPAN || event.what == MW_EVENT_SPAN_BACK)
+			put_pages(s, cpu, &event);
 	}
 }
 
