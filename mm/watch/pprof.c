@@ -117,13 +117,15 @@ APART static void send_sample(struct mw_stream *s, unsigned int number, const st
 	send(s, 2, m.bytes, m.len);
 }
 
-APART static void send_locations(struct mw_stream *s, unsigned int number, const struct mw_bucket *b)
+APART static void send_locations(struct mw_stream *s, unsigned int number,
+				 const struct mw_bucket *b, const struct mw_profile_mapping *map)
 {
 	for (unsigned int i = 0; i < b->depth; i++) {
 		struct message m = { 0 };
 
 		put_number(&m, 1, location_of(number, i));
-		put_number(&m, 2, 1); /* mapping */
+		if (b->pcs[i] > map->start && (!map->limit || b->pcs[i] <= map->limit))
+			put_number(&m, 2, 1); /* of another image no reader can make names */
 		put_number(&m, 3, b->pcs[i] - 1); /* in the call, not behind it */
 		send(s, 4, m.bytes, m.len);
 	}
@@ -164,7 +166,7 @@ void mw_pprof_write(struct mw_stream *s)
 	send_mapping(s, &map);
 	for (unsigned int n = 0; !s->stopped && mw_profile_next(&cursor, &bucket); n++) {
 		send_sample(s, n, &bucket);
-		send_locations(s, n, &bucket);
+		send_locations(s, n, &bucket, &map);
 	}
 	for (unsigned int i = 0; i < NR_STRINGS; i++)
 		send(s, 6, strings[i], length(strings[i]));
