@@ -245,9 +245,11 @@ class Dump:
         self.read_records(r, self.KINDS)
         if not self.params:
             r.fail("the dump ends without parameters")
-        if self.params["more"] != MORE:
-            return
         r.record = r.at
+        if self.params["more"] != MORE:
+            if r.at != len(data):
+                r.fail("something follows the end that was not announced")
+            return
         if data[r.at:r.at + len(MORE) + 1] != MORE + b"\n":
             r.fail("what should follow the end of the dump does not")
         r.at += len(MORE) + 1
@@ -255,6 +257,8 @@ class Dump:
         r.record, end = r.at, r.at
         if r.number() != zlib.adler32(data[:end]):
             r.fail("the sum of everything before it is another one")
+        if r.at != len(data):
+            r.fail("something follows the sum")
 
     # ---- who points where ----
 
