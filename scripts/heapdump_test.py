@@ -197,6 +197,7 @@ def check_snapshot(s):
     check("types and names of nodes", all(n[0] < len(meta["node_types"][0]) and
                                           n[1] < len(s["strings"]) for n in nodes))
     check("ids are their nodes' alone", len({n[2] for n in nodes}) == len(nodes))
+    check("ids have 32 bits", max(n[2] for n in nodes) < 1 << 32)
     check("edges lead to nodes", all(e[2] % width == 0 and e[2] // width < len(nodes) and
                                      e[0] < len(meta["edge_types"][0]) and
                                      e[1] < len(s["strings"]) for e in edges))
@@ -216,7 +217,9 @@ def check_snapshot(s):
 
 def check_snapshots(one, two):
     before, after = (check_snapshot(snapshot_of(dump)) for dump in (one, two))
-    check("an object's id is its address", set(before) == {o.address for o in one.objects})
+    start = one.params["start"]
+    check("an object's id tells its address", {start + 4 * n for n in before} ==
+          {o.address for o in one.objects})
     check("what came and what went", set(after) - set(before) and set(before) - set(after) and
           set(before) & set(after))
 

@@ -137,8 +137,8 @@ PROPERTY, SHORTCUT = EDGE_TYPES.index("property"), EDGE_TYPES.index("shortcut")
 
 class Snapshot:
     """
-    Nodes with their edges. The same object has the same id in every dump: its address, whose lowest
-    bit is free; so two dumps can be compared. Ids of holders are odd.
+    Nodes with their edges. An object has the same id in every dump, so that two can be compared.
+    Ids of holders are odd.
     """
 
     def __init__(self):
@@ -183,6 +183,17 @@ class Snapshot:
                 "samples": [], "locations": [], "strings": self.strings}
 
 
+def object_id(dump, obj, number):
+    """
+    From the address: DevTools keeps 32 bits of an id, and an object has 8 bytes at least. So
+    address == start of the heap + 4 * id. In more than 16 GiB only the order is left.
+    """
+    start, end = dump.params["start"], dump.params["end"]
+    if end - start <= 16 << 30:
+        return (obj.address - start) // 8 * 2
+    return 2 * number
+
+
 def heapsnapshot(dump, out, _):
     """A holder is what has roots of one name: a thread's stack, data, pins of one owner."""
     snapshot = Snapshot()
@@ -191,9 +202,12 @@ def heapsnapshot(dump, out, _):
     snapshot.edge(top, SHORTCUT, "roots", roots)
     holders = {}
     place = {}
-    for obj in dump.objects:
+    if not dump.params:
+        print("{}", file=out)
+        return False
+    for number, obj in enumerate(dump.objects):
         kind = NATIVE if obj.hand else OBJECT
-        place[obj] = snapshot.node(kind, obj.label(), obj.address, obj.size)
+        place[obj] = snapshot.node(kind, obj.label(), object_id(dump, obj, number), obj.size)
     held = set()
     edges = [(name.split("+")[0], name if at is None else f"+{at}", obj)
              for name, at, obj in dump.root_edges()]
