@@ -273,7 +273,7 @@ def check_kernel(kernel, folder):
     dump = heapdump.load(os.path.join(folder, "heap.dump"))
     check("it is whole", dump.damage is None, str(dump.damage))
     check("its sums are the statistics'", not list(heapdump.sums_agree(dump)))
-    check("four CPUs", len(dump.cpus) == 4 == dump.params["cpus"])
+    check("CPUs that have used the heap", len(dump.cpus) == dump.params["cpus"] >= 1)
     check("threads", len(dump.threads) >= 4)
     check("25 sampled objects of one size", sum(o.size == 3072 or o.size >= 3000 and o.size < 3300
                                                 for o in dump.objects) >= 25)

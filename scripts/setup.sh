@@ -33,6 +33,10 @@ preload g++ g++
 preload python3 python3
 preload sqlite3 sqlite3
 preload git git
+viewers protoc protobuf-compiler
+viewers google-pprof google-perftools
+viewers dot graphviz
+browser chromium chromium
 format clang-format clang-format
 llvm clang clang
 llvm ld.lld lld
@@ -56,7 +60,7 @@ lift meson meson
 "
 
 wanted=" $* "
-case $wanted in *" test "*) wanted="$wanted host kernel run m32 preload gdb " ;; esac
+case $wanted in *" test "*) wanted="$wanted host kernel run m32 preload gdb viewers " ;; esac
 case $wanted in *" check "*) wanted="$wanted host kernel format llvm " ;; esac
 case $wanted in *" bench-gc "*) wanted="$wanted host " ;; esac
 case $wanted in *" lift "*) wanted="$wanted kernel llvm " ;; esac

@@ -11,6 +11,9 @@ $(heapdump_maker): build/host$(suffix)/hosttest/make_heap.o \
 	$(say) LINK $@
 	$(Q)$(CC) $(host_flags) -no-pie $(CFLAGS) $(LDFLAGS) -o $@ $^ -lm
 
-test-heapdump: setup-viewers $(heapdump_maker) ## dumps and profiles, read by other programs; with damage
-	$(Q)scripts/heapdump_test.py $(heapdump_maker)
-.PHONY: test-heapdump
+test-heapdump: setup-viewers setup-run $(heapdump_maker) $(kernel_elf) ## dumps and profiles, read by other programs; with damage
+	$(Q)scripts/heapdump_test.py $(heapdump_maker) $(kernel_elf)
+
+test-devtools: setup-browser $(heapdump_maker) ## snapshots, loaded by Chrome DevTools in a headless Chromium
+	$(Q)scripts/devtools_test.py $(heapdump_maker)
+.PHONY: test-heapdump test-devtools

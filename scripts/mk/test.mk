@@ -34,7 +34,7 @@ $(tiny): scripts/runner/tiny.S $(kernel_dir)/flags
 
 .PHONY: test test-watch test-host test-kernel test-runner test-files seeds
 test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(test_iso) $(tiny) $(host_fuzzers) \
-	$(preload_lib) $(preload_programs)
+	$(preload_lib) $(preload_programs) $(heapdump_maker)
 
 test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in seven ways, a minute of soak, and of the scripts
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) test-files
@@ -45,6 +45,8 @@ test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in se
 		--part gdb 'scripts/gdb_test.py $(kernel_elf) build/host/test_watch' \
 		--part fuzz 'scripts/fuzz.sh replay $(FUZZ_RANDOM) $(fuzz_names)' \
 		--part preload 'scripts/preload_test.sh $(preload_lib)' \
+		--part heapdump 'scripts/heapdump_test.py $(heapdump_maker) $(kernel_elf)' \
+		--part devtools 'scripts/devtools_test.py $(heapdump_maker)' \
 		--machine kernel-1 '$(direct) --extra="-initrd LICENSE"' \
 		--machine kernel-4-single '$(direct) --cpus 4 --thread single' \
 		--wide kernel-4-multi '$(direct) --cpus 4 --thread multi' \
