@@ -48,15 +48,19 @@ def run(kernel, storm, live):
     well = "all is well" in text and done.returncode == qemu.PASS
     if not found or not well:
         sys.exit(text + f"\nstorm {storm}: ended with {done.returncode}")
-    return int(found[2]) * 1000000 / int(found[1])
+    return int(found[2]) * 1000000 / int(found[1]), re.findall(r"^  (.*(?:cycles|stops:).*)$", text,
+                                                                  re.M)[-2:]
 
 
 def main():
     lines()
     print("instructions a step            collected  counted")
     for live in ("0", "16M"):
-        gc, refs = (run(sys.argv[1], storm, live) for storm in ("fs", "counted"))
+        (gc, _), (refs, _) = (run(sys.argv[1], storm, live) for storm in ("fs", "counted"))
         print(f"  with {live:>3} more that lives       {gc:8.0f} {refs:8.0f}   x{refs / gc:.2f}")
+    print("with 64M that live, a nanosecond an instruction:")
+    for line in run(sys.argv[1], "fs", "64M")[1]:
+        print("  " + line.strip())
 
 
 if __name__ == "__main__":
