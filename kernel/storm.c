@@ -293,6 +293,8 @@ static __attribute__((noinline)) void scribble(void)
 
 bool storm_run(const struct storm *storm, const struct storm_want *want, struct storm_result *result)
 {
+	size_t leaked;
+
 	*result = (struct storm_result){ 0 };
 	begin(storm, want->seed);
 	if (!warm_up(storm)) {
@@ -301,10 +303,12 @@ bool storm_run(const struct storm *storm, const struct storm_want *want, struct 
 	}
 	scribble();
 	result->before = settle(NULL);
+	leaked = storm_gc_leaks();
 	blow(want, result);
 	scribble();
 	result->after = settle(&result->before);
 	result->leaks = storm_gc_leaks();
+	result->leaks -= result->leaks < leaked ? result->leaks : leaked;
 	result->wrong = run.wrong;
 	if (!result->wrong && !same_use(&result->before, &result->after))
 		result->wrong = "more is in use than before";

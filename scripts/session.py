@@ -34,7 +34,8 @@ SESSION = [
     ("The same file system where holders are counted by hand.", "world counted\n", None),
     ("", "mkdir home\n", None),
     ("", "ln home home/again\n", None),
-    ("Here the ring stays for ever: each of its objects is held by another one.", "rm home\n", None),
+    ("Here the ring stays for ever: each of its objects is held by another one. The leak scan of the "
+     "next storm finds it, before and after.", "rm home\n", None),
     ("Every CPU at the file system for three seconds, 4 MiB of files alive meanwhile. The line shows "
      "allocations, heap, cycles, and how long the world stood still.", "storm fs 3 4M\n", "storm.png"),
     ("", "storm queue 2\n", None),
