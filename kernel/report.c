@@ -2,6 +2,7 @@
 /* What is said when something is wrong. */
 #include "kernel.h"
 #include "harness.h"
+#include "thread.h"
 
 void report_and_go_on(const struct mw_report *report)
 {
@@ -23,8 +24,12 @@ void kernel_panic_note(void)
 {
 	unsigned int number;
 	const char *test = harness_current(&number);
+	const struct thread *thread = thread_current();
 	struct stop_counts stops;
 
+	if (thread)
+		arch_print("Thread \"%s\", stack %p to %p.\n", thread->name, (void *)thread->stack,
+			   (void *)thread->stack_end);
 	stop_counts(&stops);
 	if (stop_active())
 		arch_print("The world was stopped, or about to be.\n");

@@ -51,6 +51,43 @@ TEST(run_and_end)
 	CHECK_EQ(atomic_load(&counter), 5 * MOST);
 }
 
+static size_t pages_in_use(void)
+{
+	struct mw_page_stats stats;
+
+	mw_page_stats(&stats);
+	return stats.raw;
+}
+
+/* In batches of @n, so that stacks and slots are used again. Return: pages that are gone afterwards. */
+static size_t pages_lost(unsigned int threads_in_all, unsigned int n)
+{
+	size_t before, pool;
+
+	start(n, count);
+	join(n);
+	before = pages_in_use();
+	pool = arch_page_pool();
+	for (unsigned int done_so_far = 0; done_so_far < threads_in_all; done_so_far += n) {
+		start(n, count);
+		join(n);
+	}
+	CHECK_EQ(arch_page_pool(), pool);
+	return pages_in_use() - before;
+}
+
+TEST(an_end_gives_all_back)
+{
+	begin();
+	CHECK_EQ(pages_lost(500, 10), 0);
+}
+
+TEST_WITH(ten_thousand_ends_give_all_back, TEST_LONG)
+{
+	begin();
+	CHECK_EQ(pages_lost(10000, MOST), 0);
+}
+
 static atomic_ulong turns[MOST];
 
 /* Never gives its CPU away by itself. */

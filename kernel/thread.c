@@ -69,22 +69,31 @@ _Noreturn void thread_exit(void)
 	sched_leave();
 }
 
+/* Return: false if there is no memory for it, or no place to map it. */
+static bool stack_make(struct thread *thread)
+{
+	thread->pages = mw_stack_alloc(THREAD_STACK_ORDER, MW_NORMAL);
+	if (!thread->pages)
+		return false;
+	thread->stack = arch_stack_map(thread->pages, THREAD_STACK_SIZE);
+	thread->stack_end = thread->stack + THREAD_STACK_SIZE;
+	if (!thread->stack)
+		mw_stack_free(thread->pages, THREAD_STACK_ORDER);
+	return thread->stack;
+}
+
 struct thread *thread_create(const char *name, void (*fn)(void *arg), void *arg)
 {
 	struct thread *thread = mw_alloc(sizeof(*thread), MW_ZERO | MW_POINTERS);
-	char *stack = mw_pages_alloc(1 + THREAD_STACK_PAGES, MW_NORMAL);
 	unsigned long state;
 
-	if (!thread || !stack || !mw_port_protect(stack, MW_PAGE_SIZE, true)) {
-		mw_pages_free(stack, 1 + THREAD_STACK_PAGES);
+	if (!thread)
+		return NULL;
+	*thread = (struct thread){ .name = name, .fn = fn, .arg = arg };
+	if (!stack_make(thread)) {
 		mw_free(thread);
 		return NULL;
 	}
-	*thread = (struct thread){ .name = name,
-				   .fn = fn,
-				   .arg = arg,
-				   .stack = stack + MW_PAGE_SIZE,
-				   .stack_end = stack + (1 + THREAD_STACK_PAGES) * MW_PAGE_SIZE };
 	thread->sp = arch_stack_init(thread->stack_end, thread_main, thread);
 	state = sched_lock();
 	thread_begin(thread);
@@ -97,14 +106,12 @@ struct thread *thread_create(const char *name, void (*fn)(void *arg), void *arg)
 void thread_join(struct thread *thread)
 {
 	unsigned long state = sched_lock();
-	char *pages = thread->stack - MW_PAGE_SIZE;
 
 	while (thread->state != THREAD_DEAD)
 		(void)sched_wait(&thread->joiners, UINT64_MAX);
 	sched_unlock(state);
-	if (!mw_port_protect(pages, MW_PAGE_SIZE, false))
-		mw_port_panic("the guard page of a stack is lost");
-	mw_pages_free(pages, 1 + THREAD_STACK_PAGES);
+	arch_stack_unmap(thread->stack, THREAD_STACK_SIZE);
+	mw_stack_free(thread->pages, THREAD_STACK_ORDER);
 	mw_free(thread);
 }
 

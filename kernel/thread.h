@@ -23,7 +23,8 @@
 
 struct landing;
 
-#define THREAD_STACK_PAGES 4
+#define THREAD_STACK_ORDER 2
+#define THREAD_STACK_SIZE (MW_PAGE_SIZE << THREAD_STACK_ORDER)
 
 enum thread_state {
 	THREAD_READY, /* in a run queue */
@@ -56,7 +57,8 @@ struct thread {
 	const char *name;
 	void (*fn)(void *arg);
 	void *arg;
-	char *stack, *stack_end; /* the page below @stack faults */
+	char *stack, *stack_end; /* what is below @stack faults */
+	void *pages; /* the same memory, as it was allocated */
 };
 
 #define WAIT_QUEUE(name) struct wait_queue name = { { &(name).waiters, &(name).waiters } }

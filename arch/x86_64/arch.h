@@ -25,6 +25,8 @@
 #define ARCH_KERNEL_BASE 0xffffffff80000000ul /* the image is linked here + its physical address */
 #define ARCH_MAX_CPUS MW_MAX_CPUS
 #define ARCH_STACK_SIZE (32ul << 10) /* of the boot stack of each CPU */
+#define ARCH_STACK_WINDOW 0xffffc00000000000ul /* threads' stacks: arch_stack_map() */
+#define ARCH_STACK_SLOT (32ul << 10) /* one each, with what is not mapped below it */
 
 _Static_assert(ARCH_MAX_CPUS <= 64, "sets of CPUs are 64-bit masks");
 
@@ -334,12 +336,25 @@ void arch_switch(uintptr_t *save, uintptr_t load);
  */
 uintptr_t arch_stack_init(void *top, void (*fn)(void *arg), void *arg);
 
+/**
+ * arch_stack_map - a stack with unmapped pages below it
+ * @pages: its memory, in the direct map, contiguous
+ * @len: whole pages, fewer than ARCH_STACK_SLOT
+ *
+ * irq: on. Return: its lower end, or NULL: no slot, or the pool is empty.
+ */
+void *arch_stack_map(const void *pages, size_t len);
+/* Its end; at once it can be reached no more through tables, and from a TLB nobody may. irq: any. */
+void arch_stack_unmap(void *stack, size_t len);
+/* Is this an address of that window where nothing is mapped? irq: any. */
+bool arch_stack_guard(uintptr_t address);
+
 /* Call fn(sp, arg) with the callee-saved registers pushed at @sp and up: all that is live is there. */
 void arch_spill(void (*fn)(const void *sp, void *arg), void *arg);
 
 /*
- * Stack [lo, hi) that CPU @cpu booted on, and the ones of its exceptions (interrupts use the stack
- * that is current). @which: 0 boot, 1 double fault, 2 NMI, 3 page fault. Return: false past the last.
+ * Stack [lo, hi) that CPU @cpu booted on, and the ones of its exceptions and interrupts. @which: 0 boot,
+ * 1 double fault, 2 NMI, 3 page fault, 4 interrupts. Return: false past the last.
  */
 bool arch_cpu_stack(unsigned int cpu, unsigned int which, void **lo, void **hi);
 

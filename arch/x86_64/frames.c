@@ -12,7 +12,9 @@
 #define EARLY_LIMIT (4ul << 30)
 #define POOL_MAX 16384ul
 #define POOL_MIN 32ul
-#define STACKS_MAX ((ARCH_STACK_SIZE + 3 * EXCEPTION_STACK_SIZE + NR_STACKS * PAGE) * ARCH_MAX_CPUS)
+#define STACKS_MAX                                                                                 \
+	((ARCH_STACK_SIZE + 3 * EXCEPTION_STACK_SIZE + INTERRUPT_STACK_SIZE + NR_STACKS * PAGE) *  \
+	 ARCH_MAX_CPUS)
 
 static struct spin lock; /* guards all below */
 static uint64_t low, next, top; /* [low, next) can be taken, [next, top) is in use */

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include "arch.h"
 #include "cpu.h"
+#include "offsets.h"
 
 /* Interrupt vectors. 0x20 to 0x2f are the old controllers', masked, spurious at most. */
 enum {
@@ -27,10 +28,13 @@ enum {
 	STACK_DOUBLE_FAULT,
 	STACK_NMI,
 	STACK_PAGE_FAULT,
+	NR_EXCEPTION_STACKS, /* the rest have no IST number */
+	STACK_INTERRUPT = NR_EXCEPTION_STACKS,
 	NR_STACKS
 };
 
 #define EXCEPTION_STACK_SIZE (8ul << 10)
+#define INTERRUPT_STACK_SIZE (16ul << 10) /* a stopped CPU marks on it, and is interrupted there */
 #define SEL_CODE 0x08
 #define SEL_DATA 0x10
 #define SEL_TSS 0x18
@@ -67,6 +71,7 @@ struct arch_percpu {
 	unsigned int apic_id;
 	unsigned int depth; /* of interrupt handlers */
 	unsigned int in_exception;
+	uintptr_t interrupt_stack; /* its top: where the outermost handler begins */
 	bool resched; /* run the reschedule hook when depth is 0 again */
 	void *local; /* the kernel's word */
 	uintptr_t stack_top[NR_STACKS];
@@ -88,6 +93,9 @@ enum cpu_state {
 };
 
 _Static_assert(offsetof(struct arch_percpu, cpu) == ARCH_PERCPU_ID, "port_inline.h reads it");
+_Static_assert(offsetof(struct arch_percpu, depth) == PERCPU_DEPTH, "traps.S reads it");
+_Static_assert(offsetof(struct arch_percpu, interrupt_stack) == PERCPU_INTERRUPT_STACK,
+	       "traps.S reads it");
 
 static inline struct arch_percpu *this_cpu(void)
 {
@@ -129,7 +137,9 @@ void percpu_stacks_alloc(struct arch_percpu *cpu);
 extern char trap_stubs[];
 void trap_init(void);
 void trap_load(void);
-void trap_dispatch(struct arch_regs *regs);
+void trap_exception(struct arch_regs *regs);
+void trap_interrupt(struct arch_regs *regs);
+void trap_leave(struct arch_regs *regs);
 
 /* bootinfo.c, multiboot2.c, pvh.c, param.c */
 extern struct arch_boot_info boot_info;
@@ -156,13 +166,19 @@ extern uint64_t kernel_pml4[512];
 extern bool paging_has_1g, paging_has_nx;
 void paging_init(void);
 bool paging_map(uint64_t virt, uint64_t phys, uint64_t len, uint64_t flags);
+bool paging_table(uint64_t virt);
 uint64_t *paging_walk(uint64_t virt, unsigned int *level);
 bool paging_split(uint64_t *entry, unsigned int level);
 void paging_cpu_init(void);
 extern struct spin paging_lock; /* guards every entry's address and permission bits */
+/* Whatever any CPU has in its TLB; interrupts on, unless only this CPU runs. */
+void paging_flush_all(void);
 #define PTE_KEPT 0x200ul /* mapped, made to fault: the address stays, P is clear */
 #define PAGE_2M (1ul << 21)
 #define PAGE_1G (1ul << 30)
+
+/* window.c */
+unsigned long window_flushes(void);
 
 /* acpi.c */
 void acpi_read(void);

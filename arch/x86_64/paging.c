@@ -72,6 +72,16 @@ static uint64_t *entry_at(uint64_t virt, unsigned int level)
 	}
 }
 
+/* Have a table of 4 KiB pages for @virt, so that mapping them cannot fail. Return: false: no frame. */
+bool paging_table(uint64_t virt)
+{
+	unsigned long state = spin_lock(&paging_lock);
+	bool done = entry_at(virt, 1);
+
+	spin_unlock(&paging_lock, state);
+	return done;
+}
+
 /*
  * Map what is not mapped; what is stays as it is. @flags without the large bit. The caller holds
  * paging_lock or is alone. Return: false if no frames are left.

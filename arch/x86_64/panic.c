@@ -17,14 +17,26 @@ static bool frame_readable(uintptr_t frame)
 	       arch_is_mapped((void *)(frame + 8));
 }
 
+/* Is it on this CPU's interrupt stack? From there a chain goes on at any address, once. */
+static bool on_interrupt_stack(uintptr_t frame)
+{
+	uintptr_t top = this_cpu()->interrupt_stack;
+
+	return top - frame <= INTERRUPT_STACK_SIZE;
+}
+
 /* The return address in *@frame, which then becomes its caller's, or 0. Return: 0: the end. */
 static uintptr_t next_pc(uintptr_t *frame)
 {
 	const uintptr_t *words = (const uintptr_t *)*frame;
+	uintptr_t next;
 
 	if (!frame_readable(*frame))
 		return 0;
-	*frame = words[0] > *frame ? words[0] : 0;
+	next = words[0];
+	if (next <= *frame && (!on_interrupt_stack(*frame) || on_interrupt_stack(next)))
+		next = 0;
+	*frame = next;
 	return words[1];
 }
 

@@ -6,10 +6,9 @@ struct arch_percpu arch_slots[ARCH_MAX_CPUS];
 struct arch_percpu *arch_cpu_by_number[ARCH_MAX_CPUS];
 
 static const size_t stack_sizes[NR_STACKS] = {
-	[STACK_BOOT] = ARCH_STACK_SIZE,
-	[STACK_DOUBLE_FAULT] = EXCEPTION_STACK_SIZE,
-	[STACK_NMI] = EXCEPTION_STACK_SIZE,
-	[STACK_PAGE_FAULT] = EXCEPTION_STACK_SIZE,
+	[STACK_BOOT] = ARCH_STACK_SIZE,		  [STACK_DOUBLE_FAULT] = EXCEPTION_STACK_SIZE,
+	[STACK_NMI] = EXCEPTION_STACK_SIZE,	  [STACK_PAGE_FAULT] = EXCEPTION_STACK_SIZE,
+	[STACK_INTERRUPT] = INTERRUPT_STACK_SIZE,
 };
 
 /* Each stack has a page below it that faults. */
@@ -21,9 +20,10 @@ void percpu_stacks_alloc(struct arch_percpu *cpu)
 		if (!arch_page_protect(guard, ARCH_PAGE_SIZE, ARCH_PROT_NONE))
 			arch_panic("cannot protect a stack");
 		cpu->stack_top[i] = (uintptr_t)guard + ARCH_PAGE_SIZE + stack_sizes[i];
-		if (i != STACK_BOOT)
+		if (i != STACK_BOOT && i < NR_EXCEPTION_STACKS)
 			cpu->tss.ist[i - 1] = cpu->stack_top[i];
 	}
+	cpu->interrupt_stack = cpu->stack_top[STACK_INTERRUPT];
 }
 
 bool arch_cpu_stack(unsigned int cpu, unsigned int which, void **lo, void **hi)

@@ -108,6 +108,19 @@ static bool in_direct_map(const void *addr, size_t len)
 	       !(at & (PAGE - 1)) && !(len & (PAGE - 1));
 }
 
+static void flush_all_call(struct arch_regs *regs, void *arg)
+{
+	(void)regs, (void)arg;
+	write_cr3(read_cr3());
+}
+
+void paging_flush_all(void)
+{
+	write_cr3(read_cr3());
+	if (arch_cpu_count() > 1)
+		arch_ipi_call(arch_cpus_others(), flush_all_call, NULL);
+}
+
 static void assert_can_flush(void)
 {
 	if (arch_cpu_count() > 1 && !arch_irq_enabled())

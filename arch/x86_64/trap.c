@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Exceptions and interrupts. All gates turn interrupts off. Handlers of interrupts run on the stack
- * that is current; double fault, NMI and page fault on their own ones, so that a stack that has
- * run into its guard page can still be spoken of.
+ * Exceptions and interrupts. All gates turn interrupts off. Handlers of interrupts run on the CPU's
+ * interrupt stack, those that interrupt another handler further down on it; double fault, NMI and page
+ * fault on their own ones, so that a stack that has run into its guard page can still be spoken of.
  */
 #include "internal.h"
 
@@ -95,6 +95,8 @@ static const char *page_fault_kind(const struct arch_regs *regs, uintptr_t addre
 		return "page fault: execution of what is not code";
 	if (regs->error & 1)
 		return "page fault: write to read-only memory";
+	if (arch_stack_guard(address))
+		return "page fault: stack overflow into the guard page";
 	if (!(*paging_walk(address, &level) & PTE_KEPT))
 		return regs->error & 2 ? "page fault: write to nowhere"
 				       : "page fault: read from nowhere";
@@ -166,21 +168,30 @@ static void interrupt(struct arch_regs *regs)
 	}
 }
 
-void trap_dispatch(struct arch_regs *regs)
+/* The interrupted code's stack, or an exception's own. */
+void trap_exception(struct arch_regs *regs)
+{
+	if (regs->vector == VEC_NMI)
+		nmi(regs);
+	else
+		exception(regs);
+}
+
+/* On the interrupt stack. */
+void trap_interrupt(struct arch_regs *regs)
 {
 	struct arch_percpu *cpu = this_cpu();
 
-	if (regs->vector == VEC_NMI) {
-		nmi(regs);
-		return;
-	}
-	if (regs->vector < 32) {
-		exception(regs);
-		return;
-	}
 	cpu->depth++;
 	interrupt(regs);
 	cpu->depth--;
+}
+
+/* Again on the stack that was interrupted, which may be left for another thread's. */
+void trap_leave(struct arch_regs *regs)
+{
+	struct arch_percpu *cpu = this_cpu();
+
 	if (!cpu->depth && cpu->resched) {
 		cpu->resched = false;
 		ipi_run_reschedule(regs);

@@ -2,8 +2,13 @@
 /*
  * 256 stubs of 16 bytes, each pushes an error code if the CPU did not and its vector; then all
  * registers in the order of struct arch_regs. The CPU aligned the stack, and the frame is a
- * multiple of 16, so C finds it aligned.
+ * multiple of 16, so C finds it aligned. The outermost interrupt changes to the CPU's interrupt stack,
+ * and is back on the interrupted one before threads may switch.
  */
+#include "offsets.h"
+
+#define VECTOR (15 * 8) /* behind the registers */
+
 	.text
 	.globl trap_stubs
 	.balign 16
@@ -39,8 +44,19 @@ trap_common:
 	push %r15
 	cld
 	mov %rsp, %rdi
-	call trap_dispatch
-	pop %r15
+	mov %rsp, %rbx
+	cmpl $32, VECTOR(%rsp)
+	jb 2f
+	cmpl $0, %gs:PERCPU_DEPTH
+	jne 1f
+	mov %gs:PERCPU_INTERRUPT_STACK, %rsp
+1:	call trap_interrupt
+	mov %rbx, %rsp
+	mov %rbx, %rdi
+	call trap_leave
+	jmp 3f
+2:	call trap_exception
+3:	pop %r15
 	pop %r14
 	pop %r13
 	pop %r12
