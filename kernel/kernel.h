@@ -68,6 +68,7 @@ const struct arch_regs *stop_regs(unsigned int cpu);
 /* port.c */
 struct port_counts {
 	size_t released, reclaimed; /* bytes */
+	size_t reported; /* of those released, that the host took */
 };
 
 void port_counts(struct port_counts *counts);
@@ -81,6 +82,11 @@ struct worker_counts {
 bool workers_start(void); /* irq: on. Return: false: no memory, and none runs */
 void workers_stop(void); /* they are gone when it returns; irq: on */
 void worker_counts(unsigned int worker, struct worker_counts *counts);
+
+/* dimm.c: memory modules that come and go while the heap is open */
+void dimm_open(void);
+void dimm_close(void);
+void dimm_print(void);
 
 /* report.c: what is said when something is wrong */
 mw_misuse_fn report_and_go_on, report_and_panic; /* handlers for mw_on_misuse() */
@@ -98,8 +104,8 @@ struct command_group {
 };
 
 /* commands_*.c, poke.c, graph.c */
-extern const struct command_group machine_commands, heap_commands, watch_commands, gc_commands,
-	fs_commands, storm_commands, test_commands;
+extern const struct command_group heap_commands, gc_commands, watch_commands, fs_commands,
+	storm_commands, test_commands, machine_commands, memory_commands;
 void poke(size_t argc, char **argv);
 void graph(size_t argc, char **argv);
 void graph_churn(size_t argc, char **argv);

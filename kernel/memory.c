@@ -94,11 +94,13 @@ void memory_open(void)
 	history_begin();
 	if (!workers_start())
 		mw_print("There is no memory for the collector's threads.\n");
+	dimm_open();
 }
 
 void memory_close(void)
 {
 	if (open) {
+		dimm_close();
 		workers_stop();
 		mw_reset();
 	}

@@ -9,7 +9,7 @@
 #include "harness.h"
 
 static struct {
-	_Atomic(unsigned long) released, reclaimed; /* bytes */
+	_Atomic(unsigned long) released, reported, reclaimed; /* bytes */
 } counts;
 
 /* ---- level 0 ---- */
@@ -55,10 +55,14 @@ bool mw_port_protect(void *page, size_t len, bool fault)
 	return arch_page_protect(page, len, fault ? ARCH_PROT_NONE : ARCH_PROT_WRITE);
 }
 
-/* Nobody underneath wants the frames: they stay as they are, and are counted. */
+/*
+ * To the host, if it takes them. When that returns it is done with them: no later access can lose anything,
+ * and wanting them back takes no more than touching them. They need not be zeros then.
+ */
 bool mw_port_release(void *page, size_t len)
 {
-	(void)page;
+	if (arch_report_free(page, len))
+		atomic_fetch_add_explicit(&counts.reported, len, memory_order_relaxed);
 	atomic_fetch_add_explicit(&counts.released, len, memory_order_relaxed);
 	return false;
 }
@@ -83,5 +87,6 @@ void *mw_port_dirty_next(void *from, void *end)
 void port_counts(struct port_counts *out)
 {
 	out->released = atomic_load_explicit(&counts.released, memory_order_relaxed);
+	out->reported = atomic_load_explicit(&counts.reported, memory_order_relaxed);
 	out->reclaimed = atomic_load_explicit(&counts.reclaimed, memory_order_relaxed);
 }

@@ -4,6 +4,7 @@
 #include "sched.h"
 
 #define TURN_NS 5000000ul
+#define IDLE_NS 500000000ul /* a CPU without work for so long has time for idle_work */
 #define RETRY_NS 1000000ul /* when the world was stopped at the end of a turn */
 
 static struct {
@@ -12,6 +13,8 @@ static struct {
 	unsigned int movable[MW_MAX_CPUS]; /* threads in the queue that are no boot threads */
 	struct sleeper *sleepers; /* threads that wait for a time; the first that is due */
 	arch_cpus_t idle; /* CPUs that sleep */
+	uint64_t idle_from[MW_MAX_CPUS]; /* 0: idle_work was done since */
+	void (*idle_work)(void);
 	struct wait_queue poke[SCHED_POKES];
 	_Atomic(unsigned long) poked; /* bits of these; not under the lock */
 } sched;
@@ -171,9 +174,13 @@ static void end_of_turn(struct arch_regs *regs, void *arg)
 static void arm(const struct thread *thread, uint64_t now)
 {
 	uint64_t due = wake_sleepers(now), end = thread->began + TURN_NS;
+	unsigned int cpu = arch_cpu_id();
 
-	if (!mw_list_empty(&sched.queue[arch_cpu_id()]) && due > end)
+	if (!mw_list_empty(&sched.queue[cpu]) && due > end)
 		due = end;
+	if (sched.idle_work && (sched.idle >> cpu & 1) && sched.idle_from[cpu] &&
+	    due > sched.idle_from[cpu] + IDLE_NS)
+		due = sched.idle_from[cpu] + IDLE_NS;
 	if (due != UINT64_MAX)
 		arch_timer_oneshot(ARCH_TIMER_TURNS, due > now ? due - now : 1, end_of_turn, NULL);
 }
@@ -242,6 +249,18 @@ void thread_yield(void)
 	sched_unlock(state);
 }
 
+static void run_mailbox(void)
+{
+	(void)arch_mailbox_run();
+}
+
+static void run_unlocked(void (*fn)(void))
+{
+	sched_unlock(ARCH_RFLAGS_IF);
+	fn();
+	(void)sched_lock();
+}
+
 /*
  * What a boot thread does while it waits, or for ever: work of others first, then this CPU's mailbox,
  * then sleep, until any interrupt. The lock is held and given back meanwhile.
@@ -258,10 +277,14 @@ static void idle(void)
 	if (other) {
 		put(thread_current(), cpu);
 		switch_to(other);
+		sched.idle_from[cpu] = arch_now();
 	} else if (arch_mailbox_waiting()) {
-		sched_unlock(ARCH_RFLAGS_IF);
-		(void)arch_mailbox_run();
-		(void)sched_lock();
+		run_unlocked(run_mailbox);
+		sched.idle_from[cpu] = arch_now();
+	} else if (sched.idle_work && sched.idle_from[cpu] &&
+		   arch_now() >= sched.idle_from[cpu] + IDLE_NS) {
+		sched.idle_from[cpu] = 0;
+		run_unlocked(sched.idle_work);
 	} else {
 		sched.idle |= mine;
 		arm(thread_current(), arch_now());
@@ -291,6 +314,8 @@ bool sched_wait(struct wait_queue *queue, uint64_t deadline)
 	if (!current->boot) {
 		current->state = THREAD_WAITING;
 		switch_to(take_first(arch_cpu_id()));
+	} else {
+		sched.idle_from[current->cpu] = arch_now();
 	}
 	while (current->waiting)
 		idle();
@@ -302,6 +327,14 @@ _Noreturn void thread_idle_loop(void)
 	(void)sched_lock();
 	for (;;)
 		idle();
+}
+
+void sched_on_idle(void (*fn)(void))
+{
+	unsigned long state = sched_lock();
+
+	sched.idle_work = fn;
+	sched_unlock(state);
 }
 
 /* ---- beginning and end ---- */

@@ -96,6 +96,12 @@ void sched_wake_first(struct wait_queue *queue);
 void sched_poke(unsigned int n);
 bool sched_wait_poke(unsigned int n, uint64_t deadline); /* as sched_wait() */
 
+/*
+ * What a CPU does, once, after it had no work for half a second; on its boot thread, interrupts on. NULL:
+ * nothing. It may still run on a CPU when this returns.
+ */
+void sched_on_idle(void (*fn)(void));
+
 /* Call @fn for every thread, lock held; the world may be stopped. */
 void thread_for_each(void (*fn)(const struct thread *thread, void *arg), void *arg);
 

@@ -30,7 +30,8 @@ static struct worker {
 	[MW_WORKER_FINALIZE] = { .name = "finalize" },
 };
 
-static atomic_bool ending;
+static atomic_bool ending = true;
+static atomic_uint idle_cpus; /* in give_up_idle() */
 
 void mw_port_wake(enum mw_worker kind)
 {
@@ -43,7 +44,22 @@ void mw_port_wake(enum mw_worker kind)
 
 static bool is_ending(void)
 {
-	return atomic_load_explicit(&ending, memory_order_acquire);
+	return atomic_load(&ending);
+}
+
+static void scavenge(void)
+{
+	if (arch_report_present())
+		(void)mw_scavenge(SCAVENGE_AGE_NS, SIZE_MAX);
+}
+
+/* A CPU without work: nobody else can give back what it keeps for its next allocations. */
+static void give_up_idle(void)
+{
+	atomic_fetch_add(&idle_cpus, 1);
+	if (!is_ending())
+		scavenge();
+	atomic_fetch_sub(&idle_cpus, 1);
 }
 
 /* Until there is work, or, for the sweeper, it is time to look for idle pages. */
@@ -79,7 +95,7 @@ static void run(void *arg)
 		work(worker);
 		if (!sweeps || arch_now() < next)
 			continue;
-		(void)mw_scavenge(SCAVENGE_AGE_NS, SIZE_MAX);
+		scavenge();
 		next = arch_now() + SCAVENGE_EVERY_NS;
 	}
 }
@@ -98,12 +114,17 @@ bool workers_start(void)
 			return false;
 		}
 	}
+	if (arch_report_present())
+		sched_on_idle(give_up_idle);
 	return true;
 }
 
 void workers_stop(void)
 {
 	atomic_store(&ending, true);
+	sched_on_idle(NULL);
+	while (atomic_load(&idle_cpus))
+		arch_relax();
 	for (unsigned int i = 0; i < MW_NR_WORKERS; i++) {
 		struct worker *worker = &workers[i];
 

@@ -394,6 +394,38 @@ bool arch_host_write(const void *bytes, size_t len);
 /* Is there such a device? irq: any. */
 bool arch_host_present(void);
 
+/* ---- memory for the host ---- */
+
+/**
+ * arch_report_free - nobody wants what is in this memory of the direct map, until it is touched again
+ *
+ * When it returns the host has taken the frames: a later access finds others there, with zeros or with what
+ * was in it before. One caller at a time; waits for the host. irq: on.
+ *
+ * Return: false: no balloon that takes reports, or it does not answer; nothing has happened then.
+ */
+bool arch_report_free(void *pages, size_t len);
+bool arch_report_present(void);
+
+/* ---- memory modules that come and go ---- */
+
+struct arch_dimm {
+	uint64_t phys, len;
+	bool leaves; /* the host wants it back */
+};
+
+enum arch_dimm_answer {
+	ARCH_DIMM_TAKEN, /* a new one is in use now */
+	ARCH_DIMM_IN_USE, /* cannot be given back */
+	ARCH_DIMM_EJECT, /* nobody will touch it any more */
+};
+
+/* Does this machine have slots for them? irq: any. */
+bool arch_dimm_slots(void);
+/* What is in a slot; it is not mapped until arch_map_phys(). irq: any. Return: false: nothing. */
+bool arch_dimm_read(unsigned int slot, struct arch_dimm *dimm);
+void arch_dimm_answer(unsigned int slot, enum arch_dimm_answer answer);
+
 /* ---- the command line ---- */
 
 /*

@@ -11,7 +11,8 @@ static bool present;
 
 void host_init(void)
 {
-	uint16_t port = virtio_find(VIRTIO_CONSOLE);
+	uint32_t features = 0;
+	uint16_t port = virtio_find(VIRTIO_CONSOLE, &features);
 
 	present = port && virtio_queue_init(&queue, port, TO_HOST, &ring);
 	if (present)
@@ -26,7 +27,7 @@ bool arch_host_present(void)
 bool arch_host_write(const void *bytes, size_t len)
 {
 	/* One that did not answer may still use its ring: it is not asked again. */
-	if (present && !virtio_send(&queue, arch_phys(bytes), (uint32_t)len))
+	if (present && !virtio_send(&queue, arch_phys(bytes), (uint32_t)len, 0))
 		present = false;
 	return present;
 }

@@ -239,6 +239,9 @@ void console_take_over(void);
 /* host.c */
 void host_init(void);
 
+/* balloon.c */
+void balloon_init(void);
+
 arch_cpus_t ipi_capture_others(void);
 void ipi_print_captured(arch_cpus_t answered, arch_cpus_t which);
 

@@ -19,6 +19,7 @@ static void main_on_own_stack(void)
 	serial_use_interrupt();
 	keyboard_init();
 	host_init();
+	balloon_init();
 	smp_release();
 	kernel_main(&boot_info);
 	arch_print("kernel_main() returned\n");

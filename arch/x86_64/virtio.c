@@ -13,6 +13,7 @@
 
 /* Registers, from the first port on. */
 enum {
+	HOST_FEATURES = 0,
 	GUEST_FEATURES = 4,
 	QUEUE_PAGE = 8,
 	QUEUE_SIZE = 12,
@@ -38,27 +39,31 @@ static uint32_t pci_read(unsigned int function, unsigned int offset)
 	return inl(PCI_DATA);
 }
 
-static uint16_t enable(unsigned int function)
+static uint16_t enable(unsigned int function, uint32_t *features)
 {
 	uint32_t bar = pci_read(function, PCI_BAR0);
 	uint16_t port = (uint16_t)(bar & 0xfffc);
 
-	if (!(bar & 1) || !port)
+	if (!(bar & 1) || !port) {
+		*features = 0;
 		return 0;
+	}
 	pci_point(function, PCI_COMMAND);
 	outw(PCI_DATA, PCI_PORTS_AND_MASTER);
 	outb(port + STATUS, 0);
 	outb(port + STATUS, ACKNOWLEDGED | DRIVER);
-	outl(port + GUEST_FEATURES, 0);
+	*features &= inl(port + HOST_FEATURES);
+	outl(port + GUEST_FEATURES, *features);
 	return port;
 }
 
 /* Bus 0 is all that an emulator without bridges has: 32 devices of 8 functions. */
-uint16_t virtio_find(enum virtio_kind kind)
+uint16_t virtio_find(enum virtio_kind kind, uint32_t *features)
 {
 	for (unsigned int function = 0; function < 256; function++)
 		if (pci_read(function, 0) == (VENDOR | (uint32_t)kind << 16))
-			return enable(function);
+			return enable(function, features);
+	*features = 0;
 	return 0;
 }
 
@@ -89,10 +94,10 @@ void virtio_go(uint16_t port)
 	outb(port + STATUS, ACKNOWLEDGED | DRIVER | DRIVER_OK);
 }
 
-bool virtio_send(struct virtio_queue *queue, uint64_t phys, uint32_t len)
+bool virtio_send(struct virtio_queue *queue, uint64_t phys, uint32_t len, uint16_t flags)
 {
 	/* One request at a time: always the first descriptor, whose number 0 is in every ring entry. */
-	queue->desc[0] = (struct virtio_desc){ .phys = phys, .len = len };
+	queue->desc[0] = (struct virtio_desc){ .phys = phys, .len = len, .flags = flags };
 	atomic_thread_fence(memory_order_release);
 	queue->available[1] = ++queue->requests;
 	atomic_thread_fence(memory_order_seq_cst);

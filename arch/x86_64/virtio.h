@@ -35,12 +35,16 @@ struct virtio_queue {
 	volatile uint16_t *available, *used; /* [1]: how many, ever */
 };
 
+/* Flag of a descriptor: the device may write to that memory. */
+#define VIRTIO_TO_DRIVER 2u
+
 /**
  * virtio_find - the first device of that kind, reset
+ * @features: what is wanted, then what of it the device has; 0 without a device
  *
  * Return: its first port, or 0.
  */
-uint16_t virtio_find(enum virtio_kind kind);
+uint16_t virtio_find(enum virtio_kind kind, uint32_t *features);
 /* Return: false if there is no such queue, or it is too long for @ring. */
 bool virtio_queue_init(struct virtio_queue *queue, uint16_t port, uint16_t number,
 		       struct virtio_ring *ring);
@@ -49,9 +53,10 @@ void virtio_go(uint16_t port);
 
 /**
  * virtio_send - hand physical memory to the device, and wait until it is done with it
+ * @flags: 0: it is to be read
  *
  * irq: any; spins. Return: false: no answer for long.
  */
-bool virtio_send(struct virtio_queue *queue, uint64_t phys, uint32_t len);
+bool virtio_send(struct virtio_queue *queue, uint64_t phys, uint32_t len, uint16_t flags);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Regions that come and go: see region.c. */
 #include "stock.h"
+#include "up.h"
 
 /* What mw_region_add() was given, in pages. */
 struct frames {
@@ -321,16 +322,13 @@ static void forget_region(struct mw_region *region)
 		mw_fixed_free(&mw_page.regions, region);
 }
 
-bool mw_region_remove(void *base)
+/* Return: how many regions it was, 0 if not all of it is free. */
+static size_t take_out(const void *base, struct mw_region **parts)
 {
-	struct mw_region *parts[MW_ZONES];
 	unsigned long outer, inner;
-	bool done = false;
+	bool done;
 	size_t n;
 
-	/* Without a way to stop the others there is no telling when they have stopped reading. */
-	if (!MW_CAN_STOP || !mw_page.ready)
-		return false;
 	/* The scavenger keeps a region in mind between its pieces. */
 	while (atomic_exchange_explicit(&mw_page.scavenging, 1, memory_order_acquire))
 		mw_port_relax();
@@ -343,7 +341,23 @@ bool mw_region_remove(void *base)
 	mw_stocks_open();
 	mw_unlock(&mw_page.add, outer);
 	atomic_store_explicit(&mw_page.scavenging, 0, memory_order_release);
-	if (!done)
+	return done ? n : 0;
+}
+
+/* What is in use may be no more than what caches keep, or garbage: they are asked as when memory is out. */
+bool mw_region_remove(void *base)
+{
+	struct mw_region *parts[MW_ZONES];
+	unsigned int step = 0;
+	size_t n = 0;
+
+	/* Without a way to stop the others there is no telling when they have stopped reading. */
+	if (!MW_CAN_STOP || !mw_page.ready || !parts_of(base, parts))
+		return false;
+	do
+		n = take_out(base, parts);
+	while (!n && mw_up_reclaim(0, MW_NORMAL, step++));
+	if (!n)
 		return false;
 	wait_for_readers();
 	for (size_t i = 0; i < n; i++)

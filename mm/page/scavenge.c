@@ -6,11 +6,14 @@
  * mw_scavenge(), a ring remembers when. Freed in epoch e means idle at least since e + 1 began. So a
  * free reads no clock, and 7 bits will do.
  *
+ * Before it looks, it has the caches give back the empty spans that the central lists and this CPU keep.
+ *
  * A piece of a run is taken out of the heap, released without a lock, and put back, at most 1 MiB at
  * a time; an allocation that finds nothing meanwhile waits for the piece.
  */
 #include "../base/event.h"
 #include "page.h"
+#include "up.h"
 
 #define PIECE (((size_t)1 << 20) >> MW_PAGE_SHIFT)
 /* Runs looked at in one go, pinned. */
@@ -126,8 +129,10 @@ size_t mw_scavenge(uint64_t older_than_ns, size_t max_bytes)
 	size_t pages = 0, most = max_bytes >> MW_PAGE_SHIFT;
 	uint64_t now = mw_port_now();
 
-	if (!MW_CAN_RELEASE || !mw_page.ready ||
-	    atomic_exchange_explicit(&mw_page.scavenging, 1, memory_order_acquire))
+	if (!MW_CAN_RELEASE || !mw_page.ready)
+		return 0;
+	(void)mw_up_reclaim(0, MW_ATOMIC, 0);
+	if (atomic_exchange_explicit(&mw_page.scavenging, 1, memory_order_acquire))
 		return 0;
 	begin_epoch(now, older_than_ns);
 	for (unsigned int id = 0; id < MW_NR_IDS && pages < most; id++) {

@@ -176,6 +176,8 @@ bool mw_reserve(size_t bytes);
  * @older_than_ns: pages unused for that long; 0: all
  * @max_bytes: stop after so many; SIZE_MAX: no limit
  *
+ * Empty spans that this CPU keeps go back first, and count as idle from then on: a kernel does well to call
+ * it on each CPU that has run out of work.
  * early: no. interrupt: no. waits: yes. Return: bytes released by this call.
  */
 size_t mw_scavenge(uint64_t older_than_ns, size_t max_bytes);

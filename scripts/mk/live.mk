@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+#
+# The kernel at its prompt while the machine around it changes; scripts/live.py starts it.
+
+.PHONY: test-balloon test-dimm
+test-balloon: setup-run $(kernel_elf) ## free memory leaves the emulator, seen from the host
+	$(Q)scripts/balloon_test.py $(kernel_elf)
+
+test-dimm: setup-run $(kernel_elf) ## memory modules come and go while the kernel runs
+	$(Q)scripts/dimm_test.py $(kernel_elf)
