@@ -11,6 +11,7 @@ struct landing {
 	struct jump jump;
 	struct landing *outer;
 	struct fault *fault; /* NULL: exceptions are not for this one */
+	unsigned int depth; /* of interrupt handlers */
 };
 
 static bool (*ask_last)(const struct arch_regs *regs, uintptr_t address);
@@ -29,6 +30,7 @@ static __attribute__((noinline)) bool call(struct landing *landing, void (*fn)(v
 
 	if (!left) {
 		landing->outer = *mine;
+		landing->depth = arch_interrupt_depth();
 		*mine = landing;
 		arch_irq_restore(state);
 		fn(arg);
@@ -72,7 +74,8 @@ static bool on_fault(struct arch_regs *regs, uintptr_t address)
 {
 	struct landing *landing = thread_current() ? *my_landing() : NULL;
 
-	if (!landing)
+	/* One that an interrupt handler did not make itself is not for its exceptions. */
+	if (!landing || landing->depth != arch_interrupt_depth())
 		return false;
 	if (landing->fault)
 		*landing->fault = (struct fault){ .came = true,

@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "landing.h"
 #include "text.h"
+#include "thread.h"
 
 struct mistake {
 	const char *name, *what;
@@ -116,6 +117,76 @@ static void hang(void *arg)
 		arch_relax();
 }
 
+static void overflow_in_thread(void *arg)
+{
+	struct thread *thread = thread_create("deep", overflow, NULL);
+
+	(void)arg;
+	if (thread)
+		thread_join(thread);
+}
+
+/* Run @fn in a timer's interrupt, and wait for longer than it takes. */
+static void interrupt_with(arch_timer_fn *fn)
+{
+	arch_timer_oneshot(ARCH_TIMER_STORM, 1000, fn, NULL);
+	arch_delay(100000000);
+}
+
+static void invalid_in_handler(struct arch_regs *regs, void *arg)
+{
+	(void)regs, (void)arg;
+	__asm__ volatile("ud2");
+}
+
+static void overflow_in_handler(struct arch_regs *regs, void *arg)
+{
+	(void)regs;
+	overflow(arg);
+}
+
+static void interrupt_fault(void *arg)
+{
+	(void)arg;
+	interrupt_with(invalid_in_handler);
+}
+
+static void interrupt_stack(void *arg)
+{
+	(void)arg;
+	interrupt_with(overflow_in_handler);
+}
+
+/* In a handler on another CPU: interrupts are off for longer than a stop of the world waits. */
+static void be_deaf(struct arch_regs *regs, void *arg)
+{
+	(void)regs, (void)arg;
+	arch_delay(STOP_LIMIT_NS + STOP_LIMIT_NS / 4);
+}
+
+static void stop_the_deaf(void *arg)
+{
+	static struct arch_call call;
+	unsigned int cpu = (arch_cpu_id() + 1) % arch_cpu_count();
+	int stuck;
+
+	(void)arg;
+	if (arch_cpu_count() < 2) {
+		mw_print("This needs a second CPU.\n");
+		return;
+	}
+	(void)arch_call_post(cpu, &call, be_deaf, NULL);
+	arch_delay(10000000);
+	stuck = mw_port_stop_world();
+	mw_print("CPU %u was deaf; the stop says that CPU %d did not answer.\n", cpu, stuck);
+	while (arch_call_pending(&call))
+		arch_relax();
+	stuck = mw_port_stop_world();
+	if (stuck < 0)
+		mw_port_start_world();
+	mw_print("Now that it hears again: %s.\n", stuck < 0 ? "all stopped" : "still stuck");
+}
+
 /* Without a table of handlers no exception can be reported: the machine resets. */
 static void triple_fault(void *arg)
 {
@@ -139,6 +210,10 @@ static const struct mistake mistakes[] = {
 	{ "text", "write to the kernel's code", text_write },
 	{ "data", "call data as a function", data_call },
 	{ "stack", "recurse until the stack's guard page", overflow },
+	{ "thread-stack", "the same in a thread, which nobody catches", overflow_in_thread },
+	{ "irq-fault", "an invalid instruction in an interrupt handler", interrupt_fault },
+	{ "irq-stack", "recurse in an interrupt handler", interrupt_stack },
+	{ "deaf", "stop the world while a CPU has interrupts off", stop_the_deaf },
 	{ "hang", "wait for ever, interrupts off", hang },
 	{ "triple-fault", "an exception that nobody can handle", triple_fault },
 };

@@ -98,9 +98,13 @@ static inline void arch_irq_off(void)
 	__asm__ volatile("cli" : : : "memory");
 }
 
+/* Not sti, for the reason that mw_port_unpin() gives. */
 static inline void arch_irq_on(void)
 {
-	__asm__ volatile("sti" : : : "memory");
+	__asm__ volatile("pushfq\n\torq %0, (%%rsp)\n\tpopfq"
+			 :
+			 : "i"(ARCH_RFLAGS_IF)
+			 : "memory", "cc");
 }
 
 static inline bool arch_irq_enabled(void)
@@ -127,6 +131,8 @@ static inline void arch_idle(void)
 
 /* Is this an interrupt, exception or NMI handler? irq: any. */
 bool arch_in_interrupt(void);
+/* How many interrupt handlers interrupted each other here; exceptions do not count. irq: any. */
+unsigned int arch_interrupt_depth(void);
 
 /* A word per CPU for the kernel, for instance its current thread. irq: any. */
 void arch_set_local(void *value);

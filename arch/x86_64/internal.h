@@ -212,6 +212,8 @@ void timer_interrupt(struct arch_regs *regs);
 void timer_draw_later(uint64_t ns); /* call console_draw() in so long, on this CPU */
 
 /* ipi.c, smp.c */
+bool calls_push(struct arch_call *_Atomic *list, struct arch_call *call); /* Return: was it empty */
+struct arch_call *calls_take(struct arch_call *_Atomic *list); /* all, oldest first */
 void ipi_run_calls(struct arch_regs *regs);
 void ipi_run_reschedule(struct arch_regs *regs);
 bool ipi_answer_capture(struct arch_regs *regs);

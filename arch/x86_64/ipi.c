@@ -24,10 +24,33 @@ bool arch_call_pending(const struct arch_call *call)
 	return atomic_load_explicit(&((struct arch_call *)call)->pending, memory_order_acquire);
 }
 
+bool calls_push(struct arch_call *_Atomic *list, struct arch_call *call)
+{
+	struct arch_call *head = atomic_load_explicit(list, memory_order_relaxed);
+
+	do
+		call->next = head;
+	while (!atomic_compare_exchange_weak_explicit(list, &head, call, memory_order_release,
+						      memory_order_relaxed));
+	return !head;
+}
+
+struct arch_call *calls_take(struct arch_call *_Atomic *list)
+{
+	struct arch_call *call = atomic_exchange_explicit(list, NULL, memory_order_acquire);
+	struct arch_call *oldest = NULL, *next;
+
+	for (; call; call = next) {
+		next = call->next;
+		call->next = oldest;
+		oldest = call;
+	}
+	return oldest;
+}
+
 bool arch_call_post(unsigned int number, struct arch_call *call, arch_call_fn *fn, void *arg)
 {
 	struct arch_percpu *to = arch_cpu_by_number[number];
-	struct arch_call *head;
 	unsigned long idle = 0, state;
 
 	if (!atomic_compare_exchange_strong_explicit(&call->pending, &idle, 1, memory_order_acquire,
@@ -36,13 +59,8 @@ bool arch_call_post(unsigned int number, struct arch_call *call, arch_call_fn *f
 	call->fn = fn;
 	call->arg = arg;
 	state = arch_irq_save();
-	head = atomic_load_explicit(&to->calls, memory_order_relaxed);
-	do
-		call->next = head;
-	while (!atomic_compare_exchange_weak_explicit(&to->calls, &head, call, memory_order_release,
-						      memory_order_relaxed));
 	/* Whoever pushed onto an empty list interrupts; the handler takes later ones along. */
-	if (!head)
+	if (calls_push(&to->calls, call))
 		apic_send(to->apic_id, APIC_FIXED | VEC_CALL);
 	arch_irq_restore(state);
 	return true;
@@ -50,16 +68,9 @@ bool arch_call_post(unsigned int number, struct arch_call *call, arch_call_fn *f
 
 void ipi_run_calls(struct arch_regs *regs)
 {
-	struct arch_call *call =
-		atomic_exchange_explicit(&this_cpu()->calls, NULL, memory_order_acquire);
-	struct arch_call *oldest = NULL, *next;
+	struct arch_call *call, *next;
 
-	for (; call; call = next) {
-		next = call->next;
-		call->next = oldest;
-		oldest = call;
-	}
-	for (call = oldest; call; call = next) {
+	for (call = calls_take(&this_cpu()->calls); call; call = next) {
 		next = call->next;
 		call->fn(regs, call->arg);
 		atomic_store_explicit(&call->pending, 0, memory_order_release);

@@ -95,6 +95,11 @@ bool arch_in_interrupt(void)
 	return cpu->depth || cpu->in_exception;
 }
 
+unsigned int arch_interrupt_depth(void)
+{
+	return this_cpu()->depth;
+}
+
 void arch_set_local(void *value)
 {
 	this_cpu()->local = value;

@@ -91,6 +91,63 @@ TEST(no_call_is_lost_or_run_twice)
 	CHECK_EQ(wrong, 0);
 }
 
+/* The list alone, as fast as it goes: several push, one takes; nothing is lost, nothing comes twice. */
+#define PUSHES 20000
+
+static struct arch_call *_Atomic pushed;
+static struct arch_call nodes[ARCH_MAX_CPUS][64];
+static _Atomic(unsigned long) pushers;
+static unsigned long taken;
+
+static void take_all(void)
+{
+	struct arch_call *call, *next;
+
+	for (call = calls_take(&pushed); call; call = next) {
+		next = call->next;
+		taken++;
+		atomic_store_explicit(&call->pending, 0, memory_order_release);
+	}
+}
+
+static void push_or_take(unsigned int i, void *arg)
+{
+	uint64_t start = arch_now();
+
+	(void)arg;
+	test_barrier();
+	if (!i) {
+		while (pushers && arch_now() - start < 20000000000)
+			take_all();
+		take_all();
+		return;
+	}
+	for (unsigned int n = 0; n < PUSHES; n++) {
+		struct arch_call *call = &nodes[i][n % 64];
+
+		while (arch_call_pending(call) && arch_now() - start < 10000000000)
+			arch_relax();
+		if (arch_call_pending(call))
+			break; /* it was lost; pushed twice it would be a ring */
+		atomic_store_explicit(&call->pending, 1, memory_order_relaxed);
+		(void)calls_push(&pushed, call);
+	}
+	pushers--;
+}
+
+TEST(pushes_of_all_arrive_once)
+{
+	if (test_cpus() < 2)
+		test_skip("one CPU");
+	memset(nodes, 0, sizeof(nodes));
+	pushed = NULL;
+	taken = 0;
+	pushers = test_cpus() - 1;
+	test_parallel(test_cpus(), push_or_take, NULL);
+	CHECK_EQ(pushers, 0);
+	CHECK_EQ(taken, PUSHES * (test_cpus() - 1));
+}
+
 static unsigned int order[8], nr_order;
 
 static void note_order(struct arch_regs *regs, void *arg)

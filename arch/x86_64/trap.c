@@ -140,6 +140,16 @@ static void nmi(struct arch_regs *regs)
 	cpu->in_exception--;
 }
 
+/* Said when it comes the 1st, 2nd, 4th, 8th, ... time: a flood of them is not one of lines. */
+static void not_asked_for(unsigned int vector)
+{
+	static _Atomic(unsigned long) times[256];
+	unsigned long n = atomic_fetch_add_explicit(&times[vector], 1, memory_order_relaxed) + 1;
+
+	if (!(n & (n - 1)))
+		arch_print("interrupt %u that nobody asked for, %lu times so far\n", vector, n);
+}
+
 static void interrupt(struct arch_regs *regs)
 {
 	if (regs->vector >= VEC_PIC && regs->vector < VEC_PIC + 16)
@@ -164,7 +174,7 @@ static void interrupt(struct arch_regs *regs)
 		keyboard_interrupt();
 		break;
 	default:
-		arch_print("interrupt %lu that nobody asked for\n", regs->vector);
+		not_asked_for((unsigned int)regs->vector);
 	}
 }
 

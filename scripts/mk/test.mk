@@ -46,6 +46,7 @@ test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in se
 		--part fuzz 'scripts/fuzz.sh replay $(FUZZ_RANDOM) $(fuzz_names)' \
 		--part balloon 'scripts/balloon_test.py $(kernel_elf)' \
 		--part dimm 'scripts/dimm_test.py $(kernel_elf)' \
+		--part misery 'scripts/misery_test.py $(kernel_elf)' \
 		--part preload 'scripts/preload_test.sh $(preload_lib)' \
 		--part heapdump 'scripts/heapdump_test.py $(heapdump_maker) $(kernel_elf)' \
 		--part devtools 'scripts/devtools_test.py $(heapdump_maker)' \

@@ -51,6 +51,12 @@ KERNELS = [
     ("the kernel panics", "panic bang", r"(?s)QEMU ended with \d+: the kernel wrote.*panic.*bang"),
     ("the kernel triple-faults", "poke triple-fault", r"triple fault"),
     ("the kernel hangs", "poke hang", r"(?s)CPU 0 at hang\+.*hung.*NMI: registers.*monitor_run"),
+    ("a thread overflows its stack", "poke thread-stack",
+     r'(?s)panic on CPU \d+: page fault: stack overflow into the guard page.*deep.*Thread "deep"'),
+    ("a handler overflows its stack", "poke irq-stack",
+     r"(?s)stack overflow into the guard page.*deep.*overflow_in_handler.*trap_common.*poke\+"),
+    ("a handler has an exception", "poke irq-fault",
+     r"(?s)panic on CPU 0: invalid instruction.*invalid_in_handler\+.*trap_common.*poke\+"),
     ("the kernel runs no tests", "exit", r"no plan"),
 ]
 
