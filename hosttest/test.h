@@ -91,6 +91,15 @@ void test_parallel(unsigned int n, void (*fn)(unsigned int i, void *arg), void *
 /* Inside: a barrier of all n. Spins with pause. */
 void test_barrier(void);
 
+/* A function that looks at what is not its own on purpose: sanitizers leave it alone. */
+#define TEST_UNCHECKED __attribute__((noinline, no_sanitize_address))
+
+/* A write that is wrong on purpose, for the heap to find and not a sanitizer. */
+static TEST_UNCHECKED __attribute__((unused)) void test_spoil(void *at, char byte)
+{
+	*(volatile char *)at = byte;
+}
+
 /*
  * Call @fn from a timer interrupt on this CPU (hosted: from a signal of this thread), again and
  * again until test_interrupts_off(). Return: false where it cannot be had.

@@ -67,7 +67,7 @@ TEST(overrun)
 	before = mw_alloc(64, 0);
 	object = mw_alloc(64, 0);
 	NEED(before && object);
-	object[64] = 1;
+	test_spoil(object + 64, 1);
 	test_expect_misuse(MW_OVERRUN);
 	mw_free(object);
 	report = test_misuse_came();
@@ -75,7 +75,7 @@ TEST(overrun)
 	CHECK_PTR(report->object, object);
 	CHECK(report->allocated != NULL);
 	object = mw_alloc(64, 0);
-	object[-1] = 1;
+	test_spoil(object - 1, 1);
 	test_expect_misuse(MW_OVERRUN);
 	mw_free(object);
 	CHECK_PTR(test_misuse_came()->address, object - 1);
@@ -95,7 +95,7 @@ TEST(use_after_free)
 	NEED(object);
 	CHECK_EQ((unsigned char)object[50], 0x5a);
 	mw_free(object);
-	object[33] = 1;
+	test_spoil(object + 33, 1);
 	CHECK(!mw_object_check());
 	test_expect_misuse(MW_USE_AFTER_FREE);
 	CHECK_PTR(mw_alloc(100, 0), object);
@@ -121,7 +121,7 @@ TEST(typed_with_aids)
 	cache = mw_cache_create(&want);
 	NEED(cache);
 	NEED(mw_cache_alloc_bulk(cache, 0, 40, objects));
-	((char *)objects[20])[48] = 7;
+	test_spoil((char *)objects[20] + 48, 7);
 	test_expect_misuse(MW_OVERRUN);
 	mw_cache_free_bulk(cache, 40, objects);
 	CHECK(test_misuse_came());

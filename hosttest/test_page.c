@@ -285,13 +285,13 @@ TEST(written_after_free)
 	mw_pages_free(b, 1);
 	CHECK_PTR(mw_pages_alloc_as(&want), a); /* untouched: nothing to report */
 	mw_pages_free(a, 3);
-	a[PAGE + 100] = 1;
+	test_spoil(a + PAGE + 100, 1);
 	test_expect_misuse(MW_USE_AFTER_FREE);
 	CHECK_PTR(mw_pages_alloc_as(&want), a);
 	CHECK(test_misuse_came()->span == a + PAGE);
 	mw_page_poison(false);
 	mw_pages_free(a, 3);
-	a[0] = 1; /* not filled, so not looked at */
+	test_spoil(a, 1); /* not filled, so not looked at */
 	a = mw_pages_alloc(3, MW_ZERO);
 	for (size_t i = 0; a && i < 3 * PAGE; i++)
 		NEED(!a[i]);

@@ -28,6 +28,8 @@ static __attribute__((noinline)) bool call(struct landing *landing, void (*fn)(v
 	struct landing **mine = my_landing();
 	bool left = __builtin_setjmp((void **)&landing->jump);
 
+	if (left && shadow_stack_left)
+		shadow_stack_left();
 	if (!left) {
 		landing->outer = *mine;
 		landing->depth = arch_interrupt_depth();

@@ -86,6 +86,8 @@ static uint64_t add_all(enum mw_memtype type)
 
 void memory_open(void)
 {
+	if (shadow_forget)
+		(void)mw_debug_set("ZU");
 	usable = nr_regions = 0;
 	add_all(MW_MEM_FREE);
 	if (reclaimed)

@@ -75,6 +75,8 @@ void *backend_memory(size_t bytes, uint64_t *phys)
 	if (bytes > len - memory_used)
 		return NULL;
 	memory_used += bytes;
+	if (shadow_forget)
+		shadow_forget(memory, bytes);
 	memset(memory, 0, bytes);
 	*phys = arch_phys(memory);
 	return memory;

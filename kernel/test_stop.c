@@ -277,8 +277,8 @@ struct search {
 	bool bad; /* a range that should not be */
 };
 
-static void search_range(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
-			 const void *hi)
+static TEST_UNCHECKED void search_range(void *ctx, enum mw_root_kind kind, const char *name,
+					const void *lo, const void *hi)
 {
 	struct search *search = ctx;
 

@@ -319,8 +319,8 @@ static void hold_word(void *arg)
 	CHECK_EQ(word, WORD_OF_WAITER + (uintptr_t)arg);
 }
 
-static void search_stack(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
-			 const void *hi)
+static TEST_UNCHECKED void search_stack(void *ctx, enum mw_root_kind kind, const char *name,
+					const void *lo, const void *hi)
 {
 	struct search *search = ctx;
 

@@ -9,7 +9,7 @@
 #define ERROR_WRITE 2u
 #define ERROR_FETCH 16u
 
-static void read_byte(void *arg)
+static TEST_UNCHECKED void read_byte(void *arg)
 {
 	(void)*(volatile char *)arg;
 }

@@ -75,6 +75,15 @@ const char *kernel_symbol(uintptr_t pc, uintptr_t *off) __attribute__((weak));
 /** kernel_panic_note - the kernel's own words after a panic's backtrace; optional (weak) */
 void kernel_panic_note(void) __attribute__((weak));
 
+/**
+ * kernel_shadow_bytes, kernel_shadow_init - for a build that checks addresses; optional (weak)
+ * @memory: bytes of free memory; the first one says how many of them the second one takes at most
+ *
+ * The second one is called when the page tables stand, on the first stack of CPU 0.
+ */
+uint64_t kernel_shadow_bytes(uint64_t memory) __attribute__((weak));
+void kernel_shadow_init(void) __attribute__((weak));
+
 /* ---- this CPU ---- */
 
 static inline unsigned int arch_cpu_id(void)

@@ -60,6 +60,8 @@ void frames_init(void)
 
 	measure();
 	want = (tables_bound() + pool_wanted()) * PAGE + STACKS_MAX;
+	if (kernel_shadow_bytes)
+		want += kernel_shadow_bytes(total);
 	for (uint64_t from = 0;
 	     mw_memmap_next(boot_info.map, boot_info.nr_map, MW_MEM_FREE, from, &run) &&
 	     run.start < EARLY_LIMIT;

@@ -34,6 +34,8 @@ _Noreturn void arch_main(uint32_t magic, uint32_t info)
 	bootinfo_read(magic, info);
 	frames_init();
 	paging_init();
+	if (kernel_shadow_init)
+		kernel_shadow_init();
 	percpu_stacks_alloc(&arch_slots[0]);
 	stack_call(arch_slots[0].stack_top[STACK_BOOT], main_on_own_stack);
 }

@@ -117,6 +117,9 @@ static size_t sweep_bits(struct mw_span *span)
 		if (mw_unlikely(mw_gc.debug & MW_GC_DEBUG_POISON))
 			poison(span, w, dead);
 		count += mw_count_bits(dead);
+		for (unsigned long left = dead; MW_SHADOW && left; left &= left - 1)
+			mw_shadow_dead(mw_span_object(span, w * MW_WORD_BITS + mw_lowest_bit(left)),
+				       span->size, MW_SHADOW_FREE);
 		/* A large object's bit is set by who gives the span back. */
 		if (mw_span_cache(span))
 			mw_set_word(&span->free[w], free | dead);

@@ -156,12 +156,14 @@ MW_NOINLINE static void *mw_alloc_large(size_t size, size_t align, mw_flags_t fl
 	object = mw_large_alloc(size, align, flags);
 	if (mw_profiling() && object)
 		mw_up_profile_large(size, object, site);
-	return object;
+	return mw_asked(object, size);
 }
 
 void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site)
 {
 	enum mw_policy policy = mw_policy_of(flags);
+	size_t asked = size;
+	void *object;
 
 	mw_object_ready();
 	if (mw_unlikely(!size && align <= sizeof(mw_zero_object)))
@@ -177,7 +179,8 @@ void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site)
 		return mw_alloc_large(size, align, flags, site);
 	if (mw_is_noscan(policy) && mw_max(size, align) < 16)
 		return mw_tiny_alloc(mw_max(size, align), flags, site);
-	return mw_cache_alloc_from(mw_class_cache(policy, mw_max(size, align)), flags, site);
+	object = mw_cache_alloc_from(mw_class_cache(policy, mw_max(size, align)), flags, site);
+	return mw_asked(object, asked);
 }
 
 /* Flags that make the way of a small object another one. */
@@ -193,7 +196,7 @@ static __attribute__((noinline)) void *mw_alloc_zeroed(size_t size, mw_flags_t f
 	if (mw_unlikely(!object))
 		return mw_alloc_at(size, 0, flags, site);
 	mw_zero(object, slot->stride);
-	return object;
+	return mw_asked(object, size);
 }
 
 /*
@@ -213,7 +216,7 @@ static __attribute__((noinline)) void *mw_alloc_collected(size_t size, mw_flags_
 	if (mw_unlikely(!object))
 		return mw_alloc_at(size, 0, flags, site);
 	mw_zero(object, slot->stride);
-	return object;
+	return mw_asked(object, size);
 }
 
 /* Sizes above MW_FINE_MAX without flags. The numbers of classes are the numbers of their caches. */
@@ -226,12 +229,12 @@ static __attribute__((noinline)) void *mw_alloc_coarse(size_t size, mw_flags_t f
 	if (mw_unlikely(!atomic_load_explicit(&mw_object.ready, memory_order_acquire)))
 		return mw_alloc_at(size, 0, flags, site);
 	if (mw_unlikely(size > MW_SMALL_MAX))
-		return mw_large_plain(size, flags, site);
+		return mw_asked(mw_large_plain(size, flags, site), size);
 	class = mw_object.classes.coarse[(size - MW_FINE_MAX + 127) / 128];
 	state = mw_port_pin();
 	object = mw_slot_take(mw_cpu_fast()->slot[class]);
 	mw_port_unpin(state);
-	return mw_likely(object) ? object : mw_alloc_at(size, 0, flags, site);
+	return mw_likely(object) ? mw_asked(object, size) : mw_alloc_at(size, 0, flags, site);
 }
 
 void *mw_alloc(size_t size, mw_flags_t flags)
@@ -254,7 +257,7 @@ void *mw_alloc(size_t size, mw_flags_t flags)
 	object = mw_slot_take(mw_cpu_fast()->fine[(size + 7) / 8]);
 	mw_port_unpin(state);
 	if (mw_likely(object))
-		return object;
+		return mw_asked(object, size);
 	return mw_alloc_at(size, 0, flags, MW_SITE);
 }
 

@@ -13,7 +13,8 @@ static size_t mw_slot_take_many(struct mw_slot *slot, size_t n, void **objects)
 	size_t taken = 0;
 
 	while (left && taken < n) {
-		objects[taken++] = base + mw_lowest_bit(left) * stride;
+		objects[taken] = base + mw_lowest_bit(left) * stride;
+		mw_shadow_live(objects[taken++], stride);
 		left &= left - 1;
 	}
 	slot->ready &= left;

@@ -92,6 +92,7 @@ enum mw_central_answer mw_central_free(struct mw_cache *cache, struct mw_span *s
 		if (answer == MW_CENTRAL_DONE) {
 			bool was_full = span->where == MW_WHERE_CENTRAL_FULL;
 
+			mw_shadow_dead(mw_span_object(span, index), span->size, MW_SHADOW_FREE);
 			mw_set_word(word, mw_word(word) | mw_bit(index));
 			cache->frees++;
 			if (was_full || mw_word(word) == ~0ul)

@@ -99,6 +99,9 @@ static struct mw_span *mw_debug_make(struct mw_cache *cache, unsigned int debug,
 			cache->construct(mw_span_object(span, i));
 		mw_aid_born(span, i);
 	}
+	mw_shadow_dead(span->base - left, span->pages << MW_PAGE_SHIFT, MW_SHADOW_ZONE);
+	for (size_t i = 0; MW_SHADOW && i < span->count; i++)
+		mw_shadow_dead(mw_span_object(span, i), span->size, MW_SHADOW_FREE);
 	mw_set_owner(span, MW_OWNER_DEBUG);
 	mw_span_publish(span);
 	return span;
@@ -178,6 +181,7 @@ static void mw_debug_end(struct mw_span *span, size_t index)
 	size_t w = index / MW_WORD_BITS;
 	unsigned long was = mw_word(&span->free[w]);
 
+	mw_shadow_dead(mw_span_object(span, index), span->size, MW_SHADOW_FREE);
 	mw_set_word(&span->free[w], was | mw_bit(index));
 	mw_debug_between(span, index, false);
 	cache->frees++;
@@ -202,6 +206,7 @@ void *mw_debug_alloc(struct mw_cache *cache, mw_flags_t flags)
 			return NULL;
 	}
 	mw_aid_begin(span, index, flags & MW_ZERO);
+	mw_shadow_live(mw_span_object(span, index), span->size);
 	mw_debug_between(span, index, false);
 	return mw_span_object(span, index);
 }

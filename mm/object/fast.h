@@ -39,6 +39,7 @@ static inline void *mw_slot_take(struct mw_slot *slot)
 	mw_set_word(slot->word, mw_word(slot->word) & ~(1ul << i));
 	slot->allocs++;
 	object = mw_keep(slot->base + offset);
+	mw_shadow_live(object, slot->stride);
 	/* Callers that ask whether there is one need not ask again. */
 	if (!object)
 		__builtin_unreachable();
@@ -106,6 +107,7 @@ static inline bool mw_span_free_exact(struct mw_span *span, const void *object)
 	with = bits | 1ul << index % MW_WORD_BITS;
 	if (mw_unlikely(with == bits))
 		return false;
+	mw_shadow_dead(object, span->size, MW_SHADOW_FREE);
 	mw_set_word(word, with);
 	return true;
 }

@@ -191,6 +191,7 @@ static enum mw_misuse mw_free_owned(struct mw_cpu *cpu, struct mw_span *span, si
 
 	if (!mw_span_live(span, index))
 		return MW_DOUBLE_FREE;
+	mw_shadow_dead(mw_span_object(span, index), span->size, MW_SHADOW_FREE);
 	mw_set_word(word, mw_word(word) | mw_bit(index));
 	if (mw_owner(span) & MW_OWNER_FULL)
 		mw_slot_unfull(cpu, span);

@@ -131,6 +131,7 @@ static inline bool mw_remote_free(struct mw_span *span, size_t index)
 
 	if (mw_word(&span->free[w]) & bit)
 		return false;
+	mw_shadow_dead(mw_span_object(span, index), span->size, MW_SHADOW_FREE);
 	if (atomic_fetch_or_explicit(&span->remote[w], bit, memory_order_seq_cst) & bit)
 		return false;
 	if (!mw_span_pending(span))
@@ -197,6 +198,18 @@ void mw_aid_end(struct mw_span *span, size_t index);
 
 void *mw_cache_alloc_from(struct mw_cache *cache, mw_flags_t flags, uintptr_t site);
 void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site);
+/* The caller of @object asked for so many bytes of it; it may be NULL. */
+static inline void *mw_asked(void *object, size_t size)
+{
+	if (MW_SHADOW && object) {
+		size_t all = mw_span_of(object)->size;
+
+		mw_shadow_dead((char *)object + size, all - size, MW_SHADOW_ZONE);
+		mw_shadow_live(object, size);
+	}
+	return object;
+}
+
 /* The class that @size bytes on a multiple of @align, up to a page, come from; 0: none. */
 size_t mw_aligned_size(size_t size, size_t align);
 

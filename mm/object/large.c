@@ -183,6 +183,7 @@ static inline void *mw_large_again(size_t size, size_t align)
 		return NULL;
 	span->align = mw_large_noted(align);
 	mw_set_word(&span->free[0], ~1ul);
+	mw_shadow_live(span->base, span->size);
 	return span->base;
 }
 
@@ -216,7 +217,10 @@ void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags)
 /* Return: false: it was free. */
 static bool mw_large_set_free(struct mw_span *span)
 {
-	return !(atomic_fetch_or_explicit(&span->free[0], 1, memory_order_acq_rel) & 1);
+	if (atomic_fetch_or_explicit(&span->free[0], 1, memory_order_acq_rel) & 1)
+		return false;
+	mw_shadow_dead(span->base, span->size, MW_SHADOW_FREE);
+	return true;
 }
 
 /* While a mark is under way the span stays where it is: the sweep after it gives it back. */

@@ -70,5 +70,6 @@ size_t mw_usable_size(const void *object)
 	if (index >= span->count || mw_span_object(span, index) != object ||
 	    !mw_span_live(span, index))
 		return 0;
+	mw_shadow_live(object, span->size);
 	return span->size;
 }

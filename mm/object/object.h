@@ -30,6 +30,7 @@
 
 #include "../base/meta.h"
 #include "../base/report.h"
+#include "../base/shadow.h"
 #include "../page/span.h"
 #include "class.h"
 

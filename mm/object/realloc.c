@@ -58,7 +58,7 @@ static void *mw_realloc_at(void *object, size_t size, mw_flags_t flags, uintptr_
 	}
 	align = mw_span_align(span);
 	if (mw_realloc_stays(span, size, align))
-		return object;
+		return mw_asked(object, size);
 	moved = mw_alloc_at(size, align, (flags & ~MW_ZERO) | mw_span_policy_flags(span), site);
 	if (!moved)
 		return NULL;

@@ -116,6 +116,7 @@ struct mw_span *mw_span_make(struct mw_cache *cache, size_t pages, mw_flags_t fl
 		for (size_t i = 0; i < span->count; i++)
 			cache->construct(mw_span_object(span, i));
 	}
+	mw_shadow_dead(span->base, span->pages << MW_PAGE_SHIFT, MW_SHADOW_FREE);
 	if (span->flags & MW_SPAN_COLLECTED)
 		mw_up_span_born(span);
 	return span;

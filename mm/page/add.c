@@ -188,10 +188,12 @@ static size_t add(void *base, uint64_t phys, size_t len, bool zeroed)
 	mw_page_init();
 	if (!wrong) {
 		state = mw_lock(&mw_page.add);
-		if (overlaps(&want))
+		if (overlaps(&want)) {
 			wrong = "region overlaps another one";
-		else
+		} else {
+			mw_shadow_live(mw_pn_address(want.first), want.n << MW_PAGE_SHIFT);
 			usable = add_parts(want, base);
+		}
 		mw_unlock(&mw_page.add, state);
 	}
 	if (!wrong && !usable)
@@ -317,6 +319,8 @@ static void forget_region(struct mw_region *region)
 	mw_unlock(&mw_page.heap, state);
 
 	reclaim_all(region);
+	mw_shadow_live(mw_pn_address(mw_region_first(region)),
+		       (region->end - mw_region_first(region)) << MW_PAGE_SHIFT);
 	atomic_store_explicit(&region->end, 0, memory_order_relaxed);
 	if (!early)
 		mw_fixed_free(&mw_page.regions, region);

@@ -144,6 +144,8 @@ void *mw_pool_take(size_t n)
 		atomic_store_explicit(&mw_page.pool_wanted, n, memory_order_relaxed);
 	}
 	mw_unlock(&mw_page.pool_lock, state);
+	if (pages)
+		mw_shadow_live(pages, n << MW_PAGE_SHIFT);
 	return pages;
 }
 

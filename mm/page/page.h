@@ -14,6 +14,7 @@
 
 #include "../base/meta.h"
 #include "../base/report.h"
+#include "../base/shadow.h"
 #include "map.h"
 #include "tree.h"
 

@@ -42,8 +42,10 @@ static void *take_raw(const struct mw_want *want, const void *at)
 			return NULL;
 		if (mw_likely(!(want->flags & MW_ZERO) && !mw_region_flag(&region->some_released) &&
 			      !mw_region_flag(&region->some_poison)) ||
-		    mw_heap_prepare(region, start, want->n, want->flags & MW_ZERO, NULL))
+		    mw_heap_prepare(region, start, want->n, want->flags & MW_ZERO, NULL)) {
+			mw_shadow_live(mw_pn_address(start), want->n << MW_PAGE_SHIFT);
 			return mw_pn_address(start);
+		}
 	}
 }
 
@@ -204,6 +206,7 @@ static MW_NOINLINE void free_run(void *pages, size_t count)
 		}
 		mw_page.raw -= count;
 		mw_page.frees++;
+		mw_shadow_dead(pages, count << MW_PAGE_SHIFT, MW_SHADOW_PAGES);
 		mw_heap_return(mw_region_by_id(mw_map_id(word)), mw_pn(pages), count);
 	}
 	mw_unlock(&mw_page.heap, state);

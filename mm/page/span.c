@@ -55,8 +55,10 @@ struct mw_span *mw_span_alloc(size_t pages, size_t align, mw_flags_t flags)
 			return NULL;
 		}
 		mw_event(MW_EVENT_SPAN, pages, all);
-		if (mw_heap_prepare(region, first, pages, flags & MW_ZERO, &span->dirty))
+		if (mw_heap_prepare(region, first, pages, flags & MW_ZERO, &span->dirty)) {
+			mw_shadow_live(span->base, pages << MW_PAGE_SHIFT);
 			return span;
+		}
 	}
 }
 
@@ -74,6 +76,7 @@ void mw_span_free(struct mw_span *span)
 	write_words(first, n, 0);
 	if (mw_unlikely(mw_region_flag(&mw_page.poison)))
 		mw_poison_fill(span->region, first, n);
+	mw_shadow_dead(mw_pn_address(first), n << MW_PAGE_SHIFT, MW_SHADOW_PAGES);
 	state = mw_lock(&mw_page.heap);
 	atomic_store_explicit(&span->in_use, false, memory_order_relaxed);
 	all = mw_page.objects -= n;

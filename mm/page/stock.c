@@ -125,6 +125,7 @@ MW_NOINLINE void *mw_stock_refill(mw_flags_t flags)
 	}
 	mw_unlock(&stock->lock, state);
 	give_batch(0, runs + kept, n - kept);
+	mw_shadow_live(runs[0].pages, MW_PAGE_SIZE);
 	return runs[0].pages;
 }
 

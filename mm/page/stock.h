@@ -115,6 +115,7 @@ static inline __attribute__((always_inline)) bool mw_stock_take(unsigned int whi
 	mw_stock_event(&stock->allocs);
 	*pages = top->pages;
 	mw_unlock(&stock->lock, state);
+	mw_shadow_live(*pages, MW_PAGE_SIZE << mw_shelf_order(which));
 	return true;
 }
 
@@ -161,6 +162,7 @@ static inline __attribute__((always_inline)) bool mw_stock_put(void *pages, unsi
 	if (mw_unlikely(!mw_stock_fits(value, count)) ||
 	    mw_unlikely(!mw_shelf_push(&stock->shelf[which], pages, word, value)))
 		goto out;
+	mw_shadow_dead(pages, count << MW_PAGE_SHIFT, MW_SHADOW_PAGES);
 	mw_unlock(&stock->lock, state);
 	return true;
 out:

@@ -24,6 +24,7 @@ FLIPS = {
     "MW_ADDR_BASE": ["-DMW_ADDR_BASE=0xffff800000000000 -DMW_ADDR_BITS=40"],
     "MW_PORT_INLINE_H": ['-DMW_PORT_INLINE_H="arch/x86_64/port_inline.h" -I.'],
     "MW_SOFT_BITS": ["-DMW_SOFT_BITS=1"],
+    "MW_SHADOW_H": ['-DMW_SHADOW_H="kernel/asan/shadow.h" -I.'],
 }
 ALSO_32 = ("MW_PAGE_SHIFT", "MW_PORT_LEVEL", "MW_DEBUG", "MW_SOFT_BITS")
 BASE = ("-std=gnu11 -Wall -Wextra -Wundef -Werror -ffreestanding -nostdinc -fno-pic "

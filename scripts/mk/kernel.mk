@@ -3,11 +3,12 @@
 # The demo kernel: mm/, kernel/, arch/, and the tests, linked by boot/kernel.ld.
 
 ARCH := x86_64
-kernel_dir := build/kernel$(suffix)
+kernel_dir := build/kernel$(if $(ASAN),-asan)$(suffix)
 kernel_elf := $(kernel_dir)/kernel.elf
 
 kernel_c := $(mm_sources) $(wildcard kernel/*.c kernel/*/*.c arch/$(ARCH)/*.c) $(test_sources) \
 	$(wildcard hosttest/harness_common.c)
+kernel_c := $(if $(ASAN),$(kernel_c),$(filter-out kernel/asan/%,$(kernel_c)))
 kernel_asm := $(wildcard arch/$(ARCH)/*.S boot/*.S)
 kernel_objects := $(kernel_c:%.c=$(kernel_dir)/%.o) $(kernel_asm:%.S=$(kernel_dir)/%.o)
 deps += $(kernel_objects:.o=.d)
@@ -22,13 +23,25 @@ kernel_flags = $(kernel_target) $(common_flags) -ffreestanding -nostdinc \
 # Calls of objects are so short that a frame would be a tenth of them.
 $(kernel_dir)/mm/object/%.o: kernel_flags += -momit-leaf-frame-pointer
 
+# ASAN=1 is the kernel that checks addresses, see kernel/asan/shadow.h. Not checked: the runtime, what
+# it calls, and mm/. The stacks of arch/ are not, as some of them are used before there is a shadow.
+asan_checks = $(if $(ASAN),$(filter-out mm/% kernel/asan/runtime.c kernel/asan/map.c \
+	kernel/asan/report.c arch/$(ARCH)/string.c,$(1)))
+asan_flags = $(if $(ASAN),-DMW_SHADOW_H='"kernel/asan/shadow.h"') $(if $(call asan_checks,$(1)), \
+	-fsanitize=kernel-address -fasan-shadow-offset=0xdffffc0000000000 --param asan-globals=0 \
+	--param asan-instrumentation-with-call-threshold=0 \
+	$(if $(filter arch/%,$(1)),--param asan-stack=0,--param asan-stack=1 \
+		-fsanitize-address-use-after-scope))
+asan_mem := $(foreach f,memcpy memmove memset memcmp,--redefine-sym $(f)=asan_$(f))
+
 kernel: $(kernel_elf) ## build the kernel
 .PHONY: kernel
 
 $(kernel_dir)/%.o: %.c $(kernel_dir)/flags
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(kernel_flags) $(KCFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(kernel_flags) $(KCFLAGS) $(call asan_flags,$<) -MMD -MP -c -o $@ $<
+	$(if $(call asan_checks,$<),$(Q)objcopy $(asan_mem) $@)
 
 $(kernel_dir)/%.o: %.S $(kernel_dir)/flags
 	$(say) AS $@

@@ -80,6 +80,14 @@
 #define MW_SOFT_BITS 0
 #endif
 
+/*
+ * 12. A header that is told which memory of the heap may be touched, for a kernel that is built with
+ * address checking: see mm/base/shadow.h. Not set: nobody is told.
+ */
+#ifdef MW_SHADOW_H
+#include MW_SHADOW_H
+#endif
+
 #if MW_PAGE_SHIFT < 12 || MW_PAGE_SHIFT > 16
 #error "MW_PAGE_SHIFT: 12 to 16"
 #endif

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+#
+# The kernel that checks addresses (ASAN=1, kernel/asan/shadow.h): overruns, use after free and after
+# scope in kernel/, arch/ and the tests. ASAN=1 goes with run-quick and qemu-gdb too.
+
+asan_elf := build/kernel-asan$(suffix)/kernel.elf
+asan_run := --kernel $(asan_elf) --append test=$(TESTS) --cpus 4 --thread single --limit 400
+
+.PHONY: kernel-asan kernel-asan-build
+kernel-asan-build: setup-kernel
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) ASAN=1 kernel
+
+kernel-asan: setup-run kernel-asan-build ## the kernel that checks addresses, and all tests in it: TESTS=asan V=1
+	$(Q)scripts/ktap.py $(asan_run) --log build/kernel-asan.console $(if $(filter 1,$(V)),--verbose)
