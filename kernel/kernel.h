@@ -48,10 +48,10 @@ void memory_print(void);
 bool memory_check(void); /* of the whole heap, the world stopped; says what is wrong */
 
 /*
- * asan/: only in a build that checks addresses. What lies below on this stack has ended; memory is used
- * for something else.
+ * asan/: only in a build that checks addresses. What lies below @stack on this thread's has ended; memory is
+ * used for something else.
  */
-void shadow_stack_left(void) __attribute__((weak));
+void shadow_stack_left(void *stack) __attribute__((weak));
 void shadow_forget(void *at, size_t len) __attribute__((weak));
 
 /* stop.c: the world stands still */

@@ -28,8 +28,6 @@ static __attribute__((noinline)) bool call(struct landing *landing, void (*fn)(v
 	struct landing **mine = my_landing();
 	bool left = __builtin_setjmp((void **)&landing->jump);
 
-	if (left && shadow_stack_left)
-		shadow_stack_left();
 	if (!left) {
 		landing->outer = *mine;
 		landing->depth = arch_interrupt_depth();
@@ -68,6 +66,8 @@ _Noreturn void landing_leave(void)
 {
 	if (!*my_landing())
 		arch_panic("nowhere to leave to");
+	if (shadow_stack_left)
+		shadow_stack_left((*my_landing())->jump.stack);
 	__builtin_longjmp((void **)&(*my_landing())->jump, 1);
 }
 
@@ -87,6 +87,8 @@ static bool on_fault(struct arch_regs *regs, uintptr_t address)
 						  .pc = regs->rip };
 	else if (!ask_last || !ask_last(regs, address))
 		return false;
+	if (shadow_stack_left)
+		shadow_stack_left(landing->jump.stack);
 	regs->rbp = (uintptr_t)landing->jump.frame;
 	regs->rip = (uintptr_t)landing->jump.pc;
 	regs->rsp = (uintptr_t)landing->jump.stack;

@@ -118,10 +118,10 @@ void shadow_forget(void *at, size_t len)
 	asan_clear((uintptr_t)at, (uintptr_t)at + len);
 }
 
-void shadow_stack_left(void)
+void shadow_stack_left(void *stack)
 {
 	struct thread *thread = thread_current();
-	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	uintptr_t here = (uintptr_t)stack;
 
 	if (here > (uintptr_t)thread->stack && here < (uintptr_t)thread->stack_end)
 		asan_clear((uintptr_t)thread->stack, here & ~7ul);
