@@ -4,7 +4,9 @@
 #define HOSTTEST_PRELOAD_CONFIG_H
 
 #define MW_PORT_LEVEL 3
+#ifndef MW_GC
 #define MW_GC 0
+#endif
 #define MW_WATCH 0
 /*
  * Threads that have a cache of their own at once; more than that share one, see preload_slot.c. Each

@@ -53,6 +53,7 @@ void preload_yield(void)
 		sched_yield();
 }
 
+#if !MW_GC
 /*
  * There is no way to stop other threads between two of their calls without a cost on each call, so
  * the answer is always that somebody did not stop.
@@ -80,6 +81,7 @@ void mw_port_wake(enum mw_worker worker)
 {
 	(void)worker;
 }
+#endif
 
 uint64_t mw_port_now(void)
 {

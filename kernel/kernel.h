@@ -111,8 +111,8 @@ struct command_group {
 };
 
 /* commands_*.c, poke.c, graph.c */
-extern const struct command_group heap_commands, gc_commands, watch_commands, fs_commands,
-	storm_commands, test_commands, machine_commands, memory_commands;
+extern const struct command_group heap_commands, gc_commands, watch_commands, leak_commands,
+	fs_commands, storm_commands, test_commands, machine_commands, memory_commands;
 void poke(size_t argc, char **argv);
 void graph(size_t argc, char **argv);
 void graph_churn(size_t argc, char **argv);

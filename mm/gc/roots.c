@@ -131,13 +131,14 @@ static const struct {
 	{ &mw_gc, sizeof(mw_gc) },
 };
 
-/* The first of them that begins in [@lo, @hi); MW_LEN(own): there is none. */
+/* The first of them that has a part in [@lo, @hi); MW_LEN(own): there is none. */
 static size_t next_own(const void *lo, const void *hi)
 {
 	size_t best = MW_LEN(own);
 
 	for (size_t i = 0; i < MW_LEN(own); i++) {
-		if ((uintptr_t)own[i].at < (uintptr_t)lo || (uintptr_t)own[i].at >= (uintptr_t)hi)
+		if ((uintptr_t)own[i].at + own[i].size <= (uintptr_t)lo ||
+		    (uintptr_t)own[i].at >= (uintptr_t)hi)
 			continue;
 		if (best == MW_LEN(own) || (uintptr_t)own[i].at < (uintptr_t)own[best].at)
 			best = i;
@@ -154,10 +155,12 @@ static void port_range(void *ctx, enum mw_root_kind kind, const char *name, cons
 	if (kind == MW_ROOT_STACK && mw_gc.floor > (const char *)lo && mw_gc.floor < (const char *)hi)
 		lo = mw_gc.floor;
 	while ((i = next_own(lo, hi)) < MW_LEN(own)) {
-		walk->visit(walk->ctx, kind, name, lo, own[i].at, NULL);
+		if ((uintptr_t)lo < (uintptr_t)own[i].at)
+			walk->visit(walk->ctx, kind, name, lo, own[i].at, NULL);
 		lo = (const char *)own[i].at + own[i].size;
 	}
-	walk->visit(walk->ctx, kind, name, lo, hi, NULL);
+	if ((uintptr_t)lo < (uintptr_t)hi)
+		walk->visit(walk->ctx, kind, name, lo, hi, NULL);
 }
 
 /* Those that were declared to hold pointers: all that are live. */

@@ -46,3 +46,22 @@ test-preload: setup-preload $(preload_lib) $(preload_programs) ## real programs 
 	$(Q)scripts/preload_test.sh $(preload_lib)
 
 .PHONY: preload test-preload
+
+# The same with safe free, to see what it costs: MARROW_SAFE=on or =wipe. For programs of one thread.
+preload_safe_dir := build/preload-safe$(suffix)
+preload_safe_lib := build/libmarrow-safe$(suffix).so
+preload_safe_objects := $(preload_sources:%.c=$(preload_safe_dir)/%.o)
+deps += $(preload_safe_objects:.o=.d)
+
+$(preload_safe_dir)/%.o: %.c $(preload_dir)/flags
+	$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(preload_flags) -DMW_GC=1 $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(preload_safe_lib): $(preload_safe_objects)
+	$(say) LINK $@
+	$(Q)$(CC) $(preload_flags) $(CFLAGS) -Wno-maybe-uninitialized -shared -static-libgcc -Wl,-z,defs -Wl,-z,now -Wl,-soname,libmarrow-safe.so \
+		-o $@ $(preload_safe_objects)
+
+preload-safe: $(preload_safe_lib) ## build/libmarrow-safe.so: with safe free, if MARROW_SAFE=on is in the environment
+.PHONY: preload-safe

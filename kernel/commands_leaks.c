@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+/* Commands about objects that nobody points to any more, and pointers to objects that are gone. */
+#include <marrow/gc.h>
+#include "../mm/object/object.h"
+#include "kernel.h"
+#include "text.h"
+
+/* ---- leaks ---- */
+
+struct buffer {
+	struct buffer *next;
+	char bytes[240];
+};
+
+/* Buffers that point to each other, and nothing to them. */
+static __attribute__((noinline)) bool make_ring(uint64_t n)
+{
+	struct buffer *first = NULL, *last = NULL;
+
+	for (; n; n--) {
+		struct buffer *buffer = mw_alloc(sizeof(*buffer), MW_ZERO);
+
+		if (!buffer)
+			return false;
+		buffer->next = first;
+		first = buffer;
+		if (!last)
+			last = buffer;
+		last->next = first;
+	}
+	return true;
+}
+
+static void run_leaks(size_t argc, char **argv)
+{
+	struct mw_leak_want want = { .most = 20 };
+	uint64_t number;
+	size_t found;
+
+	if (argc > 2 && text_equal(argv[1], "make") && text_number(argv[2], &number)) {
+		if (!make_ring(number))
+			mw_print("There is not so much memory.\n");
+		return;
+	}
+	if (argc > 1 && !text_number(argv[1], &number)) {
+		mw_print("leaks [MILLISECONDS], or leaks make COUNT\n");
+		return;
+	}
+	if (argc > 1)
+		want.min_age_ns = number * 1000000;
+	found = mw_leak_scan(&want);
+	if (found == SIZE_MAX)
+		mw_print("There is no memory for a scan.\n");
+	else if (!found)
+		mw_print("Something points to every object.\n");
+}
+
+/* ---- safe free ---- */
+
+static void print_safe(void)
+{
+	struct mw_safe_stats stats;
+
+	mw_safe_stats(&stats);
+	mw_print("%zu objects of %zu bytes are held back; the last of %lu marks found pointers to "
+		 "%zu bytes; %lu objects were let go.\n",
+		 stats.held_objects, stats.held_bytes, stats.marks, stats.kept_bytes, stats.released);
+}
+
+static struct mw_cache *cache_named(const char *name)
+{
+	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
+		struct mw_cache *cache =
+			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
+
+		if (cache && text_equal(cache->name, name))
+			return cache;
+	}
+	return NULL;
+}
+
+static void run_safe(size_t argc, char **argv)
+{
+	struct mw_safe_policy policy = { .on = true };
+	struct mw_cache *cache = NULL;
+	bool known = true;
+
+	if (argc < 2) {
+		print_safe();
+		return;
+	}
+	if (text_equal(argv[1], "off"))
+		policy.on = false;
+	else if (text_equal(argv[1], "wipe"))
+		policy.wipe = true;
+	else if (!text_equal(argv[1], "on"))
+		known = (cache = cache_named(argv[1])) != NULL;
+	if (!known)
+		mw_print("There is no cache \"%s\"; \"slab\" lists all.\n", argv[1]);
+	else if (!mw_safe_free(cache, &policy))
+		mw_print("That cannot be done.\n");
+}
+
+static const struct command commands[] = {
+	{ "leaks", "[MS|make COUNT]",
+	  "objects that nothing points to, at least MS old if tracked; or make a ring of them",
+	  run_leaks },
+	{ "safe", "[on|off|wipe|CACHE]",
+	  "hold freed objects back until nothing points to them; wipe: and overwrite them", run_safe },
+};
+
+const struct command_group leak_commands = { "Leaks and dangling pointers", commands, LEN(commands) };
