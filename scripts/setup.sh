@@ -50,6 +50,10 @@ bench-gc /usr/include/gc/gc.h libgc-dev
 bench-gc go golang-go
 bench-gc valgrind valgrind
 bench-gc python3 python3
+prove clang clang
+prove opt llvm
+prove z3 z3
+prove python3 python3
 lift aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 lift riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
 lift qemu-system-riscv64 qemu-system-misc
