@@ -28,6 +28,7 @@ run /usr/lib/grub/x86_64-efi/multiboot2.mod grub-efi-amd64-bin
 run /usr/share/OVMF/OVMF_CODE_4M.fd ovmf
 gdb gdb gdb
 m32 /usr/lib32/libc.so libc6-dev-i386
+m32 qemu-i386 qemu-user
 m32 /usr/lib/gcc/x86_64-linux-gnu/$gcc_version/32/libgcc.a lib32gcc-$gcc_version-dev
 preload g++ g++
 preload python3 python3

@@ -38,7 +38,6 @@ test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(test_iso) $
 
 test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in seven ways, a minute of soak, and of the scripts
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) test-files
-	$(Q)$(MAKE) --no-print-directory kernel-asan-build
 	$(Q)scripts/test.py --jobs $(JOBS) --only '$(PARTS)' --host $(variants) \
 		--part runner 'scripts/runner/test_runner.py --tiny $(tiny) --kernel $(kernel_elf)' \
 		--part export 'scripts/export_test.py $(kernel_elf)' \
@@ -52,7 +51,6 @@ test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in se
 		--part heapdump 'scripts/heapdump_test.py $(heapdump_maker) $(kernel_elf)' \
 		--part devtools 'scripts/devtools_test.py $(heapdump_maker)' \
 		--machine kernel-1 '$(direct) --extra="-initrd LICENSE"' \
-		--machine kernel-asan '$(asan_run)' \
 		--machine kernel-4-single '$(direct) --cpus 4 --thread single' \
 		--wide kernel-4-multi '$(direct) --cpus 4 --thread multi' \
 		--wide iso-bios '--iso $(test_iso) --symbols $(kernel_elf) --cpus 4' \
