@@ -198,7 +198,7 @@ static void record_range(void *ctx, const char *name, const void *lo, const void
 /* Whatever calls left behind below this frame would be found in the gaps of those that follow. */
 static MW_NOINLINE void clear_stack(void)
 {
-	uintptr_t frames[128];
+	uintptr_t frames[112];
 
 	for (volatile uintptr_t *at = frames; at < frames + MW_LEN(frames); at++)
 		*at = 0;

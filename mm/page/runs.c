@@ -469,6 +469,9 @@ bool mw_run_check_lists(enum mw_zone_index z)
 	const struct mw_zone *zone = &mw_page.zone[z];
 	size_t listed = 0, runs = mw_run_count(zone);
 
+	/* First: the walk goes by it. */
+	for (size_t i = 0; i < MW_LIST_WORDS; i++)
+		MW_CHECK(zone, (zone->summary >> i & 1) == (zone->lists[i] != 0));
 	for (size_t list = list_from(zone, 0); list < MW_LISTS; list = list_from(zone, list + 1)) {
 		for (size_t last = zone->head[list]; last != MW_PN_NONE; last = next_of(last)) {
 			struct mw_run run = mw_run_ending_at(last);
@@ -479,7 +482,5 @@ bool mw_run_check_lists(enum mw_zone_index z)
 		}
 	}
 	MW_CHECK(zone, listed + zone->by_order[0] == runs);
-	for (size_t i = 0; i < MW_LIST_WORDS; i++)
-		MW_CHECK(zone, (zone->summary >> i & 1) == (zone->lists[i] != 0));
 	return true;
 }

@@ -40,6 +40,26 @@ static uint64_t in_bytes(size_t pages)
 }
 
 /* Everything up to the ring of pauses. */
+APART static void put_metadata(struct mw_stream *s, const struct mw_stats *stats)
+{
+	put_numbers(s,
+		    (const uint64_t[]){
+			    0,
+			    0, /* stacks are the kernel's */
+			    stats->metadata_by_use[MW_USE_SPANS],
+			    stats->metadata_by_use[MW_USE_SPANS],
+			    stats->metadata_by_use[MW_USE_CACHES],
+			    stats->metadata_by_use[MW_USE_CACHES],
+			    stats->metadata_by_use[MW_USE_WATCH],
+			    stats->metadata_by_use[MW_USE_COLLECTOR] +
+				    stats->metadata_by_use[MW_USE_RECORDS],
+			    stats->metadata_by_use[MW_USE_MAP] + stats->metadata_by_use[MW_USE_RUNS] +
+				    stats->metadata_by_use[MW_USE_OTHER] + stats->metadata_spare,
+			    stats->goal,
+		    },
+		    10);
+}
+
 APART static void put_figures(struct mw_stream *s)
 {
 	struct mw_stats stats;
@@ -57,22 +77,7 @@ APART static void put_figures(struct mw_stream *s)
 					page->bytes - page->metadata - in_bytes(used),
 					in_bytes(used), in_bytes(released), stats.live_objects },
 		    12);
-	put_numbers(s,
-		    (const uint64_t[]){
-			    0,
-			    0, /* stacks are the kernel's */
-			    stats.metadata_by_use[MW_USE_SPANS],
-			    stats.metadata_by_use[MW_USE_SPANS],
-			    stats.metadata_by_use[MW_USE_CACHES],
-			    stats.metadata_by_use[MW_USE_CACHES],
-			    stats.metadata_by_use[MW_USE_WATCH],
-			    stats.metadata_by_use[MW_USE_COLLECTOR] +
-				    stats.metadata_by_use[MW_USE_RECORDS],
-			    stats.metadata_by_use[MW_USE_MAP] + stats.metadata_by_use[MW_USE_RUNS] +
-				    stats.metadata_by_use[MW_USE_OTHER] + stats.metadata_spare,
-			    stats.goal,
-		    },
-		    10);
+	put_metadata(s, &stats);
 }
 
 void mw_dump_stats(struct mw_dump *d)
