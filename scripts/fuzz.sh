@@ -38,7 +38,7 @@ one_replay()
 		tail -n 40 build/host-fuzz/"$1".log
 		return 1
 	}
-	grep -a '^[1-9][0-9]* inputs' build/host-fuzz/"$1".log
+	grep -aoE '[1-9][0-9]* inputs$' build/host-fuzz/"$1".log
 }
 
 for name; do

@@ -47,10 +47,8 @@ static size_t mw_drain_central(void)
 		struct mw_cache *cache =
 			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
 
-		if (cache && !mw_list_empty(&cache->some))
-			pages += mw_central_shrink(cache);
-		if (cache && !mw_list_empty(&cache->debug_spans))
-			pages += mw_debug_shrink(cache);
+		if (cache)
+			pages += mw_central_shrink(cache) + mw_debug_shrink(cache);
 	}
 	return pages;
 }
