@@ -20,7 +20,9 @@ static void allocate(unsigned int sizes)
 		mw_free(kept[i]);
 		kept[i] = mw_alloc(1 + test_below(sizes), MW_ZERO);
 		CHECK(kept[i] != NULL);
-		rounds++;
+		/* Where virtual CPUs take turns, that is when another one's begins. */
+		if (!(rounds++ & 15))
+			arch_relax();
 	}
 	for (unsigned int i = 0; i < 8; i++)
 		mw_free(kept[i]);
@@ -40,14 +42,20 @@ static void begin(void)
 static struct arch_regs captured[ARCH_MAX_CPUS];
 static unsigned long pinned; /* CPUs that an NMI found with interrupts off */
 
+#define LONG_NS UINT64_C(5000000000)
+
 static void capture_often(unsigned int i, void *arg)
 {
+	uint64_t start = arch_now();
+
 	(void)arg;
 	if (i) {
 		allocate(3000);
 		return;
 	}
-	for (int n = 0; n < 300; n++) {
+	while (!rounds)
+		arch_relax();
+	for (int n = 0; n < 300 && arch_now() - start < LONG_NS; n++) {
 		arch_cpus_t answered = arch_capture(captured);
 
 		CHECK_EQ(answered, arch_cpus_all());
@@ -78,6 +86,8 @@ static void flood(unsigned int i, void *arg)
 		allocate(3000);
 		return;
 	}
+	while (!rounds)
+		arch_relax();
 	for (int n = 0; n < 3000; n++) {
 		for (unsigned int cpu = 0; cpu < arch_cpu_count(); cpu++)
 			apic_send(arch_cpu_by_number[cpu]->apic_id, APIC_FIXED | STRAY_VECTOR);
