@@ -117,8 +117,10 @@ static void push_or_take(unsigned int i, void *arg)
 	(void)arg;
 	test_barrier();
 	if (!i) {
-		while (pushers && arch_now() - start < 20000000000)
+		while (pushers && arch_now() - start < 20000000000) {
 			take_all();
+			arch_relax();
+		}
 		take_all();
 		return;
 	}
