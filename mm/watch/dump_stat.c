@@ -60,6 +60,20 @@ APART static void put_metadata(struct mw_stream *s, const struct mw_stats *stats
 		    10);
 }
 
+APART static void put_heap(struct mw_stream *s, const struct mw_stats *stats, size_t used,
+			   size_t released)
+{
+	const struct mw_page_stats *page = &stats->page;
+
+	put_numbers(s,
+		    (const uint64_t[]){ stats->live_bytes, bytes_ever(), page->bytes,
+					stats->lookups, stats->allocs, stats->frees,
+					stats->live_bytes, page->bytes - page->metadata,
+					page->bytes - page->metadata - in_bytes(used),
+					in_bytes(used), in_bytes(released), stats->live_objects },
+		    12);
+}
+
 APART static void put_figures(struct mw_stream *s)
 {
 	struct mw_stats stats;
@@ -70,13 +84,7 @@ APART static void put_figures(struct mw_stream *s)
 	used = page->objects + page->raw + page->stocked;
 	for (unsigned int z = 0; z < MW_NR_ZONES; z++)
 		released += page->zone[z].released;
-	put_numbers(s,
-		    (const uint64_t[]){ stats.live_bytes, bytes_ever(), page->bytes, stats.lookups,
-					stats.allocs, stats.frees, stats.live_bytes,
-					page->bytes - page->metadata,
-					page->bytes - page->metadata - in_bytes(used),
-					in_bytes(used), in_bytes(released), stats.live_objects },
-		    12);
+	put_heap(s, &stats, used, released);
 	put_metadata(s, &stats);
 }
 

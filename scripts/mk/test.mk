@@ -14,7 +14,8 @@ tiny := $(kernel_dir)/tiny.elf
 direct = --kernel $(kernel_elf) --append test=$(TESTS)
 # Seeded runs are for what several CPUs do at once. Of the suites below that is nothing, or they wait
 # for a second to pass, which is a thousand million instructions there.
-seed_suites := $(filter-out harness memmap layout port base_format model_%,\
+seed_suites := $(filter-out harness memmap layout port base_format magic leak% safe% watch_dump watch_check watch_live \
+	gc_cost gc_forms gc_storm model_%,\
 	$(patsubst hosttest/test_%.c,%,$(test_sources))) \
 	port.rivals_take_turns port.stopped_cpus_stand_still port.no_two_cpus_have_one_number
 space := $() $()
