@@ -54,7 +54,8 @@ static MW_NOINLINE void *slow_alloc(size_t size, size_t align, mw_flags_t flags)
 		size = MIN_ALIGN;
 	if (size <= PTRDIFF_MAX) {
 		do
-			p = mw_alloc_aligned(size, align, flags);
+			p = align <= MIN_ALIGN && size > 8 ? mw_alloc(size, flags)
+							   : mw_alloc_aligned(size, align, flags);
 		while (!p && preload_heap_grow(size > align ? size : align + size));
 	}
 	if (!borrowed) {
