@@ -106,7 +106,7 @@ static enum fs_error move(struct world *world, struct move *m)
 
 enum fs_error fs_move(struct task *task, const char *from, const char *to)
 {
-	struct move m = { NULL };
+	struct move m = { .from = NULL };
 	enum fs_error error;
 
 	mutex_lock(&task->world->names);
