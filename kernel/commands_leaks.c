@@ -5,6 +5,8 @@
 #include "kernel.h"
 #include "text.h"
 
+#if MW_GC
+
 /* ---- leaks ---- */
 
 struct buffer {
@@ -110,3 +112,5 @@ static const struct command commands[] = {
 };
 
 const struct command_group leak_commands = { "Leaks and dangling pointers", commands, LEN(commands) };
+
+#endif

@@ -16,8 +16,11 @@ static const struct command own[] = {
 
 static const struct command_group own_commands = { "Help", own, LEN(own) };
 static const struct command_group *const groups[] = {
-	&own_commands, &heap_commands,	&gc_commands,	&watch_commands,   &leak_commands,
-	&fs_commands,  &storm_commands, &test_commands, &machine_commands, &memory_commands,
+	&own_commands,	 &heap_commands, &gc_commands,	    &watch_commands,  &fs_commands,
+	&storm_commands, &test_commands, &machine_commands, &memory_commands,
+#if MW_GC
+	&leak_commands,
+#endif
 };
 
 static struct line line;

@@ -4,6 +4,8 @@
 #include "kernel.h"
 #include "test.h"
 
+#if MW_GC
+
 static bool begins(const char *text, const char *with)
 {
 	while (*with && *text == *with)
@@ -54,3 +56,5 @@ TEST(safe_free_is_switched_by_a_command)
 	CHECK(has(run("safe"), "0 objects of 0 bytes are held back"));
 	CHECK(mw_heap_check());
 }
+
+#endif

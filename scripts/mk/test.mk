@@ -11,6 +11,7 @@ variants := host host-debug host-asan host-tsan host-m32
 
 test_iso := $(kernel_dir)/test.iso
 tiny := $(kernel_dir)/tiny.elf
+no_gc_elf := build/kernel-gc0/kernel.elf
 direct = --kernel $(kernel_elf) --append test=$(TESTS)
 # Seeded runs are for what several CPUs do at once. Of the suites below that is nothing, or they wait
 # for a second to pass, which is a thousand million instructions there.
@@ -37,8 +38,9 @@ $(tiny): scripts/runner/tiny.S $(kernel_dir)/flags
 test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(test_iso) $(tiny) $(host_fuzzers) \
 	$(preload_lib) $(preload_programs) $(heapdump_maker)
 
-test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in seven ways, a minute of soak, and of the scripts
+test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in six ways, a minute of soak, and of the scripts
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) test-files
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) suffix=-gc0 KCFLAGS=-DMW_GC=0 $(no_gc_elf)
 	$(Q)scripts/test.py --jobs $(JOBS) --only '$(PARTS)' --host $(variants) \
 		--part runner 'scripts/runner/test_runner.py --tiny $(tiny) --kernel $(kernel_elf)' \
 		--part export 'scripts/export_test.py $(kernel_elf)' \
@@ -52,6 +54,7 @@ test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in se
 		--part heapdump 'scripts/heapdump_test.py $(heapdump_maker) $(kernel_elf)' \
 		--part devtools 'scripts/devtools_test.py $(heapdump_maker)' \
 		--machine kernel-1 '$(direct) --extra="-initrd LICENSE"' \
+		--machine kernel-no-gc '--kernel $(no_gc_elf) --append test=$(TESTS)' \
 		--machine kernel-4-single '$(direct) --cpus 4 --thread single' \
 		--wide kernel-4-multi '$(direct) --cpus 4 --thread multi' \
 		--wide iso-bios '--iso $(test_iso) --symbols $(kernel_elf) --cpus 4' \
