@@ -7,6 +7,9 @@
  * others must not.
  */
 #include "gc_lists.h"
+#include "../mm/gc/gc.h"
+#include "../mm/page/page.h"
+#include "../mm/page/stock.h"
 
 #if MW_GC
 
@@ -260,6 +263,37 @@ TEST(data_and_bss_are_roots)
 	collect();
 	collect();
 	CHECK(live_objects() <= 10);
+}
+
+/* A page that waits in a CPU's stock may become a span of collected objects later on. */
+static const struct {
+	const void *at;
+	size_t size;
+} own[] = {
+	{ mw_map_root, sizeof(mw_map_root) },	    { &mw_page, sizeof(mw_page) },
+	{ &mw_object, sizeof(mw_object) },	    { &mw_gc, sizeof(mw_gc) },
+	{ mw_page_stocks, sizeof(mw_page_stocks) },
+};
+
+static void count_own(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
+		      const void *hi, const struct mw_layout *layout)
+{
+	(void)name, (void)layout;
+	for (size_t i = 0; kind == MW_ROOT_DATA && i < MW_LEN(own); i++)
+		*(size_t *)ctx += (const char *)own[i].at + own[i].size > (const char *)lo &&
+				  (const char *)own[i].at < (const char *)hi;
+}
+
+TEST(own_variables_are_no_roots)
+{
+	size_t n = 0;
+
+	setup(16 << 20);
+	collect();
+	CHECK(mw_gc_hold());
+	mw_roots_each(count_own, &n);
+	mw_gc_release();
+	CHECK_EQ(n, 0);
 }
 
 #endif

@@ -7,6 +7,7 @@
  */
 #include "gc.h"
 #include "../page/page.h"
+#include "../page/stock.h"
 
 #if MW_GC
 
@@ -124,11 +125,9 @@ static const struct {
 	const void *at;
 	size_t size;
 } own[] = {
-	{ mw_map_root, sizeof(mw_map_root) },
-	{ &mw_map_flat, sizeof(mw_map_flat) },
-	{ &mw_page, sizeof(mw_page) },
-	{ &mw_object, sizeof(mw_object) },
-	{ &mw_gc, sizeof(mw_gc) },
+	{ mw_map_root, sizeof(mw_map_root) }, { &mw_map_flat, sizeof(mw_map_flat) },
+	{ &mw_page, sizeof(mw_page) },	      { mw_page_stocks, sizeof(mw_page_stocks) },
+	{ &mw_object, sizeof(mw_object) },    { &mw_gc, sizeof(mw_gc) },
 };
 
 /* The first of them that has a part in [@lo, @hi); MW_LEN(own): there is none. */

@@ -3,7 +3,7 @@
 #include "stock.h"
 #include "up.h"
 
-struct mw_stock mw_stocks[MW_MAX_CPUS] = {
+struct mw_page_stock mw_page_stocks[MW_MAX_CPUS] = {
 	[0 ... MW_MAX_CPUS - 1] = { .lock = MW_LOCK_INIT(MW_RANK_STOCK) },
 };
 
@@ -26,7 +26,7 @@ static bool affords(unsigned int shelf)
 	return pages >> mw_shelf_order(shelf) >= (shelf < MW_STACK_SHELVES ? 1 : 100);
 }
 
-static void set_up(struct mw_stock *stock, bool open)
+static void set_up(struct mw_page_stock *stock, bool open)
 {
 	struct mw_stocked *slots = stock->slots;
 
@@ -90,7 +90,7 @@ static void give_batch(unsigned int order, const struct mw_stocked *runs, size_t
 }
 
 /* The last @n runs leave a shelf; the stock's lock is held. */
-static void pop(struct mw_stock *stock, unsigned int which, struct mw_stocked *out, size_t n)
+static void pop(struct mw_page_stock *stock, unsigned int which, struct mw_stocked *out, size_t n)
 {
 	struct mw_shelf *shelf = &stock->shelf[which];
 	struct mw_stocked *top = mw_shelf_top(shelf) - n;
@@ -107,13 +107,13 @@ MW_NOINLINE void *mw_stock_refill(mw_flags_t flags)
 {
 	struct mw_stocked runs[MW_STOCK_BATCH];
 	size_t kept = 1, n = take_batch(flags, runs, MW_STOCK_BATCH);
-	struct mw_stock *stock;
+	struct mw_page_stock *stock;
 	unsigned long state;
 
 	if (!n)
 		return NULL;
 	state = mw_port_pin();
-	stock = &mw_stocks[mw_port_cpu()];
+	stock = &mw_page_stocks[mw_port_cpu()];
 	mw_lock_pinned(&stock->lock);
 	for (; kept < n; kept++) {
 		uintptr_t value = atomic_load_explicit(runs[kept].word, memory_order_relaxed);
@@ -133,7 +133,7 @@ MW_NOINLINE void mw_stock_spill(void)
 {
 	struct mw_stocked runs[MW_STOCK_BATCH];
 	unsigned long state = mw_port_pin();
-	struct mw_stock *stock = &mw_stocks[mw_port_cpu()];
+	struct mw_page_stock *stock = &mw_page_stocks[mw_port_cpu()];
 	size_t n;
 
 	mw_lock_pinned(&stock->lock);
@@ -144,7 +144,7 @@ MW_NOINLINE void mw_stock_spill(void)
 }
 
 /* A batch from one shelf. Return: how many runs. */
-static size_t drain_some(struct mw_stock *stock, unsigned int which)
+static size_t drain_some(struct mw_page_stock *stock, unsigned int which)
 {
 	struct mw_stocked runs[MW_STOCK_BATCH];
 	unsigned long state = mw_lock(&stock->lock);
@@ -157,7 +157,7 @@ static size_t drain_some(struct mw_stock *stock, unsigned int which)
 }
 
 /* Its own CPU may go on filling it: no more is taken than a full stock holds. */
-static size_t drain(struct mw_stock *stock)
+static size_t drain(struct mw_page_stock *stock)
 {
 	size_t pages = 0, n;
 
@@ -170,7 +170,7 @@ static size_t drain(struct mw_stock *stock)
 	return pages;
 }
 
-static size_t stocked(const struct mw_stock *stock)
+static size_t stocked(const struct mw_page_stock *stock)
 {
 	size_t pages = 0;
 
@@ -184,8 +184,8 @@ size_t mw_stock_drain_all(void)
 	size_t pages = 0;
 
 	for (unsigned int cpu = 0; cpu < MW_MAX_CPUS; cpu++) {
-		if (stocked(&mw_stocks[cpu]))
-			pages += drain(&mw_stocks[cpu]);
+		if (stocked(&mw_page_stocks[cpu]))
+			pages += drain(&mw_page_stocks[cpu]);
 	}
 	return pages;
 }
@@ -193,7 +193,7 @@ size_t mw_stock_drain_all(void)
 void mw_stock_events(unsigned long *allocs, unsigned long *frees)
 {
 	for (unsigned int cpu = 0; cpu < MW_MAX_CPUS; cpu++) {
-		struct mw_stock *stock = &mw_stocks[cpu];
+		struct mw_page_stock *stock = &mw_page_stocks[cpu];
 		unsigned long taken = atomic_load_explicit(&stock->allocs, memory_order_relaxed);
 
 		*allocs += taken;
@@ -208,17 +208,17 @@ size_t mw_stock_pages(void)
 	size_t pages = 0;
 
 	for (unsigned int cpu = 0; cpu < MW_MAX_CPUS; cpu++)
-		pages += stocked(&mw_stocks[cpu]);
+		pages += stocked(&mw_page_stocks[cpu]);
 	return pages;
 }
 
 static void set_all(bool open)
 {
 	for (unsigned int cpu = 0; cpu < MW_MAX_CPUS; cpu++) {
-		unsigned long state = mw_lock(&mw_stocks[cpu].lock);
+		unsigned long state = mw_lock(&mw_page_stocks[cpu].lock);
 
-		set_up(&mw_stocks[cpu], open);
-		mw_unlock(&mw_stocks[cpu].lock, state);
+		set_up(&mw_page_stocks[cpu], open);
+		mw_unlock(&mw_page_stocks[cpu].lock, state);
 	}
 }
 
@@ -241,15 +241,15 @@ void mw_stocks_open(void)
 void mw_stocks_reset(void)
 {
 	for (unsigned int cpu = 0; cpu < MW_MAX_CPUS; cpu++) {
-		__builtin_memset((void *)&mw_stocks[cpu], 0, sizeof(mw_stocks[cpu]));
-		mw_lock_init(&mw_stocks[cpu].lock, MW_RANK_STOCK);
+		__builtin_memset((void *)&mw_page_stocks[cpu], 0, sizeof(mw_page_stocks[cpu]));
+		mw_lock_init(&mw_page_stocks[cpu].lock, MW_RANK_STOCK);
 	}
 }
 
 void mw_page_cpu_stop(void)
 {
 	unsigned long state = mw_port_pin();
-	struct mw_stock *stock = &mw_stocks[mw_port_cpu()];
+	struct mw_page_stock *stock = &mw_page_stocks[mw_port_cpu()];
 
 	mw_port_unpin(state);
 	(void)drain(stock);

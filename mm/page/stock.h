@@ -32,7 +32,7 @@ struct mw_shelf {
 	struct mw_stocked *limit; /* of @top; where it is @bottom, the shelf is closed */
 };
 
-struct mw_stock {
+struct mw_page_stock {
 	_Alignas(16 * MW_CACHE_LINE) struct mw_lock lock; /* MW_RANK_STOCK */
 	mw_atomic_t allocs; /* written under the lock, as is the next */
 	mw_atomic_t moved; /* runs from the heap, less those given back: allocs - frees + what is here */
@@ -40,7 +40,7 @@ struct mw_stock {
 	struct mw_stocked slots[MW_STOCK_SINGLES + MW_STOCK_PAGES + 2];
 };
 
-extern struct mw_stock mw_stocks[MW_MAX_CPUS];
+extern struct mw_page_stock mw_page_stocks[MW_MAX_CPUS];
 
 #define MW_SHELF_NONE MW_SHELVES
 
@@ -79,12 +79,12 @@ static inline void mw_stock_event(mw_atomic_t *counter)
  * This CPU's stock, locked and pinned; NULL, and neither, if another CPU is at it. Nothing on the way
  * is a call, so that the quick paths keep all they know in registers.
  */
-static inline __attribute__((always_inline)) struct mw_stock *mw_stock_enter(unsigned long *state)
+static inline __attribute__((always_inline)) struct mw_page_stock *mw_stock_enter(unsigned long *state)
 {
-	struct mw_stock *stock;
+	struct mw_page_stock *stock;
 
 	*state = mw_port_pin();
-	stock = &mw_stocks[mw_port_cpu()];
+	stock = &mw_page_stocks[mw_port_cpu()];
 	if (mw_unlikely(atomic_exchange_explicit(&stock->lock.word, 1, memory_order_acquire))) {
 		mw_port_unpin(*state);
 		return NULL;
@@ -98,7 +98,7 @@ static inline __attribute__((always_inline)) bool mw_stock_take(unsigned int whi
 								void **pages)
 {
 	unsigned long state;
-	struct mw_stock *stock = mw_stock_enter(&state);
+	struct mw_page_stock *stock = mw_stock_enter(&state);
 	struct mw_stocked *top;
 	uintptr_t word;
 
@@ -148,7 +148,7 @@ static inline __attribute__((always_inline)) bool mw_stock_put(void *pages, unsi
 							       size_t count, bool quick)
 {
 	unsigned long state;
-	struct mw_stock *stock = mw_stock_enter(&state);
+	struct mw_page_stock *stock = mw_stock_enter(&state);
 	mw_map_word *word;
 	uintptr_t value;
 
