@@ -248,16 +248,26 @@ bool mw_port_protect(void *page, size_t len, bool fault)
 	return !mprotect(page, len, fault ? PROT_NONE : PROT_READ | PROT_WRITE);
 }
 
+static bool (*on_release)(void *page, size_t len);
+static bool (*on_reclaim)(void *page, size_t len);
+
+void port_pages_are(bool (*release)(void *page, size_t len), bool (*reclaim)(void *page, size_t len))
+{
+	on_release = release;
+	on_reclaim = reclaim;
+}
+
 /* Anonymous memory reads as zero afterwards, and comes back by itself when touched. */
 bool mw_port_release(void *page, size_t len)
 {
+	if (on_release)
+		return on_release(page, len);
 	return !madvise(page, len, MADV_DONTNEED);
 }
 
 bool mw_port_reclaim(void *page, size_t len)
 {
-	(void)page, (void)len;
-	return true;
+	return !on_reclaim || on_reclaim(page, len);
 }
 
 /* Soft-dirty bits need a file of /proc that many machines do not have: a mark stops the world. */

@@ -129,7 +129,7 @@ static unsigned long fails_of(unsigned int turns, size_t bytes, bool pages, uint
 
 	*pattern = 0;
 	for (unsigned int i = 0; i < turns; i++) {
-		bool yes = mw_should_fail(bytes, pages, site);
+		bool yes = mw_should_fail(bytes, pages ? MW_FAIL_PAGES : MW_FAIL_OBJECT, site);
 
 		n += yes;
 		*pattern |= (uint64_t)yes << (i & 63);
@@ -178,7 +178,12 @@ TEST(fail_by_size_site_and_kind)
 	CHECK_EQ(fails_of(1, 8, false, 1000, &pattern), 1);
 	CHECK_EQ(fails_of(1, 8, true, 1999, &pattern), 1);
 	CHECK_EQ(fails_of(1, 8, true, 2000, &pattern), 0);
+	CHECK(!mw_should_fail(8, MW_FAIL_OWN, 1000));
 	CHECK_EQ(mw_fail_set(NULL), 2);
+	want = (struct mw_fail){ .every = 1, .own = true };
+	mw_fail_set(&want);
+	CHECK(mw_should_fail(8, MW_FAIL_OWN, 0) && !mw_should_fail(8, MW_FAIL_PAGES, 0));
+	CHECK_EQ(mw_fail_set(NULL), 1);
 }
 
 TEST(fail_by_chance_replays)

@@ -87,6 +87,7 @@ TEST(padding)
 	expect("123456|", "%3d|", 123456);
 	expect("  abc|", "%5s|", "abc");
 	expect("abc  |", "%-5s|", "abc");
+	expect(" abc|abc |", "%4s|%-4s|", "abc", "abc"); /* by one */
 	expect("    x|", "%5c|", 'x');
 	expect("0000beef", "%08x", 0xbeefu);
 	expect("         1", "%10llu", 1ull);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The metadata allocators: placement, reuse, accounts, walks, exhaustion, and their checkers. */
+#include <marrow/watch.h>
 #include "test.h"
 #include "../mm/base/meta.h"
 
@@ -91,6 +92,35 @@ TEST(persist_runs_out_and_says_so)
 	CHECK(got > 10);
 	CHECK_PTR(mw_persist(4000, 8, MW_USE_OTHER), NULL);
 	test_note("%zu times 4000 bytes from a megabyte", got);
+}
+
+/* When so large a bite as the heap deserves is not to be had, a small one is. */
+TEST(persist_takes_the_last_page)
+{
+	struct mw_page_stats stats;
+
+	test_heap((size_t)1 << 20);
+	while (mw_persist(4096, 8, MW_USE_OTHER))
+		;
+	mw_page_stats(&stats);
+	CHECK_EQ(stats.untouched / MW_PAGE_SIZE, 0);
+}
+
+/* Memory that was used before it became a region. */
+TEST(persist_clears_what_was_there)
+{
+	unsigned char *memory, *p;
+
+	test_heap(4 * MW_PAGE_SIZE);
+	memory = test_memory(HEAP / 4);
+	mw_reset();
+	fill(memory, HEAP / 4, 0xa5);
+	NEED(mw_region_add(memory, (uint64_t)1 << 30, HEAP / 4));
+	for (unsigned int i = 0; i < 8; i++) {
+		p = mw_persist(6000, 8, MW_USE_OTHER);
+		NEED(p);
+		CHECK(all_zero(p, 6000));
+	}
 }
 
 static void persist_worker(unsigned int i, void *arg)
@@ -223,6 +253,19 @@ TEST(fixed_stock_makes_sure)
 	CHECK(mw_fixed_check(&fixed));
 	CHECK(!mw_fixed_stock(&fixed, SIZE_MAX / 4096));
 	CHECK(mw_fixed_check(&fixed));
+}
+
+/* Where chunks are of one record each, it is exactly as many as were asked for. */
+TEST(fixed_stock_is_no_less)
+{
+	struct mw_fixed fixed;
+
+	test_heap(HEAP);
+	mw_fixed_init(&fixed, MW_FIXED_CHUNK, MW_USE_WATCH, NULL);
+	CHECK(mw_fixed_stock(&fixed, 5));
+	CHECK_EQ(atomic_load(&fixed.spare), 5);
+	CHECK(mw_fixed_stock(&fixed, 5));
+	CHECK_EQ(atomic_load(&fixed.spare), 5);
 }
 
 TEST(fixed_walk_sees_each_once)

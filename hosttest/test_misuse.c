@@ -326,6 +326,24 @@ TEST(double_free_across_cpus)
 	CHECK_EQ(mw_object_live_bytes(), 0);
 }
 
+/* No CPU owns the span any more. */
+TEST(double_free_of_what_nobody_owns)
+{
+	void *one, *other;
+
+	NEED(test_heap(HEAP));
+	one = mw_alloc(64, 0);
+	other = mw_alloc(64, 0);
+	NEED(one && other);
+	mw_cpu_stop();
+	mw_free(one);
+	begin(MW_DOUBLE_FREE);
+	mw_free(one);
+	came(one);
+	mw_free(other);
+	CHECK_EQ(mw_object_live_bytes(), 0);
+}
+
 TEST(report_as_text)
 {
 	struct mw_report report = { .what = MW_DOUBLE_FREE };

@@ -299,3 +299,80 @@ TEST(interrupts)
 	CHECK_EQ(mw_object_live_bytes(), 0);
 	CHECK(mw_object_check());
 }
+
+/* ---- what another CPU frees is had again, all of it ---- */
+
+#define AFAR 4000
+
+static struct {
+	struct mw_cache *cache;
+	void *object[AFAR];
+} afar;
+
+/* Objects that lie side by side are far apart in the order of frees: many spans are pending at once. */
+static void free_from_afar(void)
+{
+	for (size_t step = 0; step < 64; step++)
+		for (size_t n = step; n < AFAR; n += 64)
+			mw_cache_free(afar.cache, afar.object[n]);
+}
+
+static void fill_afar(void)
+{
+	for (size_t n = 0; n < AFAR; n++) {
+		afar.object[n] = mw_cache_alloc(afar.cache, 0);
+		NEED(afar.object[n]);
+	}
+}
+
+static void here_and_afar(unsigned int i, void *arg)
+{
+	size_t spans = 0;
+
+	(void)arg;
+	for (unsigned int round = 0; round < 20; round++) {
+		if (!i)
+			fill_afar();
+		if (!i && round < 2)
+			spans = afar.cache->spans;
+		test_barrier();
+		if (i)
+			free_from_afar();
+		test_barrier();
+	}
+	if (!i)
+		CHECK_EQ(afar.cache->spans, spans);
+	test_barrier();
+	/* And while their owner frees in the same spans. */
+	for (unsigned int round = 0; round < 50; round++) {
+		if (!i)
+			fill_afar();
+		test_barrier();
+		for (size_t n = i; n < AFAR; n += 2)
+			mw_cache_free(afar.cache, afar.object[n]);
+		test_barrier();
+		if (!i)
+			CHECK(mw_object_check());
+		test_barrier();
+	}
+	if (!i)
+		fill_afar();
+	if (!i)
+		CHECK(afar.cache->spans <= spans + 1);
+	test_barrier();
+	if (i)
+		free_from_afar();
+}
+
+TEST(frees_from_afar_come_back)
+{
+	const struct mw_cache_want want = { .name = "afar", .size = 96 };
+
+	if (cpus() < 2)
+		test_skip("needs two CPUs");
+	NEED(test_heap(HEAP));
+	afar.cache = mw_cache_create(&want);
+	NEED(afar.cache);
+	test_parallel(2, here_and_afar, NULL);
+	CHECK(mw_cache_destroy(afar.cache));
+}

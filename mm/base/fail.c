@@ -8,9 +8,10 @@
 
 mw_atomic_t mw_fail_on;
 
-static bool mw_fail_matches(const struct mw_fail *want, size_t bytes, bool pages, uintptr_t site)
+static bool mw_fail_matches(const struct mw_fail *want, size_t bytes, enum mw_fail_kind kind,
+			    uintptr_t site)
 {
-	if (pages && !want->pages)
+	if ((kind == MW_FAIL_PAGES && !want->pages) || (kind == MW_FAIL_OWN && !want->own))
 		return false;
 	if (bytes < want->min_size || (want->max_size && bytes > want->max_size))
 		return false;
@@ -40,12 +41,12 @@ static bool mw_fail_decide(struct mw_fail_state *fail)
 	return (fail->seen - first) % want->every == 0;
 }
 
-MW_NOINLINE bool mw_fail_now(size_t bytes, bool pages, uintptr_t site)
+MW_NOINLINE bool mw_fail_now(size_t bytes, enum mw_fail_kind kind, uintptr_t site)
 {
 	struct mw_fail_state *fail = &mw_base.fail;
 	unsigned long state = mw_lock(&fail->lock);
 	bool yes = atomic_load_explicit(&mw_fail_on, memory_order_relaxed) &&
-		   mw_fail_matches(&fail->want, bytes, pages, site) && mw_fail_decide(fail);
+		   mw_fail_matches(&fail->want, bytes, kind, site) && mw_fail_decide(fail);
 
 	fail->failed += yes;
 	mw_unlock(&fail->lock, state);

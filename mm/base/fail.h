@@ -7,7 +7,13 @@
 
 extern mw_atomic_t mw_fail_on; /* 0: off */
 
-MW_NOINLINE bool mw_fail_now(size_t bytes, bool pages, uintptr_t site);
+enum mw_fail_kind {
+	MW_FAIL_OBJECT,
+	MW_FAIL_PAGES,
+	MW_FAIL_OWN, /* what Marrow takes for itself: runs for spans and stocks, records, growth of a region */
+};
+
+MW_NOINLINE bool mw_fail_now(size_t bytes, enum mw_fail_kind kind, uintptr_t site);
 
 /*
  * Defined by mm/object, if it is there: failing begins or ends. Its fast paths do not ask whether
@@ -15,10 +21,10 @@ MW_NOINLINE bool mw_fail_now(size_t bytes, bool pages, uintptr_t site);
  */
 void mw_up_fail_set(bool on) __attribute__((weak));
 
-static inline bool mw_should_fail(size_t bytes, bool pages, uintptr_t site)
+static inline bool mw_should_fail(size_t bytes, enum mw_fail_kind kind, uintptr_t site)
 {
 	return mw_unlikely(atomic_load_explicit(&mw_fail_on, memory_order_relaxed)) &&
-	       mw_fail_now(bytes, pages, site);
+	       mw_fail_now(bytes, kind, site);
 }
 
 #endif

@@ -13,6 +13,7 @@
  *   of all chunks but the newest every record is below chunk->used
  * Without the lock: records below chunk->used are initialised and stay records.
  */
+#include "fail.h"
 #include "meta.h"
 
 struct mw_fixed_chunk {
@@ -121,9 +122,12 @@ static bool mw_fixed_grow(struct mw_fixed *fixed, size_t least)
 
 void *mw_fixed_alloc(struct mw_fixed *fixed)
 {
-	unsigned long state = mw_lock(&fixed->lock);
 	void *record = NULL;
+	unsigned long state;
 
+	if (mw_should_fail(fixed->size, MW_FAIL_OWN, 0))
+		return NULL;
+	state = mw_lock(&fixed->lock);
 	if (fixed->free) {
 		record = fixed->free;
 		fixed->free = mw_link_get(record);

@@ -112,7 +112,8 @@ void *mw_persist(size_t size, size_t align, enum mw_use use)
 	void *at;
 
 	MW_DASSERT(mw_is_pow2(align) && use < MW_NR_USES);
-	if (!size || size > SIZE_MAX / 4 || align > SIZE_MAX / 4)
+	if (!size || size > SIZE_MAX / 4 || align > SIZE_MAX / 4 ||
+	    mw_should_fail(size, MW_FAIL_OWN, 0))
 		return NULL;
 	size = mw_round_up(size, MW_PERSIST_GRAIN);
 	align = mw_max(align, MW_PERSIST_GRAIN);

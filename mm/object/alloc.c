@@ -103,7 +103,7 @@ static MW_NOINLINE void *mw_cache_alloc_rest(struct mw_cache *cache, mw_flags_t 
 {
 	void *object;
 
-	if (mw_should_fail(cache->asked, false, site))
+	if (mw_should_fail(cache->asked, MW_FAIL_OBJECT, site))
 		return NULL;
 	if (mw_unlikely(mw_word(&cache->debug)))
 		return mw_debug_alloc(cache, flags);
@@ -151,7 +151,7 @@ MW_NOINLINE static void *mw_alloc_large(size_t size, size_t align, mw_flags_t fl
 {
 	void *object;
 
-	if (mw_should_fail(size, false, site))
+	if (mw_should_fail(size, MW_FAIL_OBJECT, site))
 		return NULL;
 	object = mw_large_alloc(size, align, flags);
 	if (mw_profiling() && object)
@@ -167,7 +167,7 @@ void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site)
 
 	mw_object_ready();
 	if (mw_unlikely(!size && align <= sizeof(mw_zero_object)))
-		return mw_should_fail(0, false, site) ? NULL : mw_zero_object;
+		return mw_should_fail(0, MW_FAIL_OBJECT, site) ? NULL : mw_zero_object;
 	if (mw_unlikely(align > 8) && !mw_is_large(size, align, flags)) {
 		size = mw_aligned_size(size, align);
 		if (!size)

@@ -11,6 +11,7 @@
  *   zone->free == sum of region->free == sum of the lengths of its runs
  *   first .. frontier of a region is free, handed out, or in a stock: nothing is lost
  */
+#include "../base/fail.h"
 #include "page.h"
 
 /* Step of growth: a multiple of 64 KiB, at least 1 MiB; and at most so much in one go, pinned. */
@@ -121,7 +122,8 @@ struct mw_region *mw_heap_take(const struct mw_want *want, size_t *start)
 {
 	struct mw_run run;
 
-	if (reserved(want->n, want->flags))
+	if (reserved(want->n, want->flags) ||
+	    mw_should_fail(want->n << MW_PAGE_SHIFT, MW_FAIL_OWN, 0))
 		return NULL;
 	for (int z = (int)highest_zone(want->flags); z >= 0; z--) {
 		do {

@@ -84,7 +84,7 @@ static void *understand_and_take(const struct mw_pages *request)
 
 static void *alloc_as(const struct mw_pages *request, uintptr_t site)
 {
-	if (mw_should_fail(request->count << MW_PAGE_SHIFT, true, site))
+	if (mw_should_fail(request->count << MW_PAGE_SHIFT, MW_FAIL_PAGES, site))
 		return NULL;
 	return understand_and_take(request);
 }
@@ -116,7 +116,7 @@ static __attribute__((noinline)) void *alloc_other(size_t count, mw_flags_t flag
 	unsigned int shelf = mw_shelf_for(count);
 	void *pages;
 
-	if (mw_should_fail(count << MW_PAGE_SHIFT, true, site))
+	if (mw_should_fail(count << MW_PAGE_SHIFT, MW_FAIL_PAGES, site))
 		return NULL;
 	if (shelf == MW_SHELF_NONE || flags & ~STOCK_FLAGS)
 		return alloc_hard(count, flags);
@@ -251,7 +251,7 @@ void *mw_stack_alloc(unsigned int order, mw_flags_t flags)
 	want.align = MW_PAGE_SIZE << order;
 	if (order >= MW_STACK_SHELVES || flags & ~STOCK_FLAGS)
 		return alloc_as(&want, site);
-	if (mw_should_fail(want.align, true, site))
+	if (mw_should_fail(want.align, MW_FAIL_PAGES, site))
 		return NULL;
 	if (mw_unlikely(!mw_stock_take(order, want.align, &stack)))
 		return understand_and_take(&want);

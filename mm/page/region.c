@@ -5,6 +5,7 @@
  * What mw_region_add() is given is cut at 16 MiB and 4 GiB of physical addresses; each part is a
  * region of its own, so that runs never join across a zone's border.
  */
+#include "../base/fail.h"
 #include "page.h"
 
 static size_t load(const mw_atomic_t *at)
@@ -107,7 +108,8 @@ bool mw_region_grow(struct mw_region *region, size_t pages)
 {
 	size_t first = mw_region_first(region), start = region->frontier, end = start + pages;
 
-	if (!pages || !gap_take(region, pages))
+	if (!pages || mw_should_fail(pages << MW_PAGE_SHIFT, MW_FAIL_OWN, 0) ||
+	    !gap_take(region, pages))
 		return false;
 	mw_map_wake(start, end, !region->zeroed);
 	mw_tree_grow(&region->ends, end - first, !region->zeroed);

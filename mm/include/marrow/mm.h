@@ -399,6 +399,7 @@ struct mw_fail {
 	size_t min_size, max_size; /* bytes; 0, 0: all */
 	uintptr_t site_lo, site_hi; /* caller's address; 0, 0: all */
 	bool pages; /* the page heap's too */
+	bool own; /* what Marrow takes for itself too: pages for objects, records, the growth of regions */
 };
 
 /** mw_fail_set - begin, or with NULL end. interrupt: no. Return: how many failed on purpose since the last call. */
