@@ -55,6 +55,7 @@ void backend_parallel(unsigned int n, void (*fn)(unsigned int i, void *arg), voi
 /* The @i that this CPU runs for; 0 outside. */
 unsigned int backend_worker(void);
 
+#define FIRST_INTERRUPT_NS 10000000000ull /* how long backend_interrupts_off() waits for it */
 bool backend_interrupts_on(void (*fn)(void *arg), void *arg);
 unsigned long backend_interrupts_off(void);
 

@@ -358,10 +358,14 @@ bool backend_interrupts_on(void (*fn)(void *arg), void *arg)
 
 unsigned long backend_interrupts_off(void)
 {
-	unsigned long taken = port_interrupts_taken();
+	uint64_t until = mw_port_now() + FIRST_INTERRUPT_NS;
+	unsigned long taken;
 
 	if (!interrupt_on)
 		return 0;
+	/* On a busy machine the first one may be late. */
+	while (!port_interrupts_taken() && mw_port_now() < until)
+		mw_port_relax();
 	timer_delete(interrupt_timer);
 	interrupt_on = false;
 	taken = port_interrupts_taken();

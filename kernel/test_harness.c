@@ -213,12 +213,24 @@ bool backend_interrupts_on(void (*fn)(void *arg), void *arg)
 	return true;
 }
 
+/* On a busy host the first one may be late. */
+static void wait_for_interrupt(const struct interrupts *mine)
+{
+	uint64_t until = arch_now() + FIRST_INTERRUPT_NS;
+
+	while (mine->fn && !__atomic_load_n(&mine->count, __ATOMIC_RELAXED) && arch_now() < until)
+		arch_relax();
+}
+
 unsigned long backend_interrupts_off(void)
 {
-	unsigned long state = arch_irq_save();
-	struct interrupts *mine = &interrupts[arch_cpu_id()];
-	unsigned long count = mine->count;
+	unsigned long state, count;
+	struct interrupts *mine;
 
+	wait_for_interrupt(&interrupts[arch_cpu_id()]);
+	state = arch_irq_save();
+	mine = &interrupts[arch_cpu_id()];
+	count = mine->count;
 	mine->fn = NULL;
 	mine->count = 0;
 	arch_timer_stop(ARCH_TIMER_STORM);
