@@ -321,6 +321,14 @@ static bool count_bytes(void *ctx, const void *bytes, size_t len)
 	return true;
 }
 
+/* Refuses after a while: a dump has all data of the program, which is much. */
+static bool take_some(void *ctx, const void *bytes, size_t len)
+{
+	(void)bytes;
+	*(size_t *)ctx += len;
+	return *(size_t *)ctx < 64 << 10;
+}
+
 /* What looks at a heap, while there is no memory to do it. What is not to be had is left out. */
 static bool watched(void)
 {
@@ -336,7 +344,8 @@ static bool watched(void)
 #endif
 	ok &= mw_profile_write(MW_PROFILE_TEXT, count_bytes, &bytes);
 	ok &= mw_profile_write(MW_PROFILE_PPROF, count_bytes, &bytes);
-	ok &= mw_dump_write(count_bytes, &bytes);
+	bytes = 0;
+	(void)mw_dump_write(take_some, &bytes);
 	CHECK(bytes > 0);
 	ok &= mw_trace_write(count_bytes, &bytes);
 	for (size_t i = 0; i < 20; i++)

@@ -301,3 +301,27 @@ TEST(exhaustion)
 		CHECK(mw_object_check());
 	}
 }
+
+/* A span is used to its last place before there is a second one. */
+TEST(every_place_of_a_span)
+{
+	static const size_t sizes[] = { 8, 16, 48, 96, 1000 };
+
+	NEED(test_heap(HEAP));
+	for (unsigned int s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+		const struct mw_cache_want want = { .name = "places", .size = sizes[s] };
+		struct mw_cache *cache = mw_cache_create(&want);
+		static void *object[2000];
+		size_t n = 0, count;
+
+		NEED(cache);
+		do
+			NEED(object[n] = mw_cache_alloc(cache, 0));
+		while (mw_span_of(object[n]) == mw_span_of(object[0]) && ++n < 1999);
+		count = mw_span_of(object[0])->count;
+		CHECK_EQ(n, count);
+		for (size_t i = 0; i <= n; i++)
+			mw_cache_free(cache, object[i]);
+		CHECK(mw_cache_destroy(cache));
+	}
+}

@@ -376,3 +376,62 @@ TEST(frees_from_afar_come_back)
 	test_parallel(2, here_and_afar, NULL);
 	CHECK(mw_cache_destroy(afar.cache));
 }
+
+/* ---- two frees from afar, the second when the owner may just be gathering the first ---- */
+
+static struct mw_cache *close_cache;
+static void *close_pair[2];
+static atomic_bool pair_freed;
+
+static bool told_of_remote_frees(struct mw_span *span)
+{
+	for (size_t w = 0; w < span->words; w++)
+		if (mw_word(&span->remote[w]))
+			return atomic_load(&span->owner) & MW_OWNER_PENDING;
+	return true;
+}
+
+static void free_close_together(unsigned int i, void *arg)
+{
+	size_t rounds = *(size_t *)arg, lost = 0;
+
+	for (size_t round = 0; round < rounds; round++) {
+		struct mw_span *span = NULL;
+
+		if (!i) {
+			close_pair[0] = mw_cache_alloc(close_cache, 0);
+			close_pair[1] = mw_cache_alloc(close_cache, 0);
+			NEED(close_pair[0] && close_pair[1]);
+			span = mw_span_of(close_pair[1]);
+			atomic_store(&pair_freed, false);
+		}
+		test_barrier();
+		if (i) {
+			mw_cache_free(close_cache, close_pair[0]);
+			for (size_t wait = test_below(64); wait; wait--)
+				atomic_signal_fence(memory_order_seq_cst);
+			mw_cache_free(close_cache, close_pair[1]);
+			atomic_store(&pair_freed, true);
+		}
+		/* Its own frees are what makes the owner look. */
+		while (!i && !atomic_load(&pair_freed))
+			mw_cache_free(close_cache, mw_cache_alloc(close_cache, 0));
+		test_barrier();
+		lost += span && !told_of_remote_frees(span);
+	}
+	CHECK_EQ(lost, 0);
+}
+
+TEST(frees_while_the_owner_gathers)
+{
+	const struct mw_cache_want want = { .name = "close", .size = 96 };
+	size_t rounds = 4000;
+
+	if (cpus() < 2)
+		test_skip("needs two CPUs");
+	NEED(test_heap(HEAP));
+	close_cache = mw_cache_create(&want);
+	NEED(close_cache);
+	test_parallel(2, free_close_together, &rounds);
+	CHECK(mw_cache_destroy(close_cache));
+}

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+#
+# make mutants: plant each bug of hosttest/mutants/ and see whether the hosted suites catch it; JOBS= at once,
+# MUTANTS='gc page/fit-short' chooses. Some 175 builds: half an hour on two idle cores.
+
+MUTANTS ?=
+
+mutants: setup-host ## plant bugs one by one: does a test catch each? MUTANTS=room or room/name
+	$(Q)nice -n 10 scripts/mutate.py --jobs $(JOBS) $(MUTANTS)
+.PHONY: mutants
