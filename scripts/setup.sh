@@ -51,6 +51,7 @@ bench-gc /usr/include/gc/gc.h libgc-dev
 bench-gc go golang-go
 bench-gc valgrind valgrind
 bench-gc python3 python3
+coverage gcovr gcovr
 prove clang clang
 prove opt llvm
 prove z3 z3
@@ -67,6 +68,7 @@ lift meson meson
 wanted=" $* "
 case $wanted in *" test "*) wanted="$wanted host kernel run m32 preload gdb viewers " ;; esac
 case $wanted in *" check "*) wanted="$wanted host kernel format llvm " ;; esac
+case $wanted in *" coverage "*) wanted="$wanted host " ;; esac
 case $wanted in *" bench-gc "*) wanted="$wanted host " ;; esac
 case $wanted in *" lift "*) wanted="$wanted kernel llvm " ;; esac
 

@@ -9,7 +9,7 @@ $(eval $(call host-variant,host-coverage,-O1 --coverage -fprofile-update=atomic)
 coverage_suites := $(filter-out harness model_% port,$(test_sources:hosttest/test_%.c=%))
 coverage_rule := .*MW_(ASSERT|DASSERT|WASSERT|CHECK)\(.*
 
-coverage: setup-check $(host-coverage_dir)/suites ## lines and branches of mm/ that the hosted suites reach
+coverage: setup-coverage $(host-coverage_dir)/suites ## lines and branches of mm/ that the hosted suites reach
 	$(Q)find $(host-coverage_dir) -name '*.gcda' -delete
 	$(Q)mkdir -p build/coverage
 	$(Q)$(host-coverage_dir)/suites --timeout 300 $(coverage_suites) >build/coverage/log || \
