@@ -425,7 +425,7 @@ static void free_close_together(unsigned int i, void *arg)
 TEST(frees_while_the_owner_gathers)
 {
 	const struct mw_cache_want want = { .name = "close", .size = 96 };
-	size_t rounds = 4000;
+	size_t rounds = 2000;
 
 	if (cpus() < 2)
 		test_skip("needs two CPUs");

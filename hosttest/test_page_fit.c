@@ -158,7 +158,7 @@ static atomic_bool changed_enough;
 
 static void change_or_look(unsigned int cpu, void *arg)
 {
-	unsigned int *rounds = arg;
+	unsigned int *rounds = arg, looks = 0;
 
 	if (!cpu) {
 		for (unsigned int i = 0; i < *rounds; i++) {
@@ -173,14 +173,17 @@ static void change_or_look(unsigned int cpu, void *arg)
 
 		if (!right)
 			CHECK(right);
+		if (!(++looks % 64))
+			mw_port_relax();
 	}
+	(void)looks;
 	CHECK(true);
 }
 
 /* The one that comes and goes lies before the one that is looked for, which moves in the tables. */
 TEST(readers_of_tables_that_move)
 {
-	unsigned int rounds = 3000;
+	unsigned int rounds = 500;
 	char *memory;
 
 	if (test_cpus() < 2)

@@ -234,3 +234,36 @@ TEST(remembers_pauses)
 	CHECK(pauses[0].end > last);
 }
 #endif
+
+static bool count_bytes(void *ctx, const void *bytes, size_t len)
+{
+	(void)bytes;
+	*(size_t *)ctx += len;
+	return true;
+}
+
+TEST(caches_and_regions_are_written_down)
+{
+	const struct mw_cache_want want = { .name = "seen", .size = 100 };
+	struct mw_cache_stats stats;
+	struct mw_cache *cache;
+	size_t bytes = 0, found = 0;
+	void *object, *pages;
+
+	test_heap(8 << 20);
+	cache = mw_cache_create(&want);
+	NEED(cache);
+	object = mw_cache_alloc(cache, 0);
+	pages = mw_pages_alloc(5, 0);
+	for (size_t i = 0; mw_cache_stats(i, &stats); i++)
+		found += has(stats.name, "seen") && stats.live == 1;
+	CHECK_EQ(found, 1);
+	test_capture();
+	mw_print_slabinfo();
+	CHECK(has(test_captured(), "seen"));
+	CHECK(mw_picture_write(count_bytes, &bytes));
+	CHECK(bytes > 100);
+	mw_pages_free(pages, 5);
+	mw_cache_free(cache, object);
+	CHECK(mw_cache_destroy(cache));
+}
