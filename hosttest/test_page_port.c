@@ -16,12 +16,15 @@ static unsigned char with[4 * MIB / MW_PAGE_SIZE]; /* the port has the page */
 static char *base, *lost;
 static size_t reclaimed;
 
-/* It keeps what is in them. */
+static bool keeps; /* what is in them; else they read as zero afterwards */
+
 static bool release(void *page, size_t len)
 {
 	for (size_t i = 0; i < len / PAGE; i++)
 		CHECK(!with[((char *)page - base) / PAGE + i]++);
-	return false;
+	if (!keeps)
+		__builtin_memset(page, 0, len);
+	return !keeps;
 }
 
 static bool reclaim(void *page, size_t len)
@@ -43,6 +46,7 @@ static void begin(void)
 	__builtin_memset(with, 0, sizeof(with));
 	NEED(mw_region_add(base, (uint64_t)1 << 30, 4 * MIB));
 	lost = NULL;
+	keeps = true;
 	reclaimed = 0;
 	port_pages_are(release, reclaim);
 }
@@ -114,6 +118,12 @@ TEST_WITH(released_pages_need_not_be_zero, TEST_HOSTED)
 
 	begin();
 	run = mw_pages_alloc(10, 0);
+	NEED(run);
+	mw_pages_free(run, 10);
+	keeps = false;
+	CHECK(release_all() >= 10);
+	keeps = true;
+	run = mw_pages_alloc(10, MW_ZERO);
 	NEED(run);
 	__builtin_memset(run, 0x5a, 10 * PAGE);
 	mw_pages_free(run, 10);
