@@ -50,17 +50,17 @@ struct shape {
 	bool sorted;
 };
 
-static void look_at(const struct mw_span *span, struct shape *shape)
+static void look_at(struct mw_span *span, struct shape *shape)
 {
-	const struct mw_records *records = span->records;
+	const struct mw_records *index = mw_records_index(span->records);
 	const struct mw_record *before = NULL;
 	size_t sum = 0;
 
-	for (size_t i = 0; records && i < mw_records_buckets(records); i++) {
+	for (size_t i = 0; i < mw_record_lists(span); i++) {
 		size_t length = 0;
 
-		for (const struct mw_record *r = records->bucket[i]; r; r = r->next, length++) {
-			shape->sorted &= r->offset >> records->shift == i;
+		for (const struct mw_record *r = *mw_record_list(span, i); r; r = r->next, length++) {
+			shape->sorted &= !index || r->offset >> index->shift == i;
 			shape->sorted &= !before || before->offset < r->offset ||
 					 (before->offset == r->offset && before->kind <= r->kind);
 			before = r;
@@ -68,12 +68,12 @@ static void look_at(const struct mw_span *span, struct shape *shape)
 		sum += length;
 		shape->longest = mw_max(shape->longest, length);
 	}
-	if (!records)
-		return;
-	shape->sorted &= sum == records->count && sum;
 	shape->records += sum;
-	shape->index_bytes +=
-		sizeof(*records) + mw_records_buckets(records) * sizeof(records->bucket[0]);
+	shape->sorted &= !index || sum == index->count;
+	shape->sorted &= !sum == !span->records;
+	if (index)
+		shape->index_bytes +=
+			sizeof(*index) + mw_records_buckets(index) * sizeof(index->bucket[0]);
 }
 
 static struct shape look(void)
@@ -140,8 +140,7 @@ static uint64_t fill_in_order(char **objects, size_t n)
 	CHECK_EQ(shape.records, n);
 	CHECK(shape.longest <= 128);
 	/* With the index, and what its older and smaller ones took: at most 48 bytes an object. */
-	CHECK(shape.records * sizeof(struct mw_finalizer) + shape.index_bytes <= 48 * n);
-	CHECK(mw_persist_bytes(MW_USE_RECORDS) <= 48 * n + (256 << 10));
+	CHECK(shape.records * sizeof(struct mw_finalizer) + shape.index_bytes <= 40 * n);
 	CHECK(!mw_finalizer_set(objects[n / 2], count_call, NULL));
 	return ns;
 }
@@ -175,6 +174,110 @@ static void orders(size_t n)
 	shuffle(objects, n);
 	clear_all(objects, n);
 	CHECK_EQ(look().index_bytes, 0);
+}
+
+/* ---- what they cost, by what Marrow's own accounting says it took for records ---- */
+
+static void set_samples(char **objects, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct mw_sample *sample = mw_record_new(MW_RECORD_SAMPLE);
+
+		NEED(sample);
+		sample->bucket = NULL;
+		NEED(mw_record_attach(objects[i], &sample->record, false));
+	}
+}
+
+static size_t record_bytes(void)
+{
+	return mw_persist_bytes(MW_USE_RECORDS);
+}
+
+/* Bytes taken for each of n records, in hundredths; with the chunks' heads and what is ahead of need. */
+static size_t bytes_each(void (*set)(char **objects, size_t n), size_t n)
+{
+	size_t before;
+	char **objects;
+
+	setup(n * 128 + (32 << 20));
+	objects = make_objects(n);
+	CHECK_EQ(record_bytes(), 0);
+	before = record_bytes();
+	set(objects, n);
+	return (record_bytes() - before) * 100 / n;
+}
+
+static void set_finalizers(char **objects, size_t n)
+{
+	(void)set_all(objects, n);
+}
+
+TEST(bytes_of_a_finalizer)
+{
+	size_t each = bytes_each(set_finalizers, 50000);
+
+	test_note("%zu hundredths of a byte for each finalizer", each);
+	CHECK(sizeof(void *) < 8 || each >= 3200);
+	CHECK(each <= 4000);
+	CHECK(look().records * sizeof(struct mw_finalizer) + look().index_bytes <= 50000 * 40);
+}
+
+/* As the profile sets them: one here and there. Then in all objects, which only a rate of 1 does. */
+TEST(bytes_of_a_profile_record)
+{
+	struct mw_span *last = NULL;
+	size_t n = 0, before, each;
+	char **objects;
+
+	CHECK(sizeof(struct mw_sample) <= 24);
+	setup(32 << 20);
+	objects = make_objects(200000);
+	before = record_bytes();
+	for (size_t i = 0; i < 200000; i++) {
+		struct mw_span *span = mw_span_of(objects[i]);
+
+		if (span == last)
+			continue;
+		set_samples(&objects[i], 1);
+		last = span;
+		n++;
+	}
+	CHECK(n >= 20);
+	CHECK_EQ(look().records, n);
+	CHECK_EQ(look().index_bytes, 0);
+	/* A chunk's head, and up to three that it has ahead. */
+	CHECK(atomic_load(&mw_special.pool[MW_RECORD_SAMPLE].in_use) == n);
+	CHECK(record_bytes() - before <= 24 * (n + n / 4 + 8) + 64 * 8);
+	each = bytes_each(set_samples, 50000);
+	test_note(
+		"%zu samples in as many spans: no index; in all objects: %zu hundredths of a byte",
+		n, each);
+	CHECK(each <= 24 * 100 + 800 + 400);
+}
+
+/* What is of no record takes nothing: not an object, and of a span two words of its descriptor. */
+TEST(objects_without_records_pay_nothing)
+{
+	const struct mw_span *span = NULL;
+	size_t spans, bytes;
+	char **objects;
+
+	setup(32 << 20);
+	objects = make_objects(100000);
+	spans = mw_persist_bytes(MW_USE_SPANS);
+	CHECK_EQ(record_bytes(), 0);
+	CHECK(sizeof(span->records) + sizeof(span->records_lock) <= 16);
+	set_finalizers(objects, 100000);
+	/* Nothing of it came from what spans take. */
+	CHECK_EQ(mw_persist_bytes(MW_USE_SPANS), spans);
+	clear_all(objects, 100000);
+	bytes = record_bytes();
+	CHECK_EQ(look().index_bytes, 0);
+	CHECK_EQ(look().records, 0);
+	/* And what was taken is used again. */
+	set_finalizers(objects, 100000);
+	CHECK_EQ(record_bytes(), bytes);
 }
 
 TEST(records_in_any_order)
@@ -402,6 +505,87 @@ TEST(many_cpus_at_once)
 		mw_weak_free(many.weak[i]);
 	}
 	mw_weak_table_free(many.table);
+	CHECK(mw_heap_check());
+}
+
+/* ---- set, clear and die at once ---- */
+
+#define SHARED 32
+
+static struct {
+	mw_atomic_t sets, refused, clears, none, ran, wrong;
+} storm;
+
+static void storm_finalizer(void *object, void *arg)
+{
+	struct thing *thing = object;
+
+	if (thing->magic != MAGIC || (uintptr_t)arg != thing->number)
+		atomic_fetch_add(&storm.wrong, 1);
+	atomic_fetch_add(&storm.ran, 1);
+}
+
+static void count(mw_atomic_t *yes, mw_atomic_t *no, bool did)
+{
+	atomic_fetch_add(did ? yes : no, 1);
+}
+
+/* Objects that all CPUs have: any of them sets and clears, and lets go of them by putting a new one there. */
+NOINLINE static void storm_step(size_t slot)
+{
+	struct thing *thing = __atomic_load_n((struct thing **)&root[slot], __ATOMIC_ACQUIRE);
+
+	if (!thing || test_below(4) == 0) {
+		thing = thing_new();
+		if (!thing)
+			return;
+		thing->number = slot;
+		__atomic_store_n((struct thing **)&root[slot], thing, __ATOMIC_RELEASE);
+	}
+	if (test_below(3))
+		count(&storm.sets, &storm.refused,
+		      mw_finalizer_set(thing, storm_finalizer, (void *)slot));
+	else
+		count(&storm.clears, &storm.none, mw_finalizer_clear(thing));
+}
+
+static void storm_body(unsigned int cpu, void *arg)
+{
+	(void)arg;
+	test_barrier();
+	for (size_t round = 0; round < 8 * ROUNDS; round++) {
+		storm_step(test_below(SHARED));
+		if (round % 800 == 200 * cpu)
+			(void)mw_gc_collect(round & 1 ? MW_COLLECT_SWEPT : MW_COLLECT_MARKED);
+		if (round % 64 == cpu)
+			mw_finalizers_run(round % 7);
+	}
+	scribble();
+}
+
+TEST(set_clear_and_die_at_once)
+{
+	unsigned int cpus = (unsigned int)mw_min(test_cpus(), MOST_CPUS);
+	size_t left;
+
+	setup(64 << 20);
+	__builtin_memset((void *)&storm, 0, sizeof(storm));
+	test_parallel(cpus, storm_body, NULL);
+	for (size_t i = 0; i < SHARED; i++)
+		root[i] = NULL;
+	for (unsigned int i = 0; i < 4; i++) {
+		collect();
+		mw_finalizers_run(SIZE_MAX);
+	}
+	/* Each that was set was cleared, or has run, or is still there. */
+	left = atomic_load(&mw_special.pool[MW_RECORD_FINALIZER].in_use);
+	test_note("%lu set, %lu cleared, %lu ran, %zu left", storm.sets, storm.clears, storm.ran,
+		  left);
+	CHECK_EQ(storm.wrong, 0);
+	CHECK_EQ(storm.sets, storm.clears + storm.ran + left);
+	CHECK(storm.clears > 100 && storm.ran > 100 && storm.refused > 0 && storm.none > 0);
+	CHECK_EQ(look().records, left);
+	CHECK(left <= storm.sets / 10);
 	CHECK(mw_heap_check());
 }
 

@@ -26,7 +26,7 @@ enum mw_rank {
 };
 
 struct mw_lock {
-	mw_atomic_t word; /* 0 free, 1 taken */
+	_Atomic(unsigned int) word; /* 0 free, 1 taken */
 	unsigned char rank;
 };
 

@@ -58,12 +58,10 @@ static void note(struct mw_stuck *stuck, const struct mw_record *record, uintptr
 }
 
 /* Of one span, with the marks of the first mark. Return: how many there are now. */
-static size_t candidates_of(const struct mw_span *span, struct candidate *list, size_t n)
+static size_t candidates_of(struct mw_span *span, struct candidate *list, size_t n)
 {
-	const struct mw_records *records = span->records;
-
-	for (size_t i = 0; i < mw_records_buckets(records); i++) {
-		for (const struct mw_record *r = records->bucket[i]; r; r = r->next) {
+	for (size_t i = 0; i < mw_record_lists(span); i++) {
+		for (const struct mw_record *r = *mw_record_list(span, i); r; r = r->next) {
 			size_t index = mw_span_index(span, span->base + r->offset);
 
 			if (!mw_record_kinds[r->kind].roots || mw_span_marked(span, index))

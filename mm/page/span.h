@@ -26,7 +26,7 @@
 
 struct mw_cache;
 struct mw_type;
-struct mw_records;
+struct mw_record;
 
 struct mw_span {
 	struct mw_region *region; /* mm/page's; its place is used for another link when free */
@@ -68,7 +68,11 @@ struct mw_span {
 	mw_atomic_t bits[MW_SPAN_BITS];
 	struct mw_span *gc_next;
 	mw_atomic_t gc_scanned; /* how far a large object has been handed out to scanners, bytes */
-	struct mw_records *records; /* written under records_lock; NULL before and after each life */
+	/* mm/special: written under records_lock; 0 before and after each life */
+	union {
+		uintptr_t records; /* odd: an index */
+		struct mw_record *record; /* else the first of a few */
+	};
 	struct mw_lock records_lock; /* of the descriptor, not of one life of the span */
 };
 

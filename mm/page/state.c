@@ -13,7 +13,7 @@ static void mw_span_first(void *record)
 {
 	struct mw_span *span = record;
 
-	span->records = NULL;
+	span->records = 0;
 	mw_lock_init(&span->records_lock, MW_RANK_RECORDS);
 }
 

@@ -103,12 +103,13 @@ static struct mw_record **end_object(struct mw_span *span, struct mw_record **at
 void mw_records_sweep(struct mw_span *span)
 {
 	struct ended ended = { 0 };
-	struct mw_records *records, *gone;
+	struct mw_records *gone;
+	size_t lists;
 
 	mw_lock_pinned(&span->records_lock);
-	records = span->records;
-	for (size_t i = 0; records && i < mw_records_buckets(records); i++) {
-		struct mw_record **at = &records->bucket[i];
+	lists = mw_record_lists(span);
+	for (size_t i = 0; i < lists; i++) {
+		struct mw_record **at = mw_record_list(span, i);
 
 		while (*at) {
 			size_t index = mw_span_index(span, span->base + (*at)->offset);

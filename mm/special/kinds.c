@@ -103,7 +103,7 @@ const struct mw_record_ops mw_record_kinds[MW_NR_RECORDS] = {
 	},
 };
 
-void *mw_record_new(enum mw_record_kind kind)
+MW_NOINLINE void *mw_record_new_far(enum mw_record_kind kind)
 {
 	struct mw_record *record;
 
@@ -111,10 +111,6 @@ void *mw_record_new(enum mw_record_kind kind)
 	do
 		record = mw_fixed_alloc(&mw_special.pool[kind]);
 	while (!record && mw_meta_refill());
-	if (record) {
-		record->kind = kind;
-		record->own = 0;
-	}
 	return record;
 }
 
@@ -134,7 +130,7 @@ void mw_special_start(void)
 		for (unsigned int i = 0; i < MW_RECORD_POOLS; i++)
 			mw_fixed_init(&mw_special.index[i],
 				      sizeof(struct mw_records) +
-					      ((size_t)2 << i) * sizeof(struct mw_record *),
+					      ((size_t)4 << i) * sizeof(struct mw_record *),
 				      MW_USE_RECORDS, NULL);
 		mw_fixed_init(&mw_special.entries, 4 * sizeof(void *), MW_USE_RECORDS, NULL);
 		mw_lock_init(&mw_special.lock, MW_RANK_LEAF);

@@ -11,10 +11,9 @@
 static bool bucket_roots(struct mw_span *span, size_t i, mw_record_visit_fn *visit, void *ctx)
 {
 	unsigned long state = mw_lock(&span->records_lock);
-	const struct mw_records *records = span->records;
-	bool is = records && i < mw_records_buckets(records);
+	bool is = i < mw_record_lists(span);
 
-	for (const struct mw_record *r = is ? records->bucket[i] : NULL; r; r = r->next) {
+	for (const struct mw_record *r = is ? *mw_record_list(span, i) : NULL; r; r = r->next) {
 		const struct mw_record_ops *ops = &mw_record_kinds[r->kind];
 
 		if (ops->roots)

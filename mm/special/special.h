@@ -104,7 +104,8 @@ typedef void mw_record_visit_fn(void *ctx, const char *name, const void *lo, con
 
 /* ---- a span's records: record.c ---- */
 
-#define MW_RECORD_POOLS 10 /* indexes of 2 << pool buckets */
+#define MW_RECORD_SHORT 2 /* so many are one list, without an index */
+#define MW_RECORD_POOLS 10 /* indexes of 4 << pool buckets */
 #define MW_RECORD_CROWD 2 /* records for each bucket before there are twice as many */
 
 /*
@@ -113,20 +114,43 @@ typedef void mw_record_visit_fn(void *ctx, const char *name, const void *lo, con
  */
 struct mw_records {
 	unsigned int count;
+	unsigned int most; /* count at which it is to be replaced by a larger one */
 	unsigned char shift; /* offset >> shift is the bucket */
 	unsigned char pool;
+	struct mw_record *last; /* the one that came last; NULL: it went */
 	struct mw_record *bucket[];
 };
 
 static inline size_t mw_records_buckets(const struct mw_records *records)
 {
-	return (size_t)2 << records->pool;
+	return (size_t)4 << records->pool;
 }
 
-/* Written under the lock; who reads it without one may see what was. */
-static inline struct mw_records *mw_span_records(const struct mw_span *span)
+/* Written under the lock; who reads it without one may see what was. 0: it has none. */
+static inline uintptr_t mw_span_records(const struct mw_span *span)
 {
 	return __atomic_load_n(&span->records, __ATOMIC_ACQUIRE);
+}
+
+/* What mw_span_records() has said; NULL: there is no index. */
+static inline struct mw_records *mw_records_index(uintptr_t word)
+{
+	return word & 1 ? (struct mw_records *)(word - 1) : NULL;
+}
+
+/* How many lists there are, which in their order have all records. */
+static inline size_t mw_record_lists(const struct mw_span *span)
+{
+	uintptr_t word = mw_span_records(span);
+
+	return word & 1 ? mw_records_buckets(mw_records_index(word)) : word != 0;
+}
+
+static inline struct mw_record **mw_record_list(struct mw_span *span, size_t i)
+{
+	struct mw_records *index = mw_records_index(mw_span_records(span));
+
+	return index ? &index->bucket[i] : &span->record;
 }
 
 /* An object whose span is swept, its records locked, and this CPU pinned. */
@@ -182,8 +206,6 @@ bool mw_cleanup_end(struct mw_record *record, void *object, enum mw_end how);
 bool mw_sample_end(struct mw_record *record, void *object, enum mw_end how);
 bool mw_record_end(struct mw_record *record, void *object, enum mw_end how);
 
-/* Records of a kind; zeroed when they are new. Not pinned. NULL: no memory. */
-void *mw_record_new(enum mw_record_kind kind);
 void mw_record_free(enum mw_record_kind kind, void *record);
 
 /* ---- deaths: death.c; also mw_up_records_free() of ../object/up.h ---- */
@@ -261,6 +283,24 @@ static inline void mw_special_ready(void)
 {
 	if (mw_unlikely(!atomic_load_explicit(&mw_special.ready, memory_order_acquire)))
 		mw_special_start();
+}
+
+MW_NOINLINE void *mw_record_new_far(enum mw_record_kind kind);
+
+/* Records of a kind; zeroed when they are new. Not pinned. NULL: no memory. */
+static inline void *mw_record_new(enum mw_record_kind kind)
+{
+	struct mw_record *record = NULL;
+
+	if (mw_likely(atomic_load_explicit(&mw_special.ready, memory_order_acquire)))
+		record = mw_fixed_alloc(&mw_special.pool[kind]);
+	if (mw_unlikely(!record))
+		record = mw_record_new_far(kind);
+	if (mw_likely(record)) {
+		record->kind = kind;
+		record->own = 0;
+	}
+	return record;
 }
 
 #endif

@@ -43,12 +43,11 @@ static struct seen look_at(const struct mw_record *record, void *object)
 static size_t look(struct mw_span *span, size_t bucket, size_t first, struct seen *seen)
 {
 	unsigned long state = mw_lock(&span->records_lock);
-	const struct mw_records *records = span->records;
 	const struct mw_record *r = NULL;
 	size_t n = 0;
 
-	if (records && bucket < mw_records_buckets(records))
-		r = records->bucket[bucket];
+	if (bucket < mw_record_lists(span))
+		r = *mw_record_list(span, bucket);
 	for (; r && n < BATCH; r = r->next) {
 		if (first)
 			first--;
@@ -61,9 +60,7 @@ static size_t look(struct mw_span *span, size_t bucket, size_t first, struct see
 
 static size_t buckets_of(const struct mw_span *span)
 {
-	const struct mw_records *records = mw_span_readable(span) ? mw_span_records(span) : NULL;
-
-	return records ? mw_records_buckets(records) : 0;
+	return mw_span_readable(span) ? mw_record_lists(span) : 0;
 }
 
 static void each_record(struct mw_dump *d, see_record_fn *see)

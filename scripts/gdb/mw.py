@@ -167,11 +167,14 @@ def print_records(heap, thing):
     span = thing.span
     if not span.records:
         return
-    records = gdb.parse_and_eval(f"*(struct mw_records *){span.records}")
+    if span.records & 1:
+        index = gdb.parse_and_eval(f"*(struct mw_records *){span.records - 1}")
+        lists = [index["bucket"][i] for i in range(4 << int(index["pool"]))]
+    else:
+        lists = [gdb.parse_and_eval(f"(struct mw_record *){span.records}")]
     names = {value(f"MW_RECORD_{name}"): name.lower() for name in
              "FINALIZER WEAK KEY CLEANUP TAG".split()}
-    for i in range(2 << int(records["pool"])):
-        record = records["bucket"][i]
+    for record in lists:
         while int(record):
             offset = int(record["offset"])
             if thing.base <= span.base + offset < thing.base + max(thing.size, 1):
