@@ -41,7 +41,7 @@ TEST(instructions_per_live_object)
 	}
 	CHECK_EQ(live_objects(), few + many);
 	test_note("%u instructions an object", (unsigned int)((cost[1] - cost[0]) / many));
-	CHECK(cost[1] - cost[0] <= 80 * many);
+	CHECK(cost[1] - cost[0] <= 40 * many);
 }
 
 /* ---- metadata ---- */

@@ -429,10 +429,12 @@ bool mw_gc_collect_leaks(struct mw_leak_found *found)
 			break;
 		mw_gc.wide.scarce = false;
 		mw_wide_forget();
-		for (unsigned int marks = 0; stops && marks < 2 && (!marks || complete); marks++) {
-			stops = collect_leaks_once(marks ? found : NULL);
-			complete = stops && mw_gc.leak.complete;
-		}
+		stops = collect_leaks_once(NULL);
+		complete = stops && mw_gc.leak.complete;
+		if (!complete || !mw_gc.leak.missed)
+			continue;
+		stops = collect_leaks_once(found);
+		complete = stops && mw_gc.leak.complete;
 	}
 	if (!mw_gc.safe.on)
 		mw_wide_drop();

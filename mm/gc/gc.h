@@ -270,6 +270,7 @@ struct mw_leak_found;
 struct mw_leak {
 	struct mw_leak_found *found; /* NULL: the first of two marks */
 	bool complete; /* every span had its bits */
+	bool missed; /* something was, by the first mark: then there is a second one */
 };
 
 /* After the mark of a cycle of mode MW_WIDE_LEAK. The mark goes on as any other cycle's. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The leak scan: hand-managed objects that two marks in a row do not reach.
+ * The leak scan: hand-managed objects that two marks in a row do not reach. If the first one reaches
+ * all, there is no second one.
  *
  * Both are marks of ordinary cycles, wide ones (wide.c), in which no hand-managed object is a root.
  * When everything is marked that roots reach, what lives and is not marked is noted, or, the second
@@ -145,6 +146,7 @@ static void look_at(struct mw_wide_span *wide)
 
 		if (!mw_gc.leak.found) {
 			mw_set_word(&wide->bits[w], missed);
+			mw_gc.leak.missed |= missed != 0;
 			continue;
 		}
 		for (missed &= mw_word(&wide->bits[w]); missed; missed &= missed - 1)
@@ -159,6 +161,7 @@ static void look(void)
 
 	if (!mw_gc.leak.complete)
 		return;
+	mw_gc.leak.missed = false;
 	while ((wide = mw_wide_next(&cursor)))
 		if (mw_wide_readable(wide))
 			look_at(wide);

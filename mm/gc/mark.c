@@ -130,6 +130,7 @@ MW_UNSANITIZED static void scan_large(struct mw_marker *marker, struct mw_span *
 	{                                                                                          \
 		mw_scan_span(marker, scan, kind_, mode_);                                          \
 	}
+SCANNER(scan_chains_alone, MW_SCAN_ONE, MW_ALONE)
 SCANNER(scan_masked_alone, MW_SCAN_MASK, MW_ALONE)
 SCANNER(scan_masked_shared, MW_SCAN_MASK, MW_SHARED)
 SCANNER(scan_words_alone, MW_SCAN_WORDS, MW_ALONE)
@@ -139,6 +140,7 @@ SCANNER(scan_program_shared, MW_SCAN_PROGRAM, MW_SHARED)
 
 typedef void scanner(struct mw_marker *marker, const struct mw_scan *scan);
 static scanner *const scanners[][2] = {
+	[MW_SCAN_ONE] = { scan_masked_shared, scan_chains_alone },
 	[MW_SCAN_MASK] = { scan_masked_shared, scan_masked_alone },
 	[MW_SCAN_WORDS] = { scan_words_shared, scan_words_alone },
 	[MW_SCAN_PROGRAM] = { scan_program_shared, scan_program_alone },

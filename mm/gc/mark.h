@@ -135,15 +135,22 @@ MW_MARK_INLINE bool mw_target_find(struct mw_target *t, uintptr_t word)
 	return word - t->base < t->bytes;
 }
 
-MW_MARK_INLINE void mw_mark_word(struct mw_marker *marker, struct mw_target *t, uintptr_t word,
-				 enum mw_marking_mode mode)
+/* Of the object that @word, which points into the target, leads to. */
+MW_MARK_INLINE size_t mw_target_index(const struct mw_target *t, uintptr_t word)
+{
+	return (size_t)((mw_wide_t)(word - t->base) * t->magic >> MW_WORD_BITS);
+}
+
+/* Return: in MW_ALONE mode, the bit that was set now, of the target; 0: none. */
+MW_MARK_INLINE unsigned long mw_mark_word(struct mw_marker *marker, struct mw_target *t,
+					  uintptr_t word, enum mw_marking_mode mode)
 {
 	unsigned long bit, old;
 	size_t index, w;
 
 	if (word - t->base >= t->bytes && !mw_target_find(t, word))
-		return;
-	index = (size_t)((mw_wide_t)(word - t->base) * t->magic >> MW_WORD_BITS);
+		return 0;
+	index = mw_target_index(t, word);
 	w = index / MW_WORD_BITS;
 	bit = mw_bit(index);
 	if (mode == MW_ALONE) {
@@ -153,7 +160,7 @@ MW_MARK_INLINE void mw_mark_word(struct mw_marker *marker, struct mw_target *t, 
 		mw_set_word(&t->mark[w], old | bit);
 		if (mw_unlikely(!t->queued))
 			t->queued = mw_marked(marker, t->span, bit, true);
-		return;
+		return bit;
 	}
 	if (&t->mark[w] != t->last.mark) {
 		mw_mark_later(marker, t, mode);
@@ -162,26 +169,30 @@ MW_MARK_INLINE void mw_mark_word(struct mw_marker *marker, struct mw_target *t, 
 		__builtin_prefetch((void *)t->last.mark, 1);
 	}
 	t->last.bits |= bit;
+	return 0;
 }
 
-/*
- * Two words a turn, of which mostly none is a pointer. @lo and @hi are whole words.
- */
+/* All words from @lo to @hi. Most are zero: four of them are passed by at once. */
 MW_MARK_INLINE void mw_mark_each(struct mw_marker *marker, struct mw_target *t, const uintptr_t *lo,
 				 const uintptr_t *hi, enum mw_marking_mode mode)
 {
-	if ((hi - lo) & 1 && *lo++)
-		mw_mark_word(marker, t, lo[-1], mode);
-	for (; lo < hi; lo += 2) {
-		uintptr_t a = lo[0], b = lo[1];
+	for (; hi - lo >= 4; lo += 4) {
+		uintptr_t a = lo[0], b = lo[1], c = lo[2], d = lo[3];
 
-		if (!(a | b))
+		if (!(a | b | c | d))
 			continue;
 		if (a)
-			mw_mark_word(marker, t, a, mode);
+			(void)mw_mark_word(marker, t, a, mode);
 		if (b)
-			mw_mark_word(marker, t, b, mode);
+			(void)mw_mark_word(marker, t, b, mode);
+		if (c)
+			(void)mw_mark_word(marker, t, c, mode);
+		if (d)
+			(void)mw_mark_word(marker, t, d, mode);
 	}
+	for (; lo < hi; lo++)
+		if (*lo)
+			(void)mw_mark_word(marker, t, *lo, mode);
 }
 
 #endif

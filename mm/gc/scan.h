@@ -13,6 +13,7 @@
 #define MW_PIECE ((size_t)128 << 10) /* of a large object, or of a range of roots */
 
 enum mw_scan_kind {
+	MW_SCAN_ONE, /* one pointer in each object; alone */
 	MW_SCAN_MASK,
 	MW_SCAN_WORDS,
 	MW_SCAN_PROGRAM,
@@ -24,6 +25,7 @@ struct mw_scan {
 	const struct mw_layout *layout; /* NULL: every word may be a pointer */
 	size_t stride, size;
 	unsigned long mask; /* of MW_SCAN_MASK; bit i: word i is a pointer */
+	size_t at; /* of MW_SCAN_ONE: bytes to it */
 	size_t words; /* looked at in each object; 0: counted one by one */
 };
 
@@ -40,7 +42,7 @@ MW_MARK_INLINE void mw_scan_visit(void *ctx, uintptr_t *word, bool sure)
 	(void)sure;
 	v->marker->words++;
 	if (*word)
-		mw_mark_word(v->marker, v->target, *word, v->mode);
+		(void)mw_mark_word(v->marker, v->target, *word, v->mode);
 }
 
 /* By the steps of a layout that needs them: loops, tags, flexible arrays. */
@@ -62,8 +64,90 @@ MW_MARK_INLINE void mw_scan_masked(struct mw_marker *marker, struct mw_target *t
 		uintptr_t word = words[mw_lowest_bit(mask)];
 
 		if (word)
-			mw_mark_word(marker, t, word, mode);
+			(void)mw_mark_word(marker, t, word, mode);
 	} while ((mask &= mask - 1));
+}
+
+/*
+ * One object with one pointer, and then what it points to, as long as that lies in the same span and was not
+ * marked: a list is followed here, and marked and scanned is the same. Return: objects behind the first.
+ */
+MW_MARK_INLINE size_t mw_scan_chain(struct mw_marker *marker, struct mw_target *t,
+				    const struct mw_scan *scan, const char *object)
+{
+	size_t n = 0;
+
+	for (;;) {
+		uintptr_t word = *(const uintptr_t *)(object + scan->at);
+		unsigned long bit, old;
+		size_t index, w;
+
+		if (word - t->base >= t->bytes && !(word && mw_target_find(t, word)))
+			return n;
+		index = mw_target_index(t, word);
+		w = index / MW_WORD_BITS;
+		old = mw_word(&t->mark[w]);
+		bit = mw_bit(index) & ~(old | mw_word(&t->free[w]));
+		mw_set_word(&t->mark[w], old | bit);
+		if (t->span != scan->span) {
+			if (mw_unlikely(!t->queued))
+				t->queued = mw_marked(marker, t->span, bit, true);
+			return n;
+		}
+		if (!bit)
+			return n;
+		mw_set_word(&scan->span->scanned[w], mw_word(&scan->span->scanned[w]) | bit);
+		object = (const char *)t->base + index * scan->stride;
+		n++;
+	}
+}
+
+MW_MARK_INLINE void mw_scan_near(struct mw_marker *marker, struct mw_target *t,
+				 const struct mw_span *span, uintptr_t word, uintptr_t *near)
+{
+	if (word && mw_mark_word(marker, t, word, MW_ALONE) && t->span == span)
+		*near = word;
+}
+
+/* The words of one object. Return: one that led to an object of its own span that was not marked; 0: none. */
+MW_MARK_INLINE uintptr_t mw_scan_words(struct mw_marker *marker, struct mw_target *t,
+				       const struct mw_scan *scan, const uintptr_t *words)
+{
+	const uintptr_t *end = words + scan->words;
+	uintptr_t near = 0;
+
+	for (; end - words >= 4; words += 4) {
+		uintptr_t a = words[0], b = words[1], c = words[2], d = words[3];
+
+		if (!(a | b | c | d))
+			continue;
+		mw_scan_near(marker, t, scan->span, a, &near);
+		mw_scan_near(marker, t, scan->span, b, &near);
+		mw_scan_near(marker, t, scan->span, c, &near);
+		mw_scan_near(marker, t, scan->span, d, &near);
+	}
+	for (; words < end; words++)
+		mw_scan_near(marker, t, scan->span, *words, &near);
+	return near;
+}
+
+/* The same for objects of which every word may be a pointer: behind each, one of those that it led to. */
+MW_MARK_INLINE size_t mw_scan_words_chain(struct mw_marker *marker, struct mw_target *t,
+					  const struct mw_scan *scan, const char *object)
+{
+	const struct mw_span *span = scan->span;
+	uintptr_t near;
+	size_t n = 0;
+
+	while ((near = mw_scan_words(marker, t, scan, (const uintptr_t *)object))) {
+		size_t index = mw_span_index(span, (void *)near);
+		mw_atomic_t *scanned = &span->scanned[index / MW_WORD_BITS];
+
+		mw_set_word(scanned, mw_word(scanned) | mw_bit(index));
+		object = mw_span_object(span, index);
+		n++;
+	}
+	return n;
 }
 
 /* Ranges and large objects, whatever they are of. */
@@ -82,18 +166,24 @@ MW_MARK_INLINE void mw_scan_bytes(struct mw_marker *marker, struct mw_target *t,
 	mw_mark_settle(marker, t, mode);
 }
 
-MW_MARK_INLINE void mw_scan_object(struct mw_marker *marker, struct mw_target *t,
-				   const struct mw_scan *scan, char *object, enum mw_scan_kind kind,
-				   enum mw_marking_mode mode)
+/* Return: objects that were scanned behind it. */
+MW_MARK_INLINE size_t mw_scan_object(struct mw_marker *marker, struct mw_target *t,
+				     const struct mw_scan *scan, char *object,
+				     enum mw_scan_kind kind, enum mw_marking_mode mode)
 {
 	uintptr_t *words = (uintptr_t *)object;
 
+	if (kind == MW_SCAN_ONE)
+		return mw_scan_chain(marker, t, scan, object);
+	if (kind == MW_SCAN_WORDS && mode == MW_ALONE)
+		return mw_scan_words_chain(marker, t, scan, object);
 	if (kind == MW_SCAN_MASK)
 		mw_scan_masked(marker, t, words, scan->mask, mode);
 	else if (kind == MW_SCAN_WORDS)
 		mw_mark_each(marker, t, words, words + scan->words, mode);
 	else
 		mw_scan_program(marker, t, scan->layout, object, scan->size, mode);
+	return 0;
 }
 
 MW_MARK_INLINE unsigned long mw_scan_todo(const struct mw_span *span, size_t w)
@@ -134,22 +224,24 @@ MW_MARK_INLINE unsigned long mw_scan_claim(mw_atomic_t *mark, mw_atomic_t *scann
 	return todo;
 }
 
-/* @base is that of the word's first object. */
-MW_MARK_INLINE void mw_scan_claimed(struct mw_marker *marker, struct mw_target *t,
-				    const struct mw_scan *scan, char *base, unsigned long todo,
-				    enum mw_scan_kind kind, enum mw_marking_mode mode)
+/* @base is that of the word's first object. Return: as mw_scan_object(). */
+MW_MARK_INLINE size_t mw_scan_claimed(struct mw_marker *marker, struct mw_target *t,
+				      const struct mw_scan *scan, char *base, unsigned long todo,
+				      enum mw_scan_kind kind, enum mw_marking_mode mode)
 {
-	size_t stride = scan->stride;
+	size_t stride = scan->stride, behind = 0;
 
 	if (kind == MW_SCAN_WORDS && !~todo && stride == scan->size) {
 		uintptr_t *words = (uintptr_t *)base;
 
 		mw_mark_each(marker, t, words, words + MW_WORD_BITS * scan->words, mode);
-		return;
+		return 0;
 	}
 	do
-		mw_scan_object(marker, t, scan, base + mw_lowest_bit(todo) * stride, kind, mode);
+		behind += mw_scan_object(marker, t, scan, base + mw_lowest_bit(todo) * stride, kind,
+					 mode);
 	while ((todo &= todo - 1));
+	return behind;
 }
 
 /*
@@ -163,17 +255,19 @@ MW_MARK_INLINE void mw_scan_word(struct mw_marker *marker, struct mw_target *t,
 	mw_atomic_t *mark = &scan->span->mark[w], *scanned = &scan->span->scanned[w];
 	unsigned long before = mw_word(scanned), todo;
 	char *base = mw_span_object(scan->span, w * MW_WORD_BITS);
+	/* Else all that is scanned lies in this word, and is counted at the end. */
+	bool counted = mode == MW_SHARED || kind == MW_SCAN_ONE || kind == MW_SCAN_WORDS;
 	size_t objects = 0;
 
 	while ((todo = mw_scan_claim(mark, scanned, mode))) {
-		if (mode == MW_SHARED)
+		if (counted)
 			objects += mw_count_bits(todo);
-		mw_scan_claimed(marker, t, scan, base, todo, kind, mode);
+		objects += mw_scan_claimed(marker, t, scan, base, todo, kind, mode);
 		/* Here is more to do if pointers led here. */
 		if (mode == MW_SHARED && t->span == scan->span)
 			mw_mark_settle(marker, t, mode);
 	}
-	if (mode != MW_SHARED)
+	if (!counted)
 		objects = mw_count_bits(mw_word(scanned) ^ before);
 	mw_mark_count(marker, scan->span, objects);
 	marker->words += objects * scan->words;
@@ -207,7 +301,7 @@ MW_MARK_INLINE enum mw_scan_kind mw_scan_choose(struct mw_scan *scan, struct mw_
 {
 	const struct mw_layout *layout = mw_span_layout(span);
 
-	*scan = (struct mw_scan){ span, layout, span->stride, span->size, 0, 0 };
+	*scan = (struct mw_scan){ span, layout, span->stride, span->size, 0, 0, 0 };
 	if (!layout || layout->dense) {
 		scan->words = span->size / sizeof(uintptr_t);
 		return MW_SCAN_WORDS;
@@ -218,7 +312,10 @@ MW_MARK_INLINE enum mw_scan_kind mw_scan_choose(struct mw_scan *scan, struct mw_
 	for (size_t at = 0; at + layout->size <= span->size; at += layout->size)
 		scan->mask |= layout->mask << at / sizeof(uintptr_t);
 	scan->words = mw_count_bits(scan->mask);
-	return scan->mask ? MW_SCAN_MASK : MW_SCAN_PROGRAM;
+	if (!scan->mask)
+		return MW_SCAN_PROGRAM;
+	scan->at = mw_lowest_bit(scan->mask) * sizeof(uintptr_t);
+	return scan->mask & (scan->mask - 1) ? MW_SCAN_MASK : MW_SCAN_ONE;
 }
 
 #endif
