@@ -71,6 +71,7 @@ static void print_safe(void)
 
 static struct mw_cache *cache_named(const char *name)
 {
+	mw_object_ready(); /* nothing may have been allocated yet */
 	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
 		struct mw_cache *cache =
 			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);

@@ -60,11 +60,6 @@ static void visit_cpu(const struct visitor *v, const struct arch_regs *regs)
 	visit_stack(v, regs->rsp);
 }
 
-static void visit_self(const void *sp, void *arg)
-{
-	visit_stack(arg, (uintptr_t)sp);
-}
-
 void mw_port_scan_roots(mw_root_visit_fn *visit, void *ctx)
 {
 	struct visitor v = { visit, ctx };
@@ -72,7 +67,8 @@ void mw_port_scan_roots(mw_root_visit_fn *visit, void *ctx)
 	for (unsigned int cpu = 0; cpu < arch_cpu_count(); cpu++)
 		if (stop_regs(cpu))
 			visit_cpu(&v, stop_regs(cpu));
-	arch_spill(visit_self, &v);
+	/* What this CPU has in registers is in frames above the collector's own, which are no roots. */
+	visit_stack(&v, (uintptr_t)__builtin_frame_address(0));
 	thread_for_each(visit_thread, &v);
 	visit(ctx, MW_ROOT_DATA, "data", arch_data_start, arch_data_end);
 	visit(ctx, MW_ROOT_DATA, "bss", arch_bss_start, arch_bss_end);

@@ -364,9 +364,6 @@ void arch_stack_unmap(void *stack, size_t len);
 /* Is this an address of that window where nothing is mapped? irq: any. */
 bool arch_stack_guard(uintptr_t address);
 
-/* Call fn(sp, arg) with the callee-saved registers pushed at @sp and up: all that is live is there. */
-void arch_spill(void (*fn)(const void *sp, void *arg), void *arg);
-
 /*
  * Stack [lo, hi) that CPU @cpu booted on, and the ones of its exceptions and interrupts. @which: 0 boot,
  * 1 double fault, 2 NMI, 3 page fault, 4 interrupts. Return: false past the last.

@@ -40,18 +40,4 @@ switch_first:
 	ud2
 	.size switch_first, . - switch_first
 
-/* arch_spill(void (*fn)(const void *sp, void *arg), void *arg) */
-	.globl arch_spill
-	.type arch_spill, @function
-arch_spill:
-	PUSH_CALLEE_SAVED
-	mov %rdi, %rax
-	mov %rsp, %rdi
-	sub $8, %rsp
-	call *%rax
-	add $8, %rsp
-	POP_CALLEE_SAVED
-	ret
-	.size arch_spill, . - arch_spill
-
 	.section .note.GNU-stack, "", @progbits

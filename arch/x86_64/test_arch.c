@@ -354,32 +354,6 @@ TEST(threads_switch)
 	CHECK_EQ(seen, 99);
 }
 
-static void find_on_stack(const void *sp, void *arg)
-{
-	const unsigned long *p = sp;
-	unsigned long *hidden = arg;
-
-	for (int i = 0; i < 6; i++)
-		hidden[1] += p[i] == ~hidden[0];
-}
-
-/* A value that is in a callee-saved register and nowhere else. */
-TEST(spill_shows_registers)
-{
-	unsigned long hidden[2] = { 0x5eed5eed5eed5eed, 0 };
-
-	__asm__ volatile("movq %2, %%r14\n\t"
-			 "notq %%r14\n\t"
-			 "movq %0, %%rdi\n\t"
-			 "movq %1, %%rsi\n\t"
-			 "call arch_spill"
-			 :
-			 : "r"(find_on_stack), "r"(hidden), "r"(hidden[0])
-			 : "r14", "rdi", "rsi", "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "cc",
-			   "memory");
-	CHECK_EQ(hidden[1], 1);
-}
-
 TEST(backtrace_survives_bad_frames)
 {
 	uintptr_t pcs[8], words[2] = { 0, 0 };

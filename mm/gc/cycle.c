@@ -418,11 +418,12 @@ static bool collect_leaks_once(struct mw_leak_found *found)
 	return collect(MW_COLLECT_SWEPT, false);
 }
 
-bool mw_gc_collect_leaks(struct mw_leak_found *found)
+bool mw_gc_collect_leaks(struct mw_leak_found *found, const void *floor)
 {
 	bool stops = true, complete = false;
 
 	BEGIN_ALONE();
+	mw_gc.floor = floor;
 	/* New spans may need more room than there was before the stop: then once more, with more. */
 	for (unsigned int tries = 0; stops && !complete && tries < 3; tries++) {
 		if (!mw_wide_room())

@@ -275,8 +275,11 @@ struct mw_leak {
 
 /* After the mark of a cycle of mode MW_WIDE_LEAK. The mark goes on as any other cycle's. */
 void mw_leak_look(void);
-/* cycle.c: two cycles in a row. Return: false: not done, no memory or a CPU did not stop. */
-bool mw_gc_collect_leaks(struct mw_leak_found *found);
+/*
+ * cycle.c: one cycle, two if something is missed. @floor: of the caller's stack, below is no root.
+ * Return: false: not done, no memory or a CPU did not stop.
+ */
+bool mw_gc_collect_leaks(struct mw_leak_found *found, const void *floor);
 
 /* ---- safe free: safe.c ---- */
 

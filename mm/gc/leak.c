@@ -287,7 +287,11 @@ static void print_found(struct mw_leak_found *found)
 		mw_print("  %zu of them were not named\n", found->count - found->names);
 }
 
-size_t mw_leak_scan(const struct mw_leak_want *want)
+/*
+ * What this frame was to a call before, which made or freed what is looked for, must not count: it and
+ * all below it are no roots.
+ */
+static MW_NOINLINE size_t scan(const struct mw_leak_want *want)
 {
 	static const struct mw_leak_want plain = { .most = 20 };
 	size_t most = mw_min(want ? want->most : plain.most, MOST), count = SIZE_MAX;
@@ -301,12 +305,23 @@ size_t mw_leak_scan(const struct mw_leak_want *want)
 	found->want = want ? *want : plain;
 	found->want.most = most;
 	found->now = mw_port_now();
-	if (mw_gc_collect_leaks(found)) {
+	if (mw_gc_collect_leaks(found, __builtin_frame_address(0))) {
 		print_found(found);
 		count = found->count;
 	}
 	mw_pages_free(found, pages);
 	return count;
+}
+
+/* With the registers of the callers in its frame, and nothing else. */
+size_t mw_leak_scan(const struct mw_leak_want *want)
+{
+	size_t found;
+
+	__builtin_unwind_init();
+	found = scan(want);
+	__asm__ volatile("" : "+r"(found)); /* and so not a jump to it */
+	return found;
 }
 
 /* ---- what is not to be reported ---- */

@@ -79,7 +79,7 @@ MW_MARK_INLINE size_t mw_scan_chain(struct mw_marker *marker, struct mw_target *
 
 	for (;;) {
 		uintptr_t word = *(const uintptr_t *)(object + scan->at);
-		unsigned long bit, old;
+		unsigned long bit, old, scanned;
 		size_t index, w;
 
 		if (word - t->base >= t->bytes && !(word && mw_target_find(t, word)))
@@ -94,9 +94,11 @@ MW_MARK_INLINE size_t mw_scan_chain(struct mw_marker *marker, struct mw_target *
 				t->queued = mw_marked(marker, t->span, bit, true);
 			return n;
 		}
-		if (!bit)
+		/* What a wide mark does not want to be looked into counts as scanned. */
+		scanned = mw_word(&scan->span->scanned[w]);
+		if (!(bit & ~scanned))
 			return n;
-		mw_set_word(&scan->span->scanned[w], mw_word(&scan->span->scanned[w]) | bit);
+		mw_set_word(&scan->span->scanned[w], scanned | bit);
 		object = (const char *)t->base + index * scan->stride;
 		n++;
 	}
@@ -143,6 +145,8 @@ MW_MARK_INLINE size_t mw_scan_words_chain(struct mw_marker *marker, struct mw_ta
 		size_t index = mw_span_index(span, (void *)near);
 		mw_atomic_t *scanned = &span->scanned[index / MW_WORD_BITS];
 
+		if (mw_word(scanned) & mw_bit(index))
+			return n;
 		mw_set_word(scanned, mw_word(scanned) | mw_bit(index));
 		object = mw_span_object(span, index);
 		n++;
