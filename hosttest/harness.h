@@ -19,6 +19,7 @@ struct harness_want {
 	const char *names; /* "page,base.format,gc.*": suites and tests; NULL or "": all */
 	unsigned int flags; /* TEST_HOSTED, TEST_LONG, TEST_HIDDEN: what may run here */
 	uint64_t seed;
+	unsigned int percent; /* of the rounds of long loops, see test_rounds(); 0: all */
 	bool list; /* print names only */
 };
 

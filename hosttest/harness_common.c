@@ -39,6 +39,7 @@ static char panic_text[160];
 static bool panic_expected;
 
 uint64_t test_seed;
+static unsigned int percent_of_rounds;
 
 /* ---- text ---- */
 
@@ -336,6 +337,13 @@ uint64_t test_below(uint64_t n)
 	return random;
 }
 
+unsigned long test_rounds(unsigned long n)
+{
+	unsigned long part = percent_of_rounds ? n * percent_of_rounds / 100 : n;
+
+	return part ? part : 1;
+}
+
 /* Every test starts from the seed and its own name, so it replays alone as in the whole run. */
 static void dice_start(void)
 {
@@ -573,6 +581,7 @@ unsigned int harness_run(const struct harness_want *want)
 
 	tests_run = tests_failed = tests_skipped = 0;
 	test_seed = want->seed;
+	percent_of_rounds = want->percent;
 	if (!want->list)
 		say("KTAP version 1\n");
 	n = plan(want);

@@ -129,6 +129,13 @@ void test_expect_misuse(enum mw_misuse what);
 /* CHECKs that it came, once. Return: the report, valid until the next misuse. */
 const struct mw_report *test_misuse_came(void);
 
+/*
+ * How often a test of many alike rounds goes round: @n, or the part of it (at least 1) that the run asks
+ * for, by rounds=PERCENT in the kernel and --rounds hosted. Many short runs that differ, as by seeds, or
+ * slow ones, as under valgrind, have use for that.
+ */
+unsigned long test_rounds(unsigned long n);
+
 /* Nanoseconds; and instructions executed by this CPU where they can be counted, else 0. */
 uint64_t test_now(void);
 uint64_t test_instructions(void);

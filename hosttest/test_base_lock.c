@@ -3,7 +3,7 @@
 #include "test.h"
 #include "../mm/base/lock.h"
 
-#define TURNS 10000ul
+#define TURNS test_rounds(10000)
 
 static struct {
 	struct mw_lock lock;

@@ -220,7 +220,7 @@ static void mutator(unsigned int i, void *arg)
 
 TEST(mutators_among_collections)
 {
-	unsigned long most = 2000;
+	unsigned long most = test_rounds(2000);
 
 	setup(32 << 20);
 	test_heap_may_leak();
@@ -231,9 +231,10 @@ TEST(mutators_among_collections)
 
 static void churner(unsigned int i, void *arg)
 {
-	(void)arg;
+	unsigned long most = *(unsigned long *)arg;
+
 	test_barrier();
-	for (unsigned int n = 0; n < 400; n++) {
+	for (unsigned long n = 0; n < most; n++) {
 		void *p = mw_alloc(16 + test_below(200), n % 2 ? MW_COLLECTED : MW_NOSCAN);
 		void *large = n % 16 ? NULL : mw_alloc(50000, MW_COLLECTED);
 
@@ -250,12 +251,13 @@ static void churner(unsigned int i, void *arg)
 TEST(collectors_on_every_cpu)
 {
 	unsigned int n = mw_min(test_cpus(), 4);
+	unsigned long most = test_rounds(400);
 
 	setup(32 << 20);
 	test_heap_may_leak();
 	atomic_store(&rounds, 0);
-	test_parallel(n, churner, NULL);
-	CHECK_EQ(atomic_load(&rounds), n * 400);
+	test_parallel(n, churner, &most);
+	CHECK_EQ(atomic_load(&rounds), n * most);
 	collect();
 	CHECK(mw_gc_check());
 }

@@ -13,10 +13,10 @@
 static void churn(unsigned int cpu, void *arg)
 {
 	struct mw_leak_want want = { .most = 3 };
-	size_t *found = arg;
+	size_t *found = arg, most = test_rounds(3000);
 
 	test_barrier();
-	for (size_t i = 0; i < 3000; i++) {
+	for (size_t i = 0; i < most; i++) {
 		size_t slot = cpu * MINE + test_below(MINE);
 		struct thing *thing = (struct thing *)root[slot];
 
@@ -29,7 +29,7 @@ static void churn(unsigned int cpu, void *arg)
 				thing->next = (struct thing *)root[slot];
 			root[slot] = thing ? (struct node *)thing : root[slot];
 		}
-		if (i % 1000 == 200 * cpu + 100)
+		if (i % (most / 3) == most / 15 * cpu + most / 30)
 			found[cpu] += mw_leak_scan(&want);
 	}
 }

@@ -83,7 +83,7 @@ static void empty_transit(void)
 
 TEST(random_on_all_cpus)
 {
-	size_t rounds = 60000;
+	size_t rounds = test_rounds(60000);
 
 	NEED(test_heap(HEAP));
 	test_parallel(cpus(), work, &rounds);
@@ -122,7 +122,7 @@ static void pass_along(unsigned int i, void *arg)
 
 TEST(producer_and_consumer)
 {
-	size_t total = 200000;
+	size_t total = test_rounds(200000);
 	struct mw_page_stats stats;
 
 	if (test_cpus() < 2)
@@ -169,7 +169,7 @@ static void free_together(unsigned int i, void *arg)
 
 TEST(two_frees_at_once)
 {
-	size_t rounds = 2000;
+	size_t rounds = test_rounds(2000);
 	mw_misuse_fn *before;
 
 	if (test_cpus() < 2)
@@ -208,7 +208,7 @@ static void come_and_go(unsigned int i, void *arg)
 TEST(cpus_stop_and_start)
 {
 	struct mw_page_stats stats;
-	size_t rounds = 2000;
+	size_t rounds = test_rounds(2000);
 
 	NEED(test_heap(HEAP));
 	test_parallel(cpus(), come_and_go, &rounds);
@@ -228,7 +228,7 @@ static void take_all(unsigned int i, void *arg)
 	void **chain = NULL, **next;
 
 	(void)arg;
-	for (unsigned int round = 0; round < 4; round++) {
+	for (unsigned long round = test_rounds(4); round; round--) {
 		while ((next = mw_alloc(100 + 1000 * i, 0))) {
 			*next = chain;
 			chain = next;
@@ -282,7 +282,7 @@ static void interrupt(void *arg)
 
 TEST(interrupts)
 {
-	size_t rounds = 100000;
+	size_t rounds = test_rounds(100000);
 
 	NEED(test_heap(HEAP));
 	wrong_in_interrupt = 0;

@@ -92,7 +92,7 @@ static unsigned int cpus(void)
 
 TEST(four_cpus_with_room)
 {
-	size_t ops = 20000;
+	size_t ops = test_rounds(20000);
 
 	test_heap(32 * MIB);
 	test_parallel(cpus(), churn, &ops);
@@ -101,7 +101,7 @@ TEST(four_cpus_with_room)
 
 TEST(four_cpus_without_room)
 {
-	size_t ops = 20000;
+	size_t ops = test_rounds(20000);
 
 	test_heap(4 * MIB);
 	test_parallel(cpus(), churn, &ops);
@@ -116,7 +116,7 @@ static void churn_or_change(unsigned int cpu, void *arg)
 		churn(cpu, arg);
 		return;
 	}
-	for (unsigned int round = 0; round < 100; round++) {
+	for (unsigned long round = test_rounds(100); round; round--) {
 		size_t usable = mw_region_add(extra, (uint64_t)1 << 34, 2 * MIB);
 
 		CHECK(usable > 0);
@@ -130,7 +130,7 @@ static void churn_or_change(unsigned int cpu, void *arg)
 
 TEST(regions_change_meanwhile)
 {
-	size_t ops = 5000;
+	size_t ops = test_rounds(5000);
 
 	test_heap(32 * MIB);
 	extra = test_memory(2 * MIB);
@@ -152,7 +152,7 @@ static void alloc_in_interrupt(void *arg)
 
 TEST(interrupts_allocate_too)
 {
-	size_t ops = 50000, turn = 0;
+	size_t ops = test_rounds(50000), turn = 0;
 
 	test_heap(8 * MIB);
 	if (!test_interrupts_on(alloc_in_interrupt, &turn))

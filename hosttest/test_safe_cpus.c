@@ -56,12 +56,14 @@ static void trade_one(unsigned int cpu)
 
 static void race_body(unsigned int cpu, void *arg)
 {
+	size_t most = test_rounds(6000);
+
 	(void)arg;
 	test_barrier();
-	for (size_t i = 0; i < 6000; i++) {
+	for (size_t i = 0; i < most; i++) {
 		use(cpu, cpu * MINE + test_below(MINE));
 		trade_one(cpu);
-		if (i % 1500 == 300 * cpu + 200)
+		if (i % (most / 4) == most / 20 * cpu + most / 30)
 			(void)mw_gc_collect(MW_COLLECT_MARKED);
 	}
 }
@@ -86,7 +88,7 @@ TEST(nothing_dangling_is_used_again)
 	mw_safe_stats(&stats);
 	test_note("%lu marks, %lu released", stats.marks, stats.released);
 	CHECK_EQ(race.bad, 0);
-	CHECK(stats.marks >= cpus && stats.released > 1000);
+	CHECK(stats.marks >= cpus && stats.released > test_rounds(1000));
 	CHECK(mw_heap_check());
 	for (size_t i = 0; i < ROOTS; i++)
 		root[i] = NULL;
@@ -99,16 +101,18 @@ static void switch_body(unsigned int cpu, void *arg)
 	struct mw_safe_policy policy = { .hold = 64 << 10 };
 	struct mw_leak_want want = { .most = 0 };
 
+	size_t most = test_rounds(3000);
+
 	(void)arg;
 	test_barrier();
-	for (size_t i = 0; i < 3000; i++) {
+	for (size_t i = 0; i < most; i++) {
 		trade_one(cpu);
-		if (i % 300 == 60 * cpu + 10) {
+		if (i % (most / 10) == most / 50 * cpu + most / 300) {
 			policy.on = test_below(2);
 			policy.wipe = test_below(2);
 			(void)mw_safe_free(NULL, &policy);
 		}
-		if (cpu == 1 && i % 700 == 100)
+		if (cpu == 1 && i % (most / 4) == most / 30)
 			(void)mw_leak_scan(&want);
 	}
 }

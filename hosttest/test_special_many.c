@@ -443,13 +443,15 @@ NOINLINE static void use_weak(unsigned int cpu, size_t i)
 
 static void many_body(unsigned int cpu, void *arg)
 {
+	size_t rounds = test_rounds(ROUNDS);
+
 	(void)arg;
 	test_barrier();
-	for (size_t round = 0; round < ROUNDS; round++) {
+	for (size_t round = 0; round < rounds; round++) {
 		drop_some();
 		for (size_t i = 0; i < 4; i++)
 			use_weak(cpu, test_below(WEAK));
-		if (round % 100 == 25 * cpu)
+		if (round % (rounds / 4) == rounds / 16 * cpu)
 			(void)mw_gc_collect(round & 1 ? MW_COLLECT_SWEPT : MW_COLLECT_MARKED);
 		if (round % 16 == cpu)
 			mw_finalizers_run(round % 7);
@@ -497,7 +499,7 @@ TEST(many_cpus_at_once)
 		mw_finalizers_run(SIZE_MAX);
 	}
 	CHECK_EQ(many.wrong, 0);
-	CHECK_EQ(many.made, cpus * ROUNDS);
+	CHECK_EQ(many.made, cpus * test_rounds(ROUNDS));
 	CHECK(many.finalized <= many.made && many.finalized >= many.made * 9 / 10);
 	CHECK(many.cleaned <= many.cleanups && many.cleaned >= many.cleanups * 9 / 10);
 	for (size_t i = 0; i < WEAK; i++) {

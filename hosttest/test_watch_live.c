@@ -227,9 +227,11 @@ static void *_Atomic handed[64];
 
 static void trade(unsigned int i, void *arg)
 {
+	unsigned long most = test_rounds(20000);
+
 	(void)arg;
 	test_barrier();
-	for (unsigned int n = 0; n < 20000; n++) {
+	for (unsigned long n = 0; n < most; n++) {
 		void *mine = mw_alloc(n % 7 ? 80 : 5000, MW_NORMAL);
 
 		mw_free(atomic_exchange(&handed[(n * 5 + i * 13) % 64], mine));

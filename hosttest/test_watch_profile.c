@@ -322,12 +322,14 @@ TEST(forms_agree)
 
 static void churn(unsigned int i, void *arg)
 {
+	unsigned long most = test_rounds(20000);
+
 	(void)arg;
 	test_barrier();
-	for (unsigned int n = 0; n < 20000; n++) {
+	for (unsigned long n = 0; n < most; n++) {
 		void *a = mw_alloc(64, MW_NORMAL), *b = mw_alloc(200 + 16 * i, MW_NORMAL);
 
-		if (n % 1000 == 0)
+		if (n % (most / 20) == 0)
 			CHECK(mw_profile_rate(i ? 4096 : 1000));
 		mw_free(a);
 		mw_free(b);

@@ -253,7 +253,7 @@ static bool whole_entries(struct mw_ring *ring, size_t *whole)
 	return true;
 }
 
-#define LOOKS 20000
+#define LOOKS test_rounds(20000)
 
 static mw_atomic_t writing;
 

@@ -25,6 +25,7 @@ struct options {
 	bool long_tests;
 	bool seeded;
 	uint64_t seed;
+	uint64_t rounds; /* percent of them, for tests */
 	uint64_t gap; /* longest time between two seeded preemptions, in nanoseconds */
 };
 
@@ -53,6 +54,12 @@ bool memory_check(void); /* of the whole heap, the world stopped; says what is w
  */
 void shadow_stack_left(void *stack) __attribute__((weak));
 void shadow_forget(void *at, size_t len) __attribute__((weak));
+/*
+ * Only in the kernel with seams (kernel/seams/): from now on all CPUs take turns as @seed says; @what
+ * makes one test's moments differ from another's.
+ */
+void seams_start(uint64_t seed, uint64_t what) __attribute__((weak));
+void seams_stop(void) __attribute__((weak));
 
 /* stop.c: the world stands still */
 struct stop_counts {

@@ -13,9 +13,9 @@ struct option {
 	bool (*set)(const char *value); /* NULL: arch/ reads it. Return: false if it cannot be that */
 };
 
-struct options options = { .seed = 1, .gap = 1000 };
+struct options options = { .seed = 1, .gap = 1000, .rounds = 100 };
 
-static char line[1024];
+static char line[2048];
 static char *words[MAX_WORDS];
 static size_t nr_words;
 
@@ -55,6 +55,11 @@ static bool set_gap(const char *value)
 	return text_number(value, &options.gap) && options.gap;
 }
 
+static bool set_rounds(const char *value)
+{
+	return text_number(value, &options.rounds) && options.rounds && options.rounds <= 100;
+}
+
 static const struct option known[] = {
 	{ "test", "all, suite or suite.name, several with ',': run tests, print KTAP, exit",
 	  set_test },
@@ -62,6 +67,7 @@ static const struct option known[] = {
 	{ "exit", "leave QEMU after run=; exit=no: stay after test=", set_exit },
 	{ "long", "long=1: tests that take long, too", set_long },
 	{ "seed", "tests with random numbers and preemption from this seed", set_seed },
+	{ "rounds", "percent of the rounds that long tests go, 1 to 100", set_rounds },
 	{ "gap", "nanoseconds between two seeded preemptions, at most", set_gap },
 	{ "mem", "use only so much memory", NULL },
 	{ "cpus", "use only so many CPUs", NULL },

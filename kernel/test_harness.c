@@ -281,13 +281,21 @@ static bool on_exception(const struct arch_regs *regs, uintptr_t address)
 
 void backend_test_begin(const char *name)
 {
+	unsigned int number = 0;
+
 	(void)name;
+	if (options.seeded && seams_start) {
+		(void)harness_current(&number);
+		seams_start(options.seed, number);
+	}
 	/* Where time is counted in instructions, two seconds of waiting would be minutes. */
 	stop_set_limit(options.seeded ? STOP_LIMIT_NS / 100 : STOP_LIMIT_NS);
 }
 
 void backend_test_end(void)
 {
+	if (seams_stop)
+		seams_stop();
 	thread_take_reschedules();
 }
 
@@ -296,6 +304,7 @@ bool tests_run(const char *which, bool list)
 	struct harness_want want = { .names = text_equal(which, "all") ? NULL : which,
 				     .flags = options.long_tests ? TEST_LONG : 0,
 				     .seed = options.seed,
+				     .percent = (unsigned int)options.rounds,
 				     .list = list };
 	mw_misuse_fn *handler = mw_on_misuse(NULL);
 	unsigned int failed;

@@ -278,7 +278,7 @@ TEST(stack_overflow_meets_the_guard)
 static void stop_often(void *arg)
 {
 	(void)arg;
-	for (int i = 0; i < 20; i++) {
+	for (unsigned long i = test_rounds(20); i; i--) {
 		unsigned int before;
 		int stuck = mw_port_stop_world();
 
@@ -299,7 +299,7 @@ TEST(threads_stop_the_world)
 	begin();
 	start(6, stop_often);
 	join(6);
-	CHECK_EQ(atomic_load(&counter), 120);
+	CHECK_EQ(atomic_load(&counter), 6 * test_rounds(20));
 }
 
 #define WORD_OF_WAITER 0x5afe0004c0de0000ul

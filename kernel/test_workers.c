@@ -242,14 +242,16 @@ static void interrupt_allocates(void *arg)
 
 static void storm(unsigned int i, void *arg)
 {
+	unsigned long most = test_rounds(3000);
+
 	(void)arg;
 	NEED(test_interrupts_on(interrupt_allocates, NULL));
-	for (int n = 0; n < 3000; n++) {
+	for (unsigned long n = 0; n < most; n++) {
 		void *object = mw_alloc(1 + test_below(2000), MW_NORMAL);
 
 		CHECK(object != NULL);
 		(void)mw_alloc(100, MW_COLLECTED);
-		if (n % 1000 == 500 + (int)i)
+		if (n % (most / 3) == most / 6 + i)
 			CHECK(mw_gc_collect(n % 2 ? MW_COLLECT_SWEPT : MW_COLLECT_MARKED));
 		mw_free(object);
 	}

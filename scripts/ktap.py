@@ -231,7 +231,7 @@ class Run:
 
 
 def seeds(options):
-    """One run for each seed, several at a time; each counts as one result."""
+    """One run for each seed, several at a time; each counts as one result. The first failure may end it."""
     first, last = map(int, options.seeds.split("-"))
     good = bad = 0
 
@@ -245,7 +245,11 @@ def seeds(options):
         return seed, run, verdict
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=options.jobs) as pool:
-        for seed, run, verdict in pool.map(one, range(first, last + 1)):
+        runs = [pool.submit(one, seed) for seed in range(first, last + 1)]
+        for done in runs:
+            if done.cancelled():
+                continue
+            seed, run, verdict = done.result()
             run.blame(verdict)
             if verdict.good():
                 good += 1
@@ -253,7 +257,10 @@ def seeds(options):
                 continue
             bad += 1
             verdict.print(f"seed {seed}")
-            print(f"  again: make seeds SEED={seed}   console: {run.options.log}")
+            print(f"  again: make seeds SEED={seed}{options.again}   console: {run.options.log}", flush=True)
+            if not options.keep_going:
+                for other in runs:
+                    other.cancel()
     print(f"{good} passed, {bad} failed")
     return good and not bad
 
@@ -278,6 +285,8 @@ def main():
     parser.add_argument("--first", type=float, help="seconds within which the first test line is due")
     parser.add_argument("--seeds", metavar="FIRST-LAST", help="one run for each, with seed=N")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time, of seeds")
+    parser.add_argument("--keep-going", action="store_true", help="a seed that fails does not end the others")
+    parser.add_argument("--again", default="", help="what make seeds needs to replay a seed, beside it")
     options = parser.parse_args()
     if options.seeds:
         return seeds(options)

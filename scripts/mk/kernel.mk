@@ -8,7 +8,7 @@ kernel_elf := $(kernel_dir)/kernel.elf
 
 kernel_c := $(mm_sources) $(wildcard kernel/*.c kernel/*/*.c arch/$(ARCH)/*.c) $(test_sources) \
 	$(wildcard hosttest/harness_common.c)
-kernel_c := $(if $(ASAN),$(kernel_c),$(filter-out kernel/asan/%,$(kernel_c)))
+kernel_c := $(filter-out kernel/seams/% $(if $(ASAN),,kernel/asan/%),$(kernel_c))
 kernel_asm := $(wildcard arch/$(ARCH)/*.S boot/*.S)
 kernel_objects := $(kernel_c:%.c=$(kernel_dir)/%.o) $(kernel_asm:%.S=$(kernel_dir)/%.o)
 deps += $(kernel_objects:.o=.d)
@@ -50,26 +50,27 @@ $(kernel_dir)/%.o: %.S $(kernel_dir)/flags
 
 $(eval $(call flags-file,$(kernel_dir)/flags,$$(CC) $$(kernel_flags) $$(KCFLAGS)))
 
-# Linked twice: the second time with the table of the functions' names and addresses, which stands
-# behind the code and so does not move it.
-link_kernel = $(LD) -nostdlib -static -z max-page-size=4096 -z noexecstack -T boot/kernel.ld \
-	-o $@ $(kernel_objects)
-symbols := $(kernel_dir)/symbols
+# kernel-link (folder, objects): its kernel.elf. Linked twice: the second time with the table of the functions'
+# names and addresses, which stands behind the code and so does not move it.
+link_kernel = $(LD) -nostdlib -static -z max-page-size=4096 -z noexecstack -T boot/kernel.ld
+define kernel-link
+$(1)/symbols-none.o: scripts/symbols.sh $$(kernel_dir)/flags
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)scripts/symbols.sh </dev/null >$$(@:.o=.S)
+	$$(Q)$$(CC) $$(kernel_flags) -c -o $$@ $$(@:.o=.S)
 
-$(symbols)-none.o: scripts/symbols.sh $(kernel_dir)/flags
-	$(Q)scripts/symbols.sh </dev/null >$(@:.o=.S)
-	$(Q)$(CC) $(kernel_flags) -c -o $@ $(@:.o=.S)
+$(1)/kernel-1.elf: $(1)/symbols-none.o $(2) boot/kernel.ld
+	$$(say) LD $$@
+	$$(Q)$$(link_kernel) -o $$@ $(2) $$<
 
-$(kernel_dir)/kernel-1.elf: $(symbols)-none.o $(kernel_objects) boot/kernel.ld
-	$(say) LD $@
-	$(Q)$(link_kernel) $<
+$(1)/symbols.o: $(1)/kernel-1.elf
+	$$(Q)$$(NM) -n $$< | scripts/symbols.sh >$$(@:.o=.S)
+	$$(Q)$$(CC) $$(kernel_flags) -c -o $$@ $$(@:.o=.S)
 
-$(symbols).o: $(kernel_dir)/kernel-1.elf
-	$(Q)$(NM) -n $< | scripts/symbols.sh >$(@:.o=.S)
-	$(Q)$(CC) $(kernel_flags) -c -o $@ $(@:.o=.S)
-
-$(kernel_elf): $(symbols).o
-	$(say) LD $@
-	$(Q)$(link_kernel) $<
-	$(Q)$(NM) -n $@ | scripts/symbols.sh | cmp - $(symbols).S || \
-		{ echo "$@: the symbol table moved the code: is .rodata before .text?"; exit 1; }
+$(1)/kernel.elf: $(1)/symbols.o
+	$$(say) LD $$@
+	$$(Q)$$(link_kernel) -o $$@ $(2) $$<
+	$$(Q)$$(NM) -n $$@ | scripts/symbols.sh | cmp - $(1)/symbols.S || \
+		{ echo "$$@: the symbol table moved the code: is .rodata before .text?"; exit 1; }
+endef
+$(eval $(call kernel-link,$(kernel_dir),$(kernel_objects)))

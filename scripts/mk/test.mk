@@ -1,28 +1,16 @@
 # SPDX-License-Identifier: MIT
 #
 # The tests, hosted and in the kernel. Each part is timed; build/log/ has all that was said.
-# TESTS=suite,suite.name chooses, PARTS='host-tsan iso-uefi' too; SEED=n replays the seeded interleaving n; JOBS=n (all CPUs).
+# TESTS=suite,suite.name chooses, PARTS='host-tsan iso-uefi' too; JOBS=n (all CPUs).
 
 JOBS ?= $(shell nproc)
 TESTS ?= all
-N ?= 10
-SEED ?=
 variants := host host-debug host-asan host-tsan host-m32
 
 test_iso := $(kernel_dir)/test.iso
 tiny := $(kernel_dir)/tiny.elf
 no_gc_elf := build/kernel-gc0/kernel.elf
 direct = --kernel $(kernel_elf) --append test=$(TESTS)
-# Seeded runs are for what several CPUs do at once. Of the suites below that is nothing, or they wait
-# for a second to pass, which is a thousand million instructions there.
-seed_suites := $(filter-out harness memmap layout port base_format magic leak% safe% watch_dump watch_check watch_live \
-	gc_cost gc_forms gc_storm model_%,\
-	$(patsubst hosttest/test_%.c,%,$(test_sources))) \
-	port.rivals_take_turns port.stopped_cpus_stand_still port.no_two_cpus_have_one_number
-space := $() $()
-seed_tests = $(if $(filter all,$(TESTS)),$(subst $(space),$(comma),$(seed_suites)),$(TESTS))
-# Time is counted in instructions, so the frequency of the clock is known; gap: see the kernel.
-seeded := --icount --cpus 4 --mem 256M
 
 $(test_iso): $(kernel_elf) boot/grub.cfg scripts/iso.sh $(kernel_dir)/test-args
 	$(say) ISO $@
@@ -34,8 +22,8 @@ $(tiny): scripts/runner/tiny.S $(kernel_dir)/flags
 	$(Q)$(CC) -m32 -nostdlib -static -no-pie -Wl,-Ttext-segment=0x100000,--build-id=none,-estart \
 		-o $@ $<
 
-.PHONY: test test-watch test-host test-kernel test-runner test-files seeds
-test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(test_iso) $(tiny) $(host_fuzzers) \
+.PHONY: test test-watch test-host test-kernel test-runner test-files
+test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(seams_elf) $(test_iso) $(tiny) $(host_fuzzers) \
 	$(preload_lib) $(preload_programs) $(heapdump_maker)
 
 test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in six ways, a minute of soak, and of the scripts
@@ -74,10 +62,3 @@ test-watch: setup-run $(kernel_elf) ## the kernel's event trace and profile, rea
 
 test-runner: setup-run $(tiny) $(kernel_elf) ## the tests of the script that judges the kernel's
 	$(Q)scripts/runner/test_runner.py --tiny $(tiny) --kernel $(kernel_elf)
-
-run_seeds = scripts/ktap.py --kernel $(kernel_elf) $(seeded) --log build/log/seed --jobs $(JOBS) \
-	--append 'test=$(seed_tests) tsc_hz=1000000000' --limit 300 \
-	--seeds $(if $(SEED),$(SEED)-$(SEED),1-$(N))
-seeds: setup-run $(kernel_elf) ## the tests under N=10 seeded interleavings of 4 CPUs, or one: SEED=
-	$(Q)mkdir -p build/log
-	$(Q)$(run_seeds)
