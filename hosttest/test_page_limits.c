@@ -117,7 +117,7 @@ static void exhaust(unsigned int i, void *arg)
 	size_t *taken = arg;
 	struct chain *chain = NULL;
 
-	for (unsigned int round = 0; round < 4; round++) {
+	for (unsigned long round = test_rounds(4); round; round--) {
 		chain = NULL;
 		test_barrier();
 		taken[i] = take_all(&chain, MW_ATOMIC);

@@ -315,6 +315,8 @@ bool tests_run(const char *which, bool list)
 	failed = harness_run(&want);
 	running = false;
 	mw_on_misuse(handler);
+	if (options.seeded && seams_report)
+		seams_report();
 	if (!list)
 		mw_print("# marrow: tests done\n");
 	return !failed;

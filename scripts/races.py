@@ -57,7 +57,7 @@ def judge(slot, race, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--most", type=int, default=200, help="seeds for each")
-    parser.add_argument("--rounds", type=int, default=5, help="percent of long tests' rounds")
+    parser.add_argument("--rounds", type=int, default=2, help="percent of long tests' rounds")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("only", nargs="*", help="names of races")
     options = parser.parse_args()

@@ -24,6 +24,8 @@ static struct seam {
 
 static bool on;
 static uint32_t most; /* accesses between two turns */
+static unsigned long turns_given;
+static uint64_t order; /* a sum over who gave the turn where */
 
 static uint64_t next_random(struct seam *s)
 {
@@ -33,23 +35,25 @@ static uint64_t next_random(struct seam *s)
 	return s->random >> 11;
 }
 
-static __attribute__((noinline)) void give_turn(struct seam *s)
+static __attribute__((noinline)) void give_turn(struct seam *s, uintptr_t where)
 {
 	uint64_t random = next_random(s);
 	unsigned int turns = random % 32 ? 1 : 1 + (random >> 5) % MOST_TURNS_OUT;
 
 	/* First: an interrupt in between counts as well. */
 	s->left = 1 + (random >> 16) % most;
+	turns_given += turns;
+	order = (order ^ where ^ (uint64_t)(s - seam) << 56) * 0x100000001b3ul;
 	while (turns--)
 		arch_relax();
 }
 
-static inline void at_seam(void)
+static inline __attribute__((always_inline)) void at_seam(void)
 {
 	struct seam *s = &seam[mw_port_cpu()];
 
 	if (on && !--s->left)
-		give_turn(s);
+		give_turn(s, (uintptr_t)__builtin_return_address(0));
 }
 
 /* Short means cost turns, long ones miss narrow windows: each seed has its own, 8 to 2048. */
@@ -69,6 +73,14 @@ void seams_start(uint64_t seed, uint64_t what)
 void seams_stop(void)
 {
 	on = false;
+}
+
+/* Equal orders, equal interleavings; and the clock counts instructions. */
+void seams_report(void)
+{
+	mw_print("# seed %llu: %lu turns, up to %u accesses apart, order %016llx; done at %llu\n",
+		 (unsigned long long)options.seed, turns_given, most, (unsigned long long)order,
+		 (unsigned long long)arch_tsc());
 }
 
 /* ---- what gcc calls ---- */
@@ -118,10 +130,10 @@ void __tsan_init(void)
 	}
 
 #define COMPARES(bits, type, strength, weak)                                                       \
-	int __tsan_atomic##bits##_compare_exchange_##strength(                                     \
-		volatile type *at, type *expected, type wanted, int order, int failed);            \
-	int __tsan_atomic##bits##_compare_exchange_##strength(                                     \
-		volatile type *at, type *expected, type wanted, int order, int failed)             \
+	int __tsan_atomic##bits##_compare_exchange_##strength(volatile type *at, type *expected,   \
+							      type wanted, int order, int failed); \
+	int __tsan_atomic##bits##_compare_exchange_##strength(volatile type *at, type *expected,   \
+							      type wanted, int order, int failed)  \
 	{                                                                                          \
 		(void)order, (void)failed;                                                         \
 		at_seam();                                                                         \

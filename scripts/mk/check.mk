@@ -34,7 +34,7 @@ check: setup-check ## layers, format, warnings of gcc and clang, every knob, cpp
 		--part format 'scripts/check/once.sh clang-format --dry-run -Werror $(c_files)' \
 		--part cppcheck 'scripts/check/once.sh $(cppcheck)' \
 		--part instructions scripts/instructions.py \
-		--part knobs 'scripts/check/knobs.py gcc clang' \
+		--part knobs scripts/check/knobs.py \
 		--part llvm 'scripts/check/once.sh $(MAKE) TOOLCHAIN=llvm kernel host host-debug host-m32'
 
 sizes: ## report the sizes of files and functions, and what exceeds the house's

@@ -2,11 +2,11 @@
 #
 # The kernel with seams (kernel/seams/runtime.c): before each access of mm/ and kernel/ to memory the
 # turn may go to another CPU, when a seed says so. The tests that several CPUs share run in it, once for
-# each seed. N=50 seeds; SEED=n replays one (with the same TESTS); ROUNDS=5 percent of long tests' rounds.
+# each seed. N=50 seeds; SEED=n replays one (with the same TESTS); ROUNDS=2 percent of long tests' rounds.
 
 N ?= 50
 SEED ?=
-ROUNDS ?= 5
+ROUNDS ?= 2
 KEEP_GOING ?= yes
 
 seams_dir := build/kernel-seams$(suffix)
@@ -44,15 +44,20 @@ seed_tests = $(if $(filter all,$(TESTS)),$(subst $(space),$(comma),$(strip $(see
 
 # Time is counted in instructions, so the frequency of the clock is known. Timers interrupt as well: gap.
 seeded := --icount --cpus 4 --mem 256M
+seed_args = test=$(seed_tests) tsc_hz=1000000000 gap=20000 rounds=$(ROUNDS)
+seed_again = $(if $(filter all,$(TESTS)),, TESTS=$(TESTS))$(if $(filter 2,$(ROUNDS)),, ROUNDS=$(ROUNDS))
 run_seeds = scripts/ktap.py --kernel $(seams_elf) $(seeded) --log build/log/seed --jobs $(JOBS) \
-	--append 'test=$(seed_tests) tsc_hz=1000000000 gap=20000 rounds=$(ROUNDS)' --limit 120 \
-	--seeds $(if $(SEED),$(SEED)-$(SEED),1-$(N)) --again '$(seed_again)' $(if $(KEEP_GOING),--keep-going)
-seed_again = $(if $(filter all,$(TESTS)),, TESTS=$(TESTS))$(if $(filter 5,$(ROUNDS)),, ROUNDS=$(ROUNDS))
+	--append '$(seed_args)' --limit 120 --again '$(seed_again)' $(if $(KEEP_GOING),--keep-going) \
+	--seeds $(if $(SEED),$(SEED)-$(SEED),1-$(N))
 
-.PHONY: seeds races
-seeds: setup-run $(seams_elf) ## tests of several CPUs under N=50 seeded interleavings, or one: SEED= TESTS= ROUNDS=5
+.PHONY: seeds seeds-gdb races
+seeds: setup-run $(seams_elf) ## tests of several CPUs under N=50 seeded interleavings, or one: SEED= TESTS= ROUNDS=2
 	$(Q)mkdir -p build/log
 	$(Q)$(run_seeds)
+
+seeds-gdb: setup-run setup-gdb $(seams_elf) ## the interleaving SEED=n, stopped, with gdb attached: TESTS= ROUNDS=2
+	$(Q)scripts/run.py --kernel $(seams_elf) $(seeded) --append '$(seed_args) seed=$(or $(SEED),1)' \
+		--gdb gdb --log build/console.log
 
 races: setup-run setup-kernel ## plant races one at a time; the seed that falls into each, of at most 200
 	$(Q)scripts/races.py --jobs $(JOBS) $(RACES)

@@ -35,6 +35,7 @@ test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in si
 		--part pictures 'scripts/pictures_test.py $(kernel_elf)' \
 		--part gdb 'scripts/gdb_test.py $(kernel_elf) build/host/test_watch' \
 		--part fuzz 'scripts/fuzz.sh replay $(FUZZ_RANDOM) $(fuzz_names)' \
+		--part replay 'scripts/seeds_test.py $(seams_elf)' \
 		--part balloon 'scripts/balloon_test.py $(kernel_elf)' \
 		--part dimm 'scripts/dimm_test.py $(kernel_elf)' \
 		--part misery 'scripts/misery_test.py $(kernel_elf)' \
