@@ -61,6 +61,7 @@ void shadow_forget(void *at, size_t len) __attribute__((weak));
 void seams_start(uint64_t seed, uint64_t what) __attribute__((weak));
 void seams_stop(void) __attribute__((weak));
 void seams_report(void) __attribute__((weak));
+void pinned_report(void) __attribute__((weak)); /* only in the kernel of make pinned */
 
 /* stop.c: the world stands still */
 struct stop_counts {

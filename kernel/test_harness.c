@@ -317,6 +317,8 @@ bool tests_run(const char *which, bool list)
 	mw_on_misuse(handler);
 	if (options.seeded && seams_report)
 		seams_report();
+	if (pinned_report)
+		pinned_report();
 	if (!list)
 		mw_print("# marrow: tests done\n");
 	return !failed;

@@ -79,6 +79,8 @@ static bool stack_make(struct thread *thread)
 	thread->stack_end = thread->stack + THREAD_STACK_SIZE;
 	if (!thread->stack)
 		mw_stack_free(thread->pages, THREAD_STACK_ORDER);
+	else if (shadow_forget)
+		shadow_forget(thread->stack, THREAD_STACK_SIZE);
 	return thread->stack;
 }
 

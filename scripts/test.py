@@ -189,9 +189,10 @@ def main():
     options = parser.parse_args()
     os.makedirs(LOGS, exist_ok=True)
     parts = [HostPart(variant, options.jobs) for variant in options.host]
+    # The long ones of those that take one CPU first: what is wide waits until all of them are done.
+    parts += [kernel_part(name, args, 1, options.limit) for name, args in options.machine]
     parts += [Part(name, shlex.split(command)) for name, command in options.part]
     parts += [kernel_part(name, args, options.jobs, options.limit) for name, args in options.wide]
-    parts += [kernel_part(name, args, 1, options.limit) for name, args in options.machine]
     parts += [Part(name, shlex.split(command), options.jobs) for name, command in options.wide_part]
     only = options.only.split()
     unknown = set(only) - {part.name for part in parts}

@@ -26,6 +26,7 @@
 #define ARCH_MAX_CPUS MW_MAX_CPUS
 #define ARCH_STACK_SIZE (32ul << 10) /* of the boot stack of each CPU */
 #define ARCH_STACK_WINDOW 0xffffc00000000000ul /* threads' stacks: arch_stack_map() */
+#define ARCH_STACK_WINDOW_SIZE (256ul << 20)
 #define ARCH_STACK_SLOT (32ul << 10) /* one each, with what is not mapped below it */
 
 _Static_assert(ARCH_MAX_CPUS <= 64, "sets of CPUs are 64-bit masks");

@@ -13,7 +13,7 @@
 #include "internal.h"
 
 #define SLOT ARCH_STACK_SLOT
-#define TABLES 128ul
+#define TABLES (ARCH_STACK_WINDOW_SIZE / PAGE_2M)
 #define SLOTS_A_TABLE 64ul
 
 _Static_assert(SLOTS_A_TABLE *SLOT == PAGE_2M, "a table's slots are a word's bits");

@@ -19,7 +19,7 @@ static uint64_t zero_tables[3][512] __attribute__((aligned(4096)));
 
 uint64_t kernel_shadow_bytes(uint64_t memory)
 {
-	uint64_t bytes = memory / 8 + (arch_image_end - arch_image_start) / 8;
+	uint64_t bytes = (memory + (arch_image_end - arch_image_start) + ARCH_STACK_WINDOW_SIZE) / 8;
 
 	return bytes + bytes / 512 + 128 * ARCH_PAGE_SIZE;
 }
@@ -73,6 +73,7 @@ void kernel_shadow_init(void)
 	for (unsigned int level = 1; level <= 3; level++)
 		fill(zero_tables[level - 1], level, 0, 512);
 	map_real((uintptr_t)arch_image_start, (uintptr_t)arch_image_end);
+	map_real(ARCH_STACK_WINDOW, ARCH_STACK_WINDOW + ARCH_STACK_WINDOW_SIZE);
 	map_memory(MW_MEM_FREE);
 	map_memory(MW_MEM_RECLAIM);
 	fill(kernel_pml4, 4, ASAN_START >> 39 & 511, ASAN_END >> 39 & 511);

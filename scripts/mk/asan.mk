@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: MIT
 #
 # The kernel that checks addresses (ASAN=1, kernel/asan/shadow.h): overruns, use after free and after
-# scope in kernel/, arch/ and the tests. ASAN=1 goes with run-quick and qemu-gdb too.
+# scope in kernel/, arch/ and the tests; a part of make test. ASAN=1 goes with run-quick and qemu-gdb too.
 
 asan_elf := build/kernel-asan$(suffix)/kernel.elf
-asan_run := --kernel $(asan_elf) --append test=$(TESTS) --cpus 4 --thread single --limit 400
+
+# Left out are suites that count what a conservative mark finds: the zones between variables make
+# frames larger, in which more stale words survive.
+asan_suites := asan,base,base_lock,base_meta,cache,linux,memmap,misuse,object,object_cpus,object_debug,page,page_limits,$(strip \
+	)page_race,port,safe,sites,smp,stop,storm,thread,traps,workers,watch
+asan_part = --kernel $(asan_elf) --append test=$(if $(filter all,$(TESTS)),$(asan_suites),$(TESTS)) --cpus 4 --thread single
 
 .PHONY: kernel-asan kernel-asan-build
 kernel-asan-build: setup-kernel
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) ASAN=1 kernel
 
-kernel-asan: setup-run kernel-asan-build ## the kernel that checks addresses, and all tests in it: TESTS=asan V=1
-	$(Q)scripts/ktap.py $(asan_run) --log build/kernel-asan.console $(if $(filter 1,$(V)),--verbose)
+kernel-asan: setup-run kernel-asan-build ## the kernel that checks addresses, and the tests in it: TESTS=asan V=1
+	$(Q)scripts/ktap.py $(asan_part) --limit 400 --log build/kernel-asan.console $(if $(filter 1,$(V)),--verbose)

@@ -8,7 +8,7 @@ kernel_elf := $(kernel_dir)/kernel.elf
 
 kernel_c := $(mm_sources) $(wildcard kernel/*.c kernel/*/*.c arch/$(ARCH)/*.c) $(test_sources) \
 	$(wildcard hosttest/harness_common.c)
-kernel_c := $(filter-out kernel/seams/% $(if $(ASAN),,kernel/asan/%),$(kernel_c))
+kernel_c := $(filter-out kernel/seams/% kernel/pinned/% $(if $(ASAN),,kernel/asan/%),$(kernel_c))
 kernel_asm := $(wildcard arch/$(ARCH)/*.S boot/*.S)
 kernel_objects := $(kernel_c:%.c=$(kernel_dir)/%.o) $(kernel_asm:%.S=$(kernel_dir)/%.o)
 deps += $(kernel_objects:.o=.d)

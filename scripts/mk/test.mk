@@ -26,10 +26,12 @@ $(tiny): scripts/runner/tiny.S $(kernel_dir)/flags
 test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(seams_elf) $(test_iso) $(tiny) $(host_fuzzers) \
 	$(preload_lib) $(preload_programs) $(heapdump_maker)
 
-test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in six ways, a minute of soak, and of the scripts
+test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in seven ways, a minute of soak, and of the scripts
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) test-files
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) suffix=-gc0 KCFLAGS=-DMW_GC=0 $(no_gc_elf)
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) ASAN=1 kernel
 	$(Q)scripts/test.py --jobs $(JOBS) --only '$(PARTS)' --host $(variants) \
+		--part preload 'scripts/preload_test.sh $(preload_lib)' \
 		--part runner 'scripts/runner/test_runner.py --tiny $(tiny) --kernel $(kernel_elf)' \
 		--part export 'scripts/export_test.py $(kernel_elf)' \
 		--part pictures 'scripts/pictures_test.py $(kernel_elf)' \
@@ -39,12 +41,12 @@ test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in si
 		--part balloon 'scripts/balloon_test.py $(kernel_elf)' \
 		--part dimm 'scripts/dimm_test.py $(kernel_elf)' \
 		--part misery 'scripts/misery_test.py $(kernel_elf)' \
-		--part preload 'scripts/preload_test.sh $(preload_lib)' \
 		--part heapdump 'scripts/heapdump_test.py $(heapdump_maker) $(kernel_elf)' \
 		--part devtools 'scripts/devtools_test.py $(heapdump_maker)' \
+		--machine kernel-asan '$(asan_part)' \
+		--machine kernel-4-single '$(direct) --cpus 4 --thread single' \
 		--machine kernel-1 '$(direct) --extra="-initrd LICENSE"' \
 		--machine kernel-no-gc '--kernel $(no_gc_elf) --append test=$(TESTS)' \
-		--machine kernel-4-single '$(direct) --cpus 4 --thread single' \
 		--wide kernel-4-multi '$(direct) --cpus 4 --thread multi' \
 		--wide iso-bios '--iso $(test_iso) --symbols $(kernel_elf) --cpus 4' \
 		--wide iso-uefi '--iso $(test_iso) --symbols $(kernel_elf) --cpus 4 --firmware uefi' \
