@@ -101,7 +101,7 @@ static MW_NOINLINE void strange_free(void *object)
 static __attribute__((noinline)) void other_free(void *object, struct mw_span *span)
 {
 	if (mw_likely(preload_self.slot))
-		mw_free_elsewhere(span, object, NULL);
+		mw_free_elsewhere(span, object, NULL, 0);
 	else
 		strange_free(object);
 }

@@ -26,7 +26,8 @@ struct state {
 	unsigned char listed; /* how often the span is in the owner's list */
 	unsigned char central; /* the cache's, no longer the CPU's */
 	unsigned char remote[FREERS], free[FREERS];
-	unsigned char saw[FREERS];
+	unsigned char saw[FREERS]; /* the flag, by each freer */
+	unsigned char taken; /* by the owner from the word that it is at */
 	unsigned char pc[1 + FREERS];
 	unsigned char left; /* gathers that the owner will still make */
 };
@@ -89,8 +90,7 @@ enum owner_pc {
 	CLEAR,
 	READ,
 	GATHER = READ + FREERS,
-	WIPE = GATHER + FREERS,
-	NEXT = WIPE + FREERS,
+	NEXT = GATHER + FREERS,
 	GIVE_UP,
 	OWNER_DONE,
 };
@@ -130,7 +130,7 @@ static void pop(struct state *s)
 	after_gather(s);
 }
 
-/* Word by word: read the remote word, set the free word, wipe the bits from the remote one. */
+/* Word by word: take the remote bits, set those of the free word. */
 static void step_owner(struct state *s)
 {
 	unsigned char *pc = &s->pc[OWNER];
@@ -143,17 +143,13 @@ static void step_owner(struct state *s)
 		*pc = READ;
 	} else if (*pc < GATHER) {
 		i = *pc - READ;
-		s->saw[i] = (unsigned char)(s->saw[i] | (s->remote[i] << 1));
+		s->taken = s->remote[i];
+		s->remote[i] = 0;
 		*pc = (unsigned char)(GATHER + i);
-	} else if (*pc < WIPE) {
-		i = *pc - GATHER;
-		s->free[i] |= s->saw[i] >> 1;
-		*pc = (unsigned char)(WIPE + i);
 	} else if (*pc < NEXT) {
-		i = *pc - WIPE;
-		if (s->saw[i] >> 1)
-			s->remote[i] = 0;
-		s->saw[i] &= 1;
+		i = *pc - GATHER;
+		s->free[i] |= s->taken;
+		s->taken = 0;
 		*pc = (unsigned char)(i + 1 < FREERS ? READ + i + 1 : NEXT);
 	} else if (*pc == GIVE_UP) {
 		give_up(s);

@@ -186,6 +186,78 @@ TEST(two_frees_at_once)
 	CHECK(mw_object_check());
 }
 
+/* ---- a second free that meets the span's end, and what its memory becomes ---- */
+
+#define NEXT 32
+static _Atomic(void *) twice;
+
+/*
+ * CPU 0 frees an object of a span without others, and gives all spans back; what it then allocates is of
+ * other sizes, so the second free, by CPU 1, is of none of that, whatever the span has become.
+ */
+static void free_twice(unsigned int i, void *arg)
+{
+	size_t rounds = *(size_t *)arg, size;
+	void *next[NEXT];
+
+	for (size_t r = 0; r < rounds; r++) {
+		size = r % 2 ? 40000 : 48;
+		if (!i) {
+			void *object = mw_alloc(size, 0), *page;
+
+			/* Not at the beginning of its page, where any size could have an object. */
+			while (size == 48 && object && !((uintptr_t)object & (MW_PAGE_SIZE - 1))) {
+				page = object;
+				object = mw_alloc(size, 0);
+				mw_free(page);
+			}
+			NEED(object);
+			atomic_store(&twice, object);
+		}
+		test_barrier();
+		if (i) {
+			for (size_t wait = test_below(400); wait; wait--)
+				atomic_signal_fence(memory_order_seq_cst);
+			mw_free(atomic_load(&twice));
+		} else {
+			mw_free(atomic_load(&twice));
+			mw_cpu_stop();
+			for (size_t n = 0; n < NEXT; n++)
+				next[n] = mw_alloc(r % 2 ? 16 : 512, 0);
+		}
+		test_barrier();
+		for (size_t n = 0; !i && n < NEXT; n++)
+			mw_free(next[n]);
+		if (!i)
+			mw_cpu_stop();
+	}
+}
+
+static void count_any(const struct mw_report *report)
+{
+	(void)report;
+	atomic_fetch_add(&misuses, 1);
+}
+
+TEST(second_free_of_what_is_gone)
+{
+	size_t rounds = 800;
+	mw_misuse_fn *before;
+
+	if (test_cpus() < 2)
+		test_skip("one CPU");
+	NEED(test_heap(HEAP));
+	atomic_store(&misuses, 0);
+	before = mw_on_misuse(count_any);
+	test_parallel(2, free_twice, &rounds);
+	mw_free(mw_alloc(64, 0));
+	mw_on_misuse(before);
+	test_note("%u reports", atomic_load(&misuses));
+	CHECK(atomic_load(&misuses) <= rounds);
+	CHECK_EQ(mw_object_live_bytes(), 0);
+	CHECK(mw_object_check());
+}
+
 /* ---- CPUs that stop and start while others free what they allocated ---- */
 
 static void come_and_go(unsigned int i, void *arg)

@@ -76,7 +76,7 @@ static inline unsigned int mw_highest_bit(unsigned long word)
 			word |= word >> shift;
 		return mw_count_bits(word) - 1;
 	}
-	return MW_WORD_BITS - 1 - (unsigned int)__builtin_clzl(word);
+	return (MW_WORD_BITS - 1) ^ (unsigned int)__builtin_clzl(word); /* bsr, and nothing else */
 }
 
 static inline unsigned int mw_log2_up(size_t n)

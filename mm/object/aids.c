@@ -95,23 +95,24 @@ const void *mw_aid_bad_poison(const struct mw_span *span, size_t index)
 	return object[span->size - 1] == MW_AID_LAST_BYTE ? NULL : object + span->size - 1;
 }
 
-void mw_aid_traces(const struct mw_span *span, size_t index, struct mw_report *report)
-{
-	const struct mw_debug_track *track;
-
-	if (!span->debug || !(mw_aid_flags(span) & MW_DEBUG_TRACK))
-		return;
-	track = &span->debug->track[index];
-	if (track->allocated.depth || track->allocated.when)
-		report->allocated = &track->allocated;
-	if (track->freed.depth || track->freed.when)
-		report->freed = &track->freed;
-}
-
 /* Once: a span on its way out loses its aids. */
 static const struct mw_debug_span *mw_aid_of(const struct mw_span *span)
 {
 	return __atomic_load_n(&span->debug, __ATOMIC_RELAXED);
+}
+
+void mw_aid_traces(const struct mw_span *span, size_t index, struct mw_report *report)
+{
+	const struct mw_debug_span *debug = mw_aid_of(span);
+	const struct mw_debug_track *track;
+
+	if (!debug || !(debug->flags & MW_DEBUG_TRACK))
+		return;
+	track = &debug->track[index];
+	if (track->allocated.depth || track->allocated.when)
+		report->allocated = &track->allocated;
+	if (track->freed.depth || track->freed.when)
+		report->freed = &track->freed;
 }
 
 bool mw_span_faults(const struct mw_span *span)

@@ -226,10 +226,10 @@ static __attribute__((noinline)) void *mw_alloc_coarse(size_t size, mw_flags_t f
 	unsigned long state;
 	void *object;
 
-	if (mw_unlikely(!atomic_load_explicit(&mw_object.ready, memory_order_acquire)))
-		return mw_alloc_at(size, 0, flags, site);
 	if (mw_unlikely(size > MW_SMALL_MAX))
 		return mw_asked(mw_large_plain(size, flags, site), size);
+	if (mw_unlikely(!atomic_load_explicit(&mw_object.ready, memory_order_acquire)))
+		return mw_alloc_at(size, 0, flags, site);
 	class = mw_object.classes.coarse[(size - MW_FINE_MAX + 127) / 128];
 	state = mw_port_pin();
 	object = mw_slot_take(mw_cpu_fast()->slot[class]);

@@ -7,7 +7,7 @@
 /* Up to @n objects of the slot's word. Pinned. Return: how many. */
 static size_t mw_slot_take_many(struct mw_slot *slot, size_t n, void **objects)
 {
-	unsigned long word = mw_word(slot->word), some = word & slot->mask, left = some;
+	unsigned long word = mw_word(slot->word), some = mw_slot_some(slot), left = some;
 	uint32_t stride = (uint32_t)slot->stride;
 	char *base = slot->base;
 	size_t taken = 0;

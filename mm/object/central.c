@@ -80,29 +80,35 @@ bool mw_central_gather(struct mw_span *span)
 	return ours;
 }
 
-enum mw_central_answer mw_central_free(struct mw_cache *cache, struct mw_span *span, size_t index)
+/* Return: the span is empty now, see mw_central_settle_locked(). */
+static bool mw_central_free_locked(struct mw_cache *cache, struct mw_span *span, size_t index)
 {
 	mw_atomic_t *word = &span->free[index / MW_WORD_BITS];
-	enum mw_central_answer answer = MW_CENTRAL_NOT_OURS;
+	bool was_full = span->where == MW_WHERE_CENTRAL_FULL;
+
+	mw_shadow_dead(mw_span_object(span, index), span->size, MW_SHADOW_FREE);
+	mw_set_word(word, mw_word(word) | mw_bit(index));
+	cache->frees++;
+	return (was_full || mw_word(word) == ~0ul) && mw_central_settle_locked(cache, span);
+}
+
+enum mw_freed mw_central_free(struct mw_cache *cache, struct mw_span *span, const void *object)
+{
+	enum mw_freed what = MW_FREED_MOVED;
 	bool empty = false;
+	size_t index;
 
 	mw_lock_pinned(&cache->lock);
-	if (mw_owner(span) == MW_OWNER_NONE && mw_span_cache(span) == cache) {
-		answer = mw_span_live(span, index) ? MW_CENTRAL_DONE : MW_CENTRAL_DOUBLE;
-		if (answer == MW_CENTRAL_DONE) {
-			bool was_full = span->where == MW_WHERE_CENTRAL_FULL;
-
-			mw_shadow_dead(mw_span_object(span, index), span->size, MW_SHADOW_FREE);
-			mw_set_word(word, mw_word(word) | mw_bit(index));
-			cache->frees++;
-			if (was_full || mw_word(word) == ~0ul)
-				empty = mw_central_settle_locked(cache, span);
-		}
+	if (mw_owner(span) == MW_OWNER_NONE && mw_span_cache(span) == cache &&
+	    mw_span_has(span, object, &index)) {
+		what = mw_span_live(span, index) ? MW_FREED : MW_FREED_TWICE;
+		if (what == MW_FREED)
+			empty = mw_central_free_locked(cache, span, index);
 	}
 	mw_unlock_pinned(&cache->lock);
 	if (empty)
 		mw_span_unmake(span);
-	return answer;
+	return what;
 }
 
 size_t mw_central_let_go(struct mw_span *span, const mw_atomic_t *held, const mw_atomic_t *marked)

@@ -7,12 +7,14 @@ struct mw_object mw_object = { .lock = MW_LOCK_INIT(MW_RANK_REGISTRY) };
 
 static mw_atomic_t mw_no_word;
 
-struct mw_slot mw_slot_none = { .word = &mw_no_word };
+struct mw_slot mw_slot_none = { .word = &mw_no_word, .remote = &mw_no_word };
 struct mw_cpu mw_cpu_none = {
 	.fine = { [0 ... MW_FINE_STEPS - 1] = &mw_slot_none },
 	.slot = { [0 ... MW_MAX_CACHES - 1] = &mw_slot_none },
+	.stock = { .pages = SIZE_MAX / 2 },
 };
 struct mw_cpu *_Atomic mw_cpus[MW_MAX_CPUS] = { [0 ... MW_MAX_CPUS - 1] = &mw_cpu_none };
+struct mw_freer mw_freers[MW_MAX_CPUS];
 _Alignas(16) char mw_zero_object[16];
 
 void mw_cache_init(struct mw_cache *cache, unsigned int id, size_t size)
@@ -198,6 +200,7 @@ void mw_object_reset(void)
 {
 	for (unsigned int i = 0; i < MW_MAX_CPUS; i++)
 		atomic_store_explicit(&mw_cpus[i], &mw_cpu_none, memory_order_relaxed);
+	__builtin_memset((void *)mw_freers, 0, sizeof(mw_freers));
 	__builtin_memset(&mw_object, 0, sizeof(mw_object));
 	mw_lock_init(&mw_object.lock, MW_RANK_REGISTRY);
 }

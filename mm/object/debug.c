@@ -64,7 +64,7 @@ static void mw_debug_unmake(struct mw_span *span)
 
 	if (debug->flags & MW_DEBUG_FAULT)
 		(void)mw_port_protect(span->base, span->pages << MW_PAGE_SHIFT, false);
-	span->debug = NULL;
+	__atomic_store_n(&span->debug, NULL, __ATOMIC_RELAXED);
 	mw_span_unmake(span);
 	mw_pages_free(debug, debug->own_pages);
 }
@@ -211,6 +211,14 @@ void *mw_debug_alloc(struct mw_cache *cache, mw_flags_t flags)
 	return mw_span_object(span, index);
 }
 
+/* The span is on its way to mw_debug_unmake(): a free that had looked it up does not find it any more. */
+static void mw_debug_retire_locked(struct mw_span *span)
+{
+	mw_list_remove(&span->link);
+	span->where = MW_WHERE_NOWHERE;
+	mw_set_owner(span, MW_OWNER_GONE);
+}
+
 /* Make room in the quarantine of faulting spans. */
 static struct mw_span *mw_debug_oldest(struct mw_cache *cache)
 {
@@ -231,35 +239,42 @@ static struct mw_span *mw_debug_oldest(struct mw_cache *cache)
 	}
 	if (n <= MW_DEBUG_QUARANTINE)
 		oldest = NULL;
-	if (oldest) {
-		mw_list_remove(&oldest->link);
-		oldest->where = MW_WHERE_NOWHERE;
-	}
+	if (oldest)
+		mw_debug_retire_locked(oldest);
 	mw_unlock(&cache->lock, state);
 	return oldest;
 }
 
-static bool mw_debug_claim(struct mw_span *span, size_t index)
+/* Make a live object one that is between; from then on its span stays. */
+static enum mw_freed mw_debug_claim(struct mw_cache *cache, struct mw_span *span,
+				    const void *object, size_t *index)
 {
-	struct mw_cache *cache = span->cache;
 	unsigned long state = mw_lock(&cache->lock);
-	bool live = mw_span_live(span, index);
+	enum mw_freed what = MW_FREED_MOVED;
 
-	if (live)
-		mw_debug_between(span, index, true);
+	if (mw_owner(span) == MW_OWNER_DEBUG && mw_span_cache(span) == cache &&
+	    mw_span_has(span, object, index)) {
+		what = mw_span_live(span, *index) ? MW_FREED : MW_FREED_TWICE;
+		if (what == MW_FREED)
+			mw_debug_between(span, *index, true);
+	}
 	mw_unlock(&cache->lock, state);
-	return live;
+	return what;
 }
 
-enum mw_misuse mw_debug_free(struct mw_span *span, size_t index)
+enum mw_freed mw_debug_free(struct mw_span *span, const void *object)
 {
-	/* Whoever is marking may be about to look into it. */
-	bool faults = span->debug->flags & MW_DEBUG_FAULT && !mw_up_looking();
-	struct mw_cache *cache = span->cache;
+	struct mw_cache *cache = mw_span_cache(span);
 	struct mw_span *oldest;
+	enum mw_freed what;
+	size_t index;
+	bool faults;
 
-	if (!mw_debug_claim(span, index))
-		return MW_DOUBLE_FREE;
+	what = cache ? mw_debug_claim(cache, span, object, &index) : MW_FREED_MOVED;
+	if (what != MW_FREED)
+		return what;
+	/* Whoever is marking may be about to look into it. */
+	faults = span->debug->flags & MW_DEBUG_FAULT && !mw_up_looking();
 	mw_aid_end(span, index);
 	if (faults)
 		(void)mw_port_protect((void *)mw_round_down((uintptr_t)span->base, MW_PAGE_SIZE),
@@ -268,7 +283,7 @@ enum mw_misuse mw_debug_free(struct mw_span *span, size_t index)
 	oldest = faults ? mw_debug_oldest(cache) : NULL;
 	if (oldest)
 		mw_debug_unmake(oldest);
-	return MW_MISUSE_NONE;
+	return MW_FREED;
 }
 
 /* Empty spans back to the page heap. Return: pages. */
@@ -286,8 +301,7 @@ size_t mw_debug_shrink(struct mw_cache *cache)
 
 			if (mw_span_all_free(span)) {
 				empty = span;
-				mw_list_remove(&span->link);
-				span->where = MW_WHERE_NOWHERE;
+				mw_debug_retire_locked(span);
 				break;
 			}
 		}

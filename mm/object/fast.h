@@ -14,8 +14,17 @@ static inline struct mw_cpu *mw_cpu_fast(void)
 }
 
 /*
- * An object of the slot's current word; NULL if it has none. The bits of objects that do not exist
- * are masked here, so that a free finds them set.
+ * What may be handed out of the slot's current word. The bits of objects that do not exist are masked
+ * here, so that a free finds them set. An object that is free and has its remote bit was freed twice
+ * at the same moment: it waits for the gather that says so.
+ */
+static inline unsigned long mw_slot_some(const struct mw_slot *slot)
+{
+	return mw_word(slot->word) & slot->mask & ~mw_word(slot->remote);
+}
+
+/*
+ * An object of the slot's current word; NULL if it has none.
  *
  * What is handed out was noted in @ready when there was nothing left of what was noted before, and is
  * not asked of the word each time: else every allocation would wait for the page map, the span and the
@@ -28,7 +37,7 @@ static inline void *mw_slot_take(struct mw_slot *slot)
 	char *object;
 
 	if (mw_unlikely(!ready)) {
-		ready = mw_word(slot->word) & slot->mask;
+		ready = mw_slot_some(slot);
 		if (mw_unlikely(!ready))
 			return NULL;
 	}
@@ -112,7 +121,11 @@ static inline bool mw_span_free_exact(struct mw_span *span, const void *object)
 	return true;
 }
 
-/* The span is another CPU's, or a large object's; or this CPU has to look twice. Not pinned. */
-void mw_free_elsewhere(struct mw_span *span, void *object, struct mw_cache *cache);
+/*
+ * The span is another CPU's, or a large object's; or this CPU has to look twice. Pinned, by @state;
+ * not any more when it returns.
+ */
+void mw_free_elsewhere(struct mw_span *span, void *object, struct mw_cache *cache,
+		       unsigned long state);
 
 #endif

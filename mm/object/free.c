@@ -8,78 +8,52 @@
 /* In a span that holds back what is freed. Return: false: there is more to be looked at. */
 static bool mw_free_held(struct mw_span *span, void *object)
 {
-	mw_wide_t product = mw_span_product(span, object);
-	enum mw_misuse wrong;
-
-	return (unsigned long)product < span->magic &&
-	       !__atomic_load_n(&span->records, __ATOMIC_RELAXED) &&
-	       mw_safe_hold(span, (size_t)(product >> MW_WORD_BITS), &wrong) &&
-	       wrong == MW_MISUSE_NONE;
+	return !__atomic_load_n(&span->records, __ATOMIC_RELAXED) &&
+	       mw_safe_hold(span, object) == MW_FREED;
 }
 
-__attribute__((noinline)) void mw_free_elsewhere(struct mw_span *span, void *object,
-						 struct mw_cache *cache)
+__attribute__((noinline)) void mw_free_otherwise(struct mw_span *span, void *object,
+						 struct mw_cache *cache, unsigned long state)
 {
-	/* With MW_OWNER_NO_FREE it is neither. */
-	unsigned int owner = atomic_load_explicit(&span->owner, memory_order_acquire) &
-			     ~(MW_OWNER_PENDING | MW_OWNER_FULL);
-	bool done = false;
+	bool right = !cache || mw_span_cache(span) == cache;
 
-	if (mw_unlikely(cache && mw_span_cache(span) != cache)) {
-		/* said there */
-	} else if (owner < MW_MAX_CPUS) {
-		mw_wide_t product = mw_span_product(span, object);
-		unsigned long state = mw_port_pin();
-
-		done = (unsigned long)product < span->magic && owner != mw_port_cpu() &&
-		       mw_remote_free(span, (size_t)(product >> MW_WORD_BITS));
-		mw_port_unpin(state);
-	} else if (owner == MW_OWNER_LARGE && object == span->base) {
-		done = mw_large_free(span);
-	} else if (owner & MW_OWNER_NO_FREE && span->flags & MW_SPAN_SAFE) {
-		done = mw_free_held(span, object);
-	}
-	if (mw_unlikely(!done))
+	mw_port_unpin(state);
+	if (!right || !(span->flags & MW_SPAN_SAFE) || !mw_free_held(span, object))
 		mw_free_slow(object, cache, SIZE_MAX);
 }
 
-/* Out of the reach of mw_span_fast(). */
-static MW_NOINLINE void mw_free_far(void *object, struct mw_cache *cache)
+/* Out of the reach of mw_span_fast(). Pinned, by @state; not any more when it returns. */
+static MW_NOINLINE void mw_free_far(void *object, struct mw_cache *cache, unsigned long state)
 {
 	struct mw_span *span = mw_span_of(object);
-	bool done = false;
 
-	if (span && (!cache || span->cache == cache)) {
-		unsigned long state = mw_port_pin();
-
-		done = mw_span_owned_by(span, mw_port_cpu()) && mw_span_free_exact(span, object);
+	if (!span) {
 		mw_port_unpin(state);
-		if (!done) {
-			mw_free_elsewhere(span, object, cache);
-			return;
-		}
-	}
-	if (!done)
 		mw_free_slow(object, cache, SIZE_MAX);
+	} else if ((!cache || span->cache == cache) && mw_span_owned_by(span, mw_port_cpu()) &&
+		   mw_span_free_exact(span, object)) {
+		mw_port_unpin(state);
+	} else {
+		mw_free_elsewhere(span, object, cache, state);
+	}
 }
 
+/*
+ * Pinned from before the span is looked up: a span that this CPU then finds to be its own has been
+ * that all the time, since only this CPU can take one or give one up.
+ */
 void mw_free(void *object)
 {
+	unsigned long state = mw_port_pin();
 	uintptr_t at = mw_span_fast(object);
 	struct mw_span *span = (struct mw_span *)at;
-	unsigned long state;
 
-	if (mw_unlikely(at & MW_MAP_TAG)) {
-		mw_free_far(object, NULL);
-		return;
-	}
-	state = mw_port_pin();
-	if (mw_likely(mw_span_owned_by(span, mw_port_cpu()) && mw_span_free_exact(span, object))) {
+	if (mw_unlikely(at & MW_MAP_TAG))
+		mw_free_far(object, NULL, state);
+	else if (mw_likely(mw_span_owned_by(span, mw_port_cpu()) && mw_span_free_exact(span, object)))
 		mw_port_unpin(state);
-		return;
-	}
-	mw_port_unpin(state);
-	mw_free_elsewhere(span, object, NULL);
+	else
+		mw_free_elsewhere(span, object, NULL, state);
 }
 
 void mw_free_sized(void *object, size_t size)
@@ -89,22 +63,17 @@ void mw_free_sized(void *object, size_t size)
 
 void mw_cache_free(struct mw_cache *cache, void *object)
 {
+	unsigned long state = mw_port_pin();
 	uintptr_t at = mw_span_fast(object);
 	struct mw_span *span = (struct mw_span *)at;
-	unsigned long state;
 
-	if (mw_unlikely(at & MW_MAP_TAG)) {
-		mw_free_far(object, cache);
-		return;
-	}
-	state = mw_port_pin();
-	if (mw_likely(span->cache == cache && mw_span_owned_by(span, mw_port_cpu()) &&
-		      mw_span_free_exact(span, object))) {
+	if (mw_unlikely(at & MW_MAP_TAG))
+		mw_free_far(object, cache, state);
+	else if (mw_likely(mw_span_cache(span) == cache && mw_span_owned_by(span, mw_port_cpu()) &&
+			   mw_span_free_exact(span, object)))
 		mw_port_unpin(state);
-		return;
-	}
-	mw_port_unpin(state);
-	mw_free_elsewhere(span, object, cache);
+	else
+		mw_free_elsewhere(span, object, cache, state);
 }
 
 /* Does an object of the span that was asked for with @size bytes have the span's size? */
@@ -152,8 +121,10 @@ static const char *mw_span_cache_name(const struct mw_span *span)
 	return span->cache ? span->cache->name : "large";
 }
 
+/* @seen: what @span was when it was looked at; NULL: there is none. */
 static MW_NOINLINE void mw_free_report(enum mw_misuse what, const struct mw_span *span,
-				       const void *object, const struct mw_cache *cache, size_t size)
+				       const struct mw_span *seen, const void *object,
+				       const struct mw_cache *cache, size_t size)
 {
 	struct mw_report report = {
 		.what = what,
@@ -162,17 +133,17 @@ static MW_NOINLINE void mw_free_report(enum mw_misuse what, const struct mw_span
 		.given_cache = cache ? cache->name : NULL,
 	};
 
-	if (span && (span->flags & MW_SPAN_TINY))
+	if (seen && (seen->flags & MW_SPAN_TINY))
 		report.text = "tiny objects of the collector share a block: none is freed by hand";
-	if (span) {
-		size_t index = mw_span_index(span, object);
+	if (seen) {
+		size_t index = mw_span_index(seen, object);
 
-		report.object = index < span->count ? mw_span_object(span, index) : NULL;
-		report.size = span->size;
-		report.span = (const void *)mw_round_down((uintptr_t)span->base, MW_PAGE_SIZE);
-		report.span_pages = span->pages;
-		report.cache = mw_span_cache_name(span);
-		if (index < span->count)
+		report.object = index < seen->count ? mw_span_object(seen, index) : NULL;
+		report.size = seen->size;
+		report.span = (const void *)mw_round_down((uintptr_t)seen->base, MW_PAGE_SIZE);
+		report.span_pages = seen->pages;
+		report.cache = mw_span_cache_name(seen);
+		if (index < seen->count)
 			mw_aid_traces(span, index, &report);
 	}
 	mw_misuse(&report);
@@ -181,88 +152,123 @@ static MW_NOINLINE void mw_free_report(enum mw_misuse what, const struct mw_span
 /* An address in no span. */
 static void mw_free_strange(const void *object, const struct mw_cache *cache, size_t size)
 {
-	mw_free_report(mw_stray_kind(object), NULL, object, cache, size);
+	mw_free_report(mw_stray_kind(object), NULL, NULL, object, cache, size);
 }
 
 /* Other CPUs have freed into it, or it had nothing free, or the object is not live. Pinned. */
-static enum mw_misuse mw_free_owned(struct mw_cpu *cpu, struct mw_span *span, size_t index)
+static enum mw_freed mw_free_owned(struct mw_cpu *cpu, struct mw_span *span, const void *object)
 {
-	mw_atomic_t *word = &span->free[index / MW_WORD_BITS];
+	mw_atomic_t *word;
+	size_t index;
 
+	if (!mw_span_has(span, object, &index))
+		return MW_FREED_MOVED;
+	word = &span->free[index / MW_WORD_BITS];
 	if (!mw_span_live(span, index))
-		return MW_DOUBLE_FREE;
+		return MW_FREED_TWICE;
 	mw_shadow_dead(mw_span_object(span, index), span->size, MW_SHADOW_FREE);
 	mw_set_word(word, mw_word(word) | mw_bit(index));
 	if (mw_owner(span) & MW_OWNER_FULL)
 		mw_slot_unfull(cpu, span);
 	(void)mw_cpu_gather(cpu, MW_GATHER_STEP);
-	return MW_MISUSE_NONE;
+	return MW_FREED;
 }
 
-/* Set the bit by the way of whoever owns the span. Pinned. Return: MW_MISUSE_NONE: it is done. */
-static enum mw_misuse mw_free_in(struct mw_span *span, void *object)
+/* By the way of whoever owns the span of small objects. Pinned. The span may be anything afterwards. */
+static enum mw_freed mw_free_in(struct mw_span *span, const void *object)
 {
-	size_t index = mw_span_index(span, object);
+	unsigned int owner = mw_owner(span) & ~MW_OWNER_FULL, here = mw_port_cpu();
+	struct mw_cache *cache = mw_span_cache(span);
 
-	for (;;) {
-		unsigned int owner = mw_owner(span), here = mw_port_cpu();
-		struct mw_cache *cache = mw_span_cache(span);
-		enum mw_central_answer answer;
+	if (span->flags & MW_SPAN_COLLECTED)
+		mw_up_span_sweep(span);
+	if (owner == here)
+		return mw_free_owned(mw_cpu_here(), span, object);
+	if (owner < MW_MAX_CPUS)
+		return mw_remote_free(span, object);
+	return cache ? mw_central_free(cache, span, object) : MW_FREED_MOVED;
+}
 
-		if ((owner & ~MW_OWNER_FULL) == here) {
-			return mw_free_owned(mw_cpu_here(), span, index);
-		}
-		if ((owner & ~MW_OWNER_FULL) < MW_MAX_CPUS) {
-			/* After it the span may be anything, at once. */
-			return mw_remote_free(span, index) ? MW_MISUSE_NONE : MW_DOUBLE_FREE;
-		}
-		if (owner == MW_OWNER_GONE || owner == MW_OWNER_LARGE || !cache)
-			return MW_FREED_SPAN;
-		answer = mw_central_free(cache, span, index);
-		if (answer != MW_CENTRAL_NOT_OURS)
-			return answer == MW_CENTRAL_DONE ? MW_MISUSE_NONE : MW_DOUBLE_FREE;
-	}
+static enum mw_freed mw_free_once(struct mw_span *span, const void *object)
+{
+	unsigned int owner = mw_owner(span);
+	unsigned long state;
+	enum mw_freed what;
+
+	if (mw_unlikely(span->flags & MW_SPAN_SAFE))
+		return mw_safe_hold(span, object);
+	if (owner == MW_OWNER_DEBUG)
+		return mw_debug_free(span, object);
+	if (owner == MW_OWNER_LARGE)
+		return mw_large_free(span, object);
+	state = mw_port_pin();
+	what = mw_free_in(span, object);
+	mw_port_unpin(state);
+	return what;
 }
 
 static enum mw_misuse mw_free_object(struct mw_span *span, void *object)
 {
 	enum mw_misuse wrong = MW_MISUSE_NONE;
-	unsigned long state;
+	size_t index;
 
 	if (mw_unlikely(__atomic_load_n(&span->records, __ATOMIC_RELAXED)))
 		wrong = mw_up_records_free(object);
 	if (wrong != MW_MISUSE_NONE)
 		return wrong;
-	if (mw_unlikely(span->flags & MW_SPAN_SAFE) &&
-	    mw_safe_hold(span, mw_span_index(span, object), &wrong))
-		return wrong;
-	if (mw_owner(span) == MW_OWNER_LARGE)
-		return mw_large_free(span) ? MW_MISUSE_NONE : MW_DOUBLE_FREE;
-	if (mw_owner(span) == MW_OWNER_DEBUG)
-		return mw_debug_free(span, mw_span_index(span, object));
-	state = mw_port_pin();
-	if (span->flags & MW_SPAN_COLLECTED)
-		mw_up_span_sweep(span);
-	wrong = mw_free_in(span, object);
+	for (;;) {
+		switch (mw_free_once(span, object)) {
+		case MW_FREED:
+			return MW_MISUSE_NONE;
+		case MW_FREED_TWICE:
+			return MW_DOUBLE_FREE;
+		default:
+			/* It changed hands, or it is gone, and what the object was in with it. */
+			if (mw_owner(span) == MW_OWNER_GONE || mw_span_of(object) != span ||
+			    !mw_span_has(span, object, &index))
+				return MW_FREED_SPAN;
+		}
+	}
+}
+
+/* Note what the span is before anything is done. Return: false: it is gone. */
+static bool mw_free_look(struct mw_span *span, struct mw_span *seen)
+{
+	unsigned long state = mw_port_pin();
+	unsigned int here = mw_port_cpu();
+	bool there = (mw_freer_begin(span, here) & ~MW_OWNER_PENDING) != MW_OWNER_GONE;
+
+	if (there) {
+		seen->base = span->base;
+		seen->magic = span->magic;
+		seen->count = span->count;
+		seen->cache = mw_span_cache(span);
+		seen->size = span->size;
+		seen->pages = span->pages;
+		seen->stride = span->stride;
+		seen->flags = span->flags;
+		seen->align = span->align;
+	}
+	mw_freer_end(here);
 	mw_port_unpin(state);
-	return wrong;
+	return there;
 }
 
 MW_NOINLINE void mw_free_slow(void *object, struct mw_cache *cache, size_t size)
 {
-	struct mw_span *span;
 	enum mw_misuse wrong;
+	struct mw_span *span, seen;
 
 	if (!object || object == mw_zero_object)
 		return;
 	span = mw_span_of(object);
-	if (!span) {
+	if (!span || !mw_free_look(span, &seen)) {
 		mw_free_strange(object, cache, size);
 		return;
 	}
-	wrong = mw_free_judge(span, object, cache, size);
+	wrong = mw_free_judge(&seen, object, cache, size);
 	if (wrong == MW_MISUSE_NONE)
 		wrong = mw_free_object(span, object);
 	if (mw_unlikely(wrong != MW_MISUSE_NONE))
-		mw_free_report(wrong, span, object, cache, size);
+		mw_free_report(wrong, span, &seen, object, cache, size);
 }

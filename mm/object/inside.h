@@ -7,6 +7,13 @@
 #include "fast.h"
 #include "up.h"
 
+/* What came of a free that was looked up before it could be sure of the span. */
+enum mw_freed {
+	MW_FREED, /* done */
+	MW_FREED_TWICE, /* the object was not live */
+	MW_FREED_MOVED, /* the span has another owner: look once more */
+};
+
 /* ---- span.c: spans of a cache, from pages and back ---- */
 
 /* Owned by nobody, in no list, not in the page map, all objects free. NULL: out of memory. */
@@ -88,11 +95,7 @@ void mw_central_give(struct mw_span *span);
 /* Clear the flag and gather what was freed from afar. Return: false: not the cache's. Pinned. */
 bool mw_central_gather(struct mw_span *span);
 /* Free an object of a span that may be the cache's. Pinned. */
-enum mw_central_answer {
-	MW_CENTRAL_DONE,
-	MW_CENTRAL_NOT_OURS, /* the span has an owner again: look once more */
-	MW_CENTRAL_DOUBLE,
-} mw_central_free(struct mw_cache *cache, struct mw_span *span, size_t index);
+enum mw_freed mw_central_free(struct mw_cache *cache, struct mw_span *span, const void *object);
 /* Give empty spans back. Not pinned. Return: pages. */
 size_t mw_central_shrink(struct mw_cache *cache);
 void mw_cache_count_span(struct mw_cache *cache, const struct mw_span *span, bool more);
@@ -122,21 +125,42 @@ size_t mw_span_gather(struct mw_span *span);
 bool mw_cpu_gather(struct mw_cpu *cpu, unsigned int most);
 /* See to it that somebody gathers. Pinned, no lock held. */
 void mw_remote_notify(struct mw_span *span);
+/* An object of a span that another CPU may own. Pinned. The span may be anything afterwards. */
+enum mw_freed mw_remote_free(struct mw_span *span, const void *object);
+/* The first such free of this CPU: others do not know yet that they have to look here. */
+MW_NOINLINE void mw_freer_first(struct mw_span *span, unsigned int here);
+/*
+ * The span's owner is MW_OWNER_GONE: wait for those who read it before, see mw_freer_begin(), and say
+ * what they left. No lock held.
+ */
+void mw_freers_gone(struct mw_span *span);
 
-/* An object of a span that another CPU owns. Return: false: a double free. Pinned. */
-static inline bool mw_remote_free(struct mw_span *span, size_t index)
+/*
+ * Until mw_freer_end() nobody gives the span back, if what the caller reads of it from now on says that
+ * it has not been: an owner. It may have become another one than the caller had looked up, so index
+ * and liveness are to be found out anew. Who gives a span back changes its owner, then waits in
+ * mw_freers_gone(); so the few instructions between the two wait for nothing, and give nothing
+ * back. Pinned.
+ */
+static inline unsigned int mw_freer_begin(struct mw_span *span, unsigned int here)
 {
-	size_t w = index / MW_WORD_BITS;
-	unsigned long bit = mw_bit(index);
+	if (mw_unlikely(!atomic_exchange_explicit(&mw_freers[here].span, span, memory_order_seq_cst)))
+		mw_freer_first(span, here);
+	return atomic_load_explicit(&span->owner, memory_order_seq_cst);
+}
 
-	if (mw_word(&span->free[w]) & bit)
-		return false;
-	mw_shadow_dead(mw_span_object(span, index), span->size, MW_SHADOW_FREE);
-	if (atomic_fetch_or_explicit(&span->remote[w], bit, memory_order_seq_cst) & bit)
-		return false;
-	if (!mw_span_pending(span))
-		mw_remote_notify(span);
-	return true;
+static inline void mw_freer_end(unsigned int here)
+{
+	atomic_store_explicit(&mw_freers[here].span, MW_FREER_IDLE, memory_order_release);
+}
+
+/* Does an object of the span, whichever it is by now, begin at @object? */
+static inline bool mw_span_has(const struct mw_span *span, const void *object, size_t *index)
+{
+	mw_wide_t product = mw_span_product(span, object);
+
+	*index = (size_t)(product >> MW_WORD_BITS);
+	return (unsigned long)product < span->magic && *index < span->count;
 }
 
 /* ---- safe.c: what is freed and held back ---- */
@@ -144,10 +168,10 @@ static inline bool mw_remote_free(struct mw_span *span, size_t index)
 /* Let a span of hand-managed objects that is new, or whose cache's mode has changed, have it. Pinned. */
 void mw_span_follow(struct mw_span *span);
 /*
- * Free an object of a span that is, or was a moment ago, in the mode. @wrong: MW_MISUSE_NONE or
- * MW_DOUBLE_FREE. Return: false: the mode has ended, and nothing was done.
+ * Free an object of a span that is, or was a moment ago, in the mode. Return: MW_FREED_MOVED: the mode
+ * has ended, and nothing was done. Not pinned.
  */
-bool mw_safe_hold(struct mw_span *span, size_t index, enum mw_misuse *wrong);
+enum mw_freed mw_safe_hold(struct mw_span *span, const void *object);
 
 /* ---- stat.c, check.c ---- */
 
@@ -158,8 +182,10 @@ bool mw_span_check(const struct mw_span *span);
 void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags);
 /* A plain one that was kept by this CPU, or a new one. */
 void *mw_large_plain(size_t size, mw_flags_t flags, uintptr_t site);
-/* Return: false: a double free. */
-bool mw_large_free(struct mw_span *span);
+/* Not pinned. */
+enum mw_freed mw_large_free(struct mw_span *span, const void *object);
+/* The rest of mw_free_elsewhere(): mw_freer_begin() has said MW_OWNER_LARGE. */
+void mw_free_large(struct mw_span *span, void *object, struct mw_cache *cache, unsigned long state);
 /* One that was held back. */
 void mw_large_let_go(struct mw_span *span);
 size_t mw_stock_drop(struct mw_cpu *cpu, size_t most);
@@ -170,7 +196,7 @@ size_t mw_stock_drop(struct mw_cpu *cpu, size_t most);
 unsigned int mw_debug_flags_of(const char *name);
 /* For a cache with aids: its own way of allocating, and back. Not pinned. */
 void *mw_debug_alloc(struct mw_cache *cache, mw_flags_t flags);
-enum mw_misuse mw_debug_free(struct mw_span *span, size_t index);
+enum mw_freed mw_debug_free(struct mw_span *span, const void *object);
 size_t mw_debug_shrink(struct mw_cache *cache);
 bool mw_debug_check_span(const struct mw_span *span);
 
@@ -215,6 +241,12 @@ size_t mw_aligned_size(size_t size, size_t align);
 
 /* ---- free.c ---- */
 
+/*
+ * Not a small object of another CPU's, by the first look at it. Pinned, by @state; not any more when it
+ * returns.
+ */
+void mw_free_otherwise(struct mw_span *span, void *object, struct mw_cache *cache,
+		       unsigned long state);
 /* @cache, @size: what the caller says it belongs to or measures; NULL, SIZE_MAX: says nothing. */
 MW_NOINLINE void mw_free_slow(void *object, struct mw_cache *cache, size_t size);
 

@@ -39,26 +39,25 @@ static inline struct mw_span *mw_stock_take(size_t pages)
 	return span;
 }
 
-/* Return: false: the CPU has enough, or the span is not of the kind that is kept. */
+/* Pinned. Return: false: the CPU has enough, or the span is not of the kind that is kept. */
 static inline bool mw_stock_put(struct mw_span *span)
 {
-	unsigned long state = mw_port_pin();
 	struct mw_cpu *cpu = mw_cpu_fast();
 	size_t pages = cpu->stock.pages + span->pages;
-	bool kept = span->bin && pages <= MW_STOCK_PAGES && cpu != &mw_cpu_none;
+	bool kept = pages <= MW_STOCK_PAGES && span->bin; /* mw_cpu_none has more */
 
 	if (mw_likely(kept)) {
 		span->link.next = cpu->stock.bin[span->bin];
 		cpu->stock.bin[span->bin] = &span->link;
 		cpu->stock.pages = pages;
 	}
-	mw_port_unpin(state);
 	return kept;
 }
 
 static void mw_large_release(struct mw_span *span)
 {
 	mw_set_owner(span, MW_OWNER_GONE);
+	mw_freers_gone(span);
 	if (mw_unlikely(mw_up_span_left(span)))
 		return;
 	if (span->flags & MW_SPAN_COLLECTED)
@@ -118,7 +117,7 @@ static void mw_large_fill(struct mw_span *span, mw_flags_t wanted, size_t align)
 	if (span->pages <= MW_STOCK_LONGEST && !span->flags && align <= MW_PAGE_SIZE &&
 	    !(wanted & MW_ZONE_FLAGS))
 		span->bin = (unsigned char)mw_stock_bin(span->pages);
-	span->debug = NULL;
+	__atomic_store_n(&span->debug, NULL, __ATOMIC_RELAXED);
 	mw_list_init(&span->link);
 	mw_list_init(&span->owned);
 	(void)mw_span_bitmaps(span, mw_span_bitmap_count(span->flags));
@@ -223,30 +222,63 @@ static bool mw_large_set_free(struct mw_span *span)
 	return true;
 }
 
-/* While a mark is under way the span stays where it is: the sweep after it gives it back. */
-static bool mw_large_free_collected(struct mw_span *span)
+/*
+ * While a mark is under way the span stays where it is: the sweep after it gives it back. So that no
+ * mark begins in between, all of it is done pinned.
+ */
+static MW_NOINLINE enum mw_freed mw_large_free_collected(struct mw_span *span, const void *object)
 {
-	unsigned long state = mw_port_pin();
-	bool held, done;
+	enum mw_freed what = MW_FREED_MOVED;
+	unsigned int here = mw_port_cpu();
+	bool held;
 
 	mw_up_span_sweep(span);
 	held = mw_span_held(span);
-	done = mw_large_set_free(span);
-	if (done && !held)
+	if (mw_freer_begin(span, here) == MW_OWNER_LARGE && object == span->base)
+		what = mw_large_set_free(span) ? MW_FREED : MW_FREED_TWICE;
+	mw_freer_end(here);
+	if (what == MW_FREED && !held)
 		mw_large_release(span);
-	mw_port_unpin(state);
-	return done;
+	return what;
 }
 
-bool mw_large_free(struct mw_span *span)
+enum mw_freed mw_large_free(struct mw_span *span, const void *object)
 {
-	if (span->flags & MW_SPAN_COLLECTED)
-		return mw_large_free_collected(span);
-	if (!mw_large_set_free(span))
-		return false;
-	if (!mw_stock_put(span))
+	unsigned long state = mw_port_pin();
+	bool collected = span->flags & MW_SPAN_COLLECTED, kept = true;
+	enum mw_freed what = MW_FREED_MOVED;
+	unsigned int here = mw_port_cpu();
+
+	if (collected) {
+		what = mw_large_free_collected(span, object);
+	} else {
+		if (mw_freer_begin(span, here) == MW_OWNER_LARGE && object == span->base)
+			what = mw_large_set_free(span) ? MW_FREED : MW_FREED_TWICE;
+		mw_freer_end(here);
+		kept = what != MW_FREED || mw_stock_put(span);
+	}
+	mw_port_unpin(state);
+	if (!kept)
 		mw_large_release(span);
-	return true;
+	return what;
+}
+
+__attribute__((noinline)) void mw_free_large(struct mw_span *span, void *object,
+					     struct mw_cache *cache, unsigned long state)
+{
+	bool kept;
+
+	/* Any flag makes it another kind, which is looked at twice. */
+	if (mw_unlikely(cache || span->flags || object != span->base || !mw_large_set_free(span))) {
+		mw_freer_end(mw_port_cpu());
+		mw_free_otherwise(span, object, cache, state);
+		return;
+	}
+	mw_freer_end(mw_port_cpu());
+	kept = mw_stock_put(span);
+	mw_port_unpin(state);
+	if (mw_unlikely(!kept))
+		mw_large_release(span);
 }
 
 void mw_large_let_go(struct mw_span *span)

@@ -12,6 +12,7 @@
  * magic to the object's index and to whether it is exact, the free bit says whether it is live. If
  * this CPU owns the span, setting the bit is all. If another one does, the bit in the span's remote
  * word is set instead (remote.c), and the owner gathers. If none does, the cache's lock is taken.
+ * All of it happens pinned, and into a span that cannot go back meanwhile: see mw_freer_begin().
  *
  * State of an object, exactly one of:
  *
@@ -19,7 +20,8 @@
  *	free bit 0, remote bit 1	freed by another CPU
  *	free bit 1, remote bit 0	free
  *
- * (for a moment both are 1, while an owner gathers: free is set first). Bits of objects that do not
+ * (for a moment both are 0, while an owner gathers: who frees the object then is found out by the next
+ * gather; both are 1 if two freed it at once, see remote.c). Bits of objects that do not
  * exist are 1 in the free word, so that a free of them is caught; who allocates masks them.
  *
  * A span is owned by a CPU, which then alone writes its free words, or by its cache, whose lock
@@ -229,6 +231,7 @@ struct mw_cache {
 /* One cache on one CPU. That CPU alone uses it, pinned; or anyone, while the world is stopped. */
 struct mw_slot {
 	mw_atomic_t *word; /* the free word that is allocated from now */
+	const mw_atomic_t *remote; /* the remote word beside it */
 	unsigned long ready; /* its objects that are handed out next; all of them are free */
 	unsigned long mask; /* its bits that are objects */
 	char *base; /* of its first object */
@@ -280,6 +283,12 @@ extern struct mw_cpu mw_cpu_none;
 extern struct mw_slot mw_slot_none;
 extern char mw_zero_object[16]; /* the address of all objects without bytes */
 
+/* What a CPU is freeing into that it does not own: see mw_freer_begin(). NULL: it never was. */
+#define MW_FREER_IDLE ((struct mw_span *)1)
+extern struct mw_freer {
+	_Alignas(MW_CACHE_LINE) struct mw_span *_Atomic span;
+} mw_freers[MW_MAX_CPUS];
+
 struct mw_object {
 	struct mw_lock lock; /* MW_RANK_REGISTRY; guards setting up, and the list of caches */
 	_Atomic(bool) ready;
@@ -302,6 +311,7 @@ struct mw_object {
 	mw_atomic_t large_live, large_bytes;
 	mw_atomic_t late_doubles; /* double frees found when it was too late to say by whom */
 	_Atomic(uintptr_t) late_double; /* an object of these; 0: said */
+	_Atomic(unsigned int) freer_count; /* above the numbers of all CPUs that ever had a mw_freer */
 };
 
 extern struct mw_object mw_object;

@@ -17,9 +17,15 @@
  *
  * Two frees of one object: by two other CPUs, both set the remote bit, and one finds it set; by
  * another one and then the owner, the flag keeps the owner off its fast path, and the slow one finds
- * the remote bit; by the owner and then another one, that finds the free bit. Only if both happen
- * within the few instructions between the look and the change is a remote bit left on a free object:
- * that is found at the next gather, which says so without knowing the culprit.
+ * the remote bit; by the owner and then another one, that finds the free bit. If both happen within
+ * the few instructions between the look and the change, the other one looks at the free bit once more
+ * after it has set its own, and takes that back. If the owner's comes even later, a remote bit is left
+ * on a free object: it is not handed out (mw_slot_some()), and the next gather says so, without
+ * knowing the culprit.
+ *
+ * The freer of an object that is live keeps its span where it is until the bit is set. The second freer
+ * of one does not: the span may go back and become another one between any two of its steps. So it
+ * says which span it is at, and nobody gives that one back meanwhile: see mw_freer_begin().
  */
 #include "inside.h"
 
@@ -74,6 +80,17 @@ void mw_remote_notify(struct mw_span *span)
 		mw_pending_route(span);
 }
 
+MW_NOINLINE void mw_freer_first(struct mw_span *span, unsigned int here)
+{
+	unsigned int count = atomic_load_explicit(&mw_object.freer_count, memory_order_relaxed);
+
+	while (count <= here &&
+	       !atomic_compare_exchange_weak_explicit(&mw_object.freer_count, &count, here + 1,
+						      memory_order_seq_cst, memory_order_relaxed))
+		;
+	(void)atomic_exchange_explicit(&mw_freers[here].span, span, memory_order_seq_cst);
+}
+
 /* A remote bit on a free object: the second of two frees that were too close together to tell. */
 static MW_NOINLINE void mw_gathered_twice(struct mw_span *span, size_t w, unsigned long twice)
 {
@@ -81,6 +98,140 @@ static MW_NOINLINE void mw_gathered_twice(struct mw_span *span, size_t w, unsign
 	atomic_store_explicit(&mw_object.late_double,
 			      (uintptr_t)mw_span_object(span, w * MW_WORD_BITS + mw_lowest_bit(twice)),
 			      memory_order_relaxed);
+}
+
+/* Take the remote bit back. If it was gathered meanwhile, whoever did that has said so. */
+static enum mw_freed mw_remote_undo(struct mw_span *span, size_t index)
+{
+	unsigned long bit = mw_bit(index);
+
+	return atomic_fetch_and_explicit(&span->remote[index / MW_WORD_BITS], ~bit,
+					 memory_order_acq_rel) &
+			       bit
+		       ? MW_FREED_TWICE
+		       : MW_FREED;
+}
+
+/* The object's remote bit is set, then its free bit is looked at. */
+static enum mw_freed mw_remote_set(struct mw_span *span, size_t index)
+{
+	unsigned long bit = mw_bit(index);
+
+	if (atomic_fetch_or_explicit(&span->remote[index / MW_WORD_BITS], bit, memory_order_seq_cst) &
+	    bit)
+		return MW_FREED_TWICE;
+	if (mw_word(&span->free[index / MW_WORD_BITS]) & bit)
+		return mw_remote_undo(span, index);
+	return MW_FREED;
+}
+
+/* Pinned, by @state; not any more afterwards. */
+static MW_NOINLINE void mw_remote_tell(struct mw_span *span, unsigned long state)
+{
+	mw_remote_notify(span);
+	mw_port_unpin(state);
+}
+
+enum mw_freed mw_remote_free(struct mw_span *span, const void *object)
+{
+	unsigned int here = mw_port_cpu();
+	unsigned int owner = mw_freer_begin(span, here) & ~(MW_OWNER_PENDING | MW_OWNER_FULL);
+	enum mw_freed what = MW_FREED_MOVED;
+	size_t index;
+
+	if (owner < MW_MAX_CPUS && owner != here && mw_span_has(span, object, &index)) {
+		mw_shadow_dead(object, span->size, MW_SHADOW_FREE);
+		what = mw_remote_set(span, index);
+	}
+	mw_freer_end(here);
+	if (what == MW_FREED && !mw_span_pending(span))
+		mw_remote_notify(span);
+	return what;
+}
+
+static MW_NOINLINE void mw_free_first(struct mw_span *span, void *object, struct mw_cache *cache,
+				      unsigned long state)
+{
+	mw_freer_first(span, mw_port_cpu());
+	mw_freer_end(mw_port_cpu());
+	mw_free_otherwise(span, object, cache, state);
+}
+
+/* The owner has freed the object as well, just now. */
+static MW_NOINLINE void mw_free_undo(struct mw_span *span, void *object, struct mw_cache *cache,
+				     unsigned long state)
+{
+	size_t index = mw_span_index(span, object);
+	bool twice = mw_remote_undo(span, index) == MW_FREED_TWICE;
+
+	mw_freer_end(mw_port_cpu());
+	if (twice)
+		mw_free_otherwise(span, object, cache, state);
+	else
+		mw_remote_tell(span, state);
+}
+
+/*
+ * mw_remote_free() and the pin's end, with no call in it but the last thing that it does: so nothing
+ * is saved and restored. It leaves all that is not as usual to mw_free_otherwise().
+ */
+__attribute__((noinline)) void mw_free_elsewhere(struct mw_span *span, void *object,
+						 struct mw_cache *cache, unsigned long state)
+{
+	unsigned int here = mw_port_cpu(), owner;
+	unsigned long bit;
+	size_t index;
+
+	if (mw_unlikely(!atomic_exchange_explicit(&mw_freers[here].span, span, memory_order_seq_cst))) {
+		mw_free_first(span, object, cache, state);
+		return;
+	}
+	owner = atomic_load_explicit(&span->owner, memory_order_seq_cst) &
+		~(MW_OWNER_PENDING | MW_OWNER_FULL);
+	if (mw_unlikely(owner >= MW_MAX_CPUS)) {
+		if (owner != MW_OWNER_LARGE)
+			goto otherwise;
+		mw_free_large(span, object, cache, state);
+		return;
+	}
+	if (mw_unlikely(owner == here || (cache && mw_span_cache(span) != cache) ||
+			!mw_span_has(span, object, &index)))
+		goto otherwise;
+	mw_shadow_dead(object, span->size, MW_SHADOW_FREE);
+	bit = 1ul << index % MW_WORD_BITS;
+	if (mw_unlikely(atomic_fetch_or_explicit(&span->remote[index / MW_WORD_BITS], bit,
+						 memory_order_seq_cst) &
+			bit))
+		goto otherwise;
+	if (mw_unlikely(mw_word(&span->free[index / MW_WORD_BITS]) & bit)) {
+		mw_free_undo(span, object, cache, state);
+		return;
+	}
+	mw_freer_end(here);
+	if (mw_likely(mw_span_pending(span)))
+		mw_port_unpin(state);
+	else
+		mw_remote_tell(span, state);
+	return;
+otherwise:
+	mw_freer_end(here);
+	mw_free_otherwise(span, object, cache, state);
+}
+
+void mw_freers_gone(struct mw_span *span)
+{
+	unsigned int count = atomic_load_explicit(&mw_object.freer_count, memory_order_seq_cst);
+
+	for (unsigned int i = 0; i < count; i++) {
+		while (atomic_load_explicit(&mw_freers[i].span, memory_order_seq_cst) == span)
+			mw_port_relax();
+	}
+	for (size_t w = 0; w < span->words; w++) {
+		unsigned long twice = mw_word(&span->remote[w]);
+
+		if (mw_unlikely(twice))
+			mw_gathered_twice(span, w, twice);
+	}
 }
 
 size_t mw_span_gather(struct mw_span *span)
@@ -92,14 +243,16 @@ size_t mw_span_gather(struct mw_span *span)
 		return 0;
 	for (size_t w = 0; w < span->words; w++) {
 		unsigned long freed = atomic_load_explicit(&span->remote[w], memory_order_seq_cst);
-		unsigned long word = mw_word(&span->free[w]);
+		unsigned long word;
 
 		if (!freed)
 			continue;
+		/* First, so that it is decided who says so, if one of them is being taken back. */
+		freed = atomic_exchange_explicit(&span->remote[w], 0, memory_order_acq_rel);
+		word = mw_word(&span->free[w]);
 		if (mw_unlikely(freed & word))
 			mw_gathered_twice(span, w, freed & word);
 		mw_set_word(&span->free[w], word | freed);
-		atomic_fetch_and_explicit(&span->remote[w], ~freed, memory_order_acq_rel);
 		count += mw_count_bits(freed);
 	}
 	return count;

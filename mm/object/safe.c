@@ -32,26 +32,45 @@ void mw_span_follow(struct mw_span *span)
 	mw_span_slow_frees(span, mw_span_always_slow(span) || span->records);
 }
 
-bool mw_safe_hold(struct mw_span *span, size_t index, enum mw_misuse *wrong)
+/* The bit, if the span is still what it was. Pinned. */
+static enum mw_freed mw_safe_set(struct mw_span *span, const void *object)
 {
-	size_t w = index / MW_WORD_BITS, stride = span->stride;
-	unsigned long bit = mw_bit(index), state;
-	bool safe;
+	unsigned int here = mw_port_cpu(), owner = mw_freer_begin(span, here);
+	enum mw_freed what = MW_FREED_MOVED;
+	size_t index, stride = 0;
 
-	*wrong = MW_DOUBLE_FREE;
-	if (!mw_span_live(span, index))
-		return span->flags & MW_SPAN_SAFE;
-	/* It is still live, so nobody lets go of it meanwhile. */
-	if (span->flags & MW_SPAN_WIPE && !(span->cache && span->cache->construct))
+	if (owner != MW_OWNER_GONE && (span->flags & MW_SPAN_SAFE) &&
+	    mw_span_has(span, object, &index)) {
+		mw_atomic_t *word = &span->remote[index / MW_WORD_BITS];
+		unsigned long bit = mw_bit(index);
+
+		what = MW_FREED_TWICE;
+		stride = span->stride;
+		if (mw_span_live(span, index) &&
+		    !(atomic_fetch_or_explicit(word, bit, memory_order_acq_rel) & bit))
+			what = MW_FREED;
+	}
+	mw_freer_end(here);
+	if (what == MW_FREED)
+		mw_up_safe_held(stride);
+	return what;
+}
+
+enum mw_freed mw_safe_hold(struct mw_span *span, const void *object)
+{
+	struct mw_cache *cache = mw_span_cache(span);
+	unsigned long state;
+	enum mw_freed what;
+	size_t index;
+
+	/* As long as it is live nobody lets go of it. */
+	if (span->flags & MW_SPAN_WIPE && !(cache && cache->construct) &&
+	    mw_span_has(span, object, &index) && mw_span_live(span, index))
 		__builtin_memset(mw_span_object(span, index), MW_WIPE_BYTE, span->size);
 	state = mw_port_pin();
-	safe = span->flags & MW_SPAN_SAFE;
-	if (safe && !(atomic_fetch_or_explicit(&span->remote[w], bit, memory_order_acq_rel) & bit)) {
-		*wrong = MW_MISUSE_NONE;
-		mw_up_safe_held(stride);
-	}
+	what = mw_safe_set(span, object);
 	mw_port_unpin(state);
-	return safe;
+	return what;
 }
 
 size_t mw_span_let_go(struct mw_span *span, const mw_atomic_t *held, const mw_atomic_t *marked)

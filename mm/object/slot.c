@@ -28,6 +28,7 @@ static void mw_slot_unlink(struct mw_span *span)
 static void mw_slot_set_word(struct mw_slot *slot, struct mw_span *span, size_t w)
 {
 	slot->word = &span->free[w];
+	slot->remote = &span->remote[w];
 	slot->ready = 0;
 	slot->mask = mw_span_mask(span, w);
 	slot->held = false;
@@ -58,7 +59,7 @@ static bool mw_slot_next_word(struct mw_slot *slot)
 	for (size_t left = span->words; left; left--) {
 		if (++w >= span->words)
 			w = 0;
-		if (mw_word(&span->free[w]) & mw_span_mask(span, w)) {
+		if (mw_word(&span->free[w]) & mw_span_mask(span, w) & ~mw_word(&span->remote[w])) {
 			mw_slot_set_word(slot, span, w);
 			return true;
 		}
@@ -70,6 +71,7 @@ void mw_slot_forget_current(struct mw_slot *slot)
 {
 	slot->span = NULL;
 	slot->word = mw_slot_none.word;
+	slot->remote = mw_slot_none.word;
 	slot->ready = slot->mask = 0;
 	slot->held = false;
 }

@@ -90,7 +90,7 @@ void mw_span_fill(struct mw_span *span, struct mw_cache *cache, size_t stride)
 	span->flags = cache->span_flags;
 	span->type = cache->type;
 	span->where = MW_WHERE_NOWHERE;
-	span->debug = NULL;
+	__atomic_store_n(&span->debug, NULL, __ATOMIC_RELAXED);
 	span->align = 0;
 	mw_span_set_magic(span);
 	mw_list_init(&span->link);
@@ -126,6 +126,7 @@ void mw_span_unmake(struct mw_span *span)
 {
 	MW_DASSERT(span->where == MW_WHERE_NOWHERE);
 	mw_set_owner(span, MW_OWNER_GONE);
+	mw_freers_gone(span);
 	if (mw_unlikely(mw_up_span_left(span)))
 		return;
 	if (span->cache)

@@ -59,7 +59,7 @@ static void hold_at_due(struct mw_slot *slot)
 	unsigned long bits = slot->ready, some = 0, left = slot->due - slot->allocs;
 
 	if (!bits)
-		bits = mw_word(slot->word) & slot->mask;
+		bits = mw_word(slot->word) & slot->mask & ~mw_word(slot->remote);
 	if (slot->held || left > mw_count_bits(bits))
 		return;
 	for (; left > 1; left--) {
