@@ -10,11 +10,21 @@
 
 static _Atomic(unsigned long) panicking; /* CPU + 1 */
 
-/* A frame is two words, its caller's further up the stack. */
-static bool frame_readable(uintptr_t frame)
+/* Is the page of @at mapped? @known is the last one of this walk that was, or 0: frames share their pages. */
+static bool page_readable(uintptr_t at, uintptr_t *known)
 {
-	return !(frame & 7) && frame >= ARCH_DIRECT_MAP && arch_is_mapped((void *)frame) &&
-	       arch_is_mapped((void *)(frame + 8));
+	if ((at & -ARCH_PAGE_SIZE) != *known)
+		*known = arch_is_mapped((void *)at) ? at & -ARCH_PAGE_SIZE : 0;
+	return *known;
+}
+
+/* A frame is two words, its caller's further up the stack; mostly both in the page that is known. */
+static inline bool frame_readable(uintptr_t frame, uintptr_t *known)
+{
+	if (*known && !(frame & 7) && frame - *known < ARCH_PAGE_SIZE - 8)
+		return true;
+	return !(frame & 7) && frame >= ARCH_DIRECT_MAP && page_readable(frame, known) &&
+	       page_readable(frame + 8, known);
 }
 
 /* Is it on this CPU's interrupt stack? From there a chain goes on at any address, once. */
@@ -26,12 +36,12 @@ static bool on_interrupt_stack(uintptr_t frame)
 }
 
 /* The return address in *@frame, which then becomes its caller's, or 0. Return: 0: the end. */
-static uintptr_t next_pc(uintptr_t *frame)
+static inline uintptr_t next_pc(uintptr_t *frame, uintptr_t *known)
 {
 	const uintptr_t *words = (const uintptr_t *)*frame;
 	uintptr_t next;
 
-	if (!frame_readable(*frame))
+	if (!frame_readable(*frame, known))
 		return 0;
 	next = words[0];
 	if (next <= *frame && (!on_interrupt_stack(*frame) || on_interrupt_stack(next)))
@@ -42,11 +52,12 @@ static uintptr_t next_pc(uintptr_t *frame)
 
 size_t arch_backtrace(uintptr_t frame, uintptr_t *pcs, size_t max)
 {
+	uintptr_t known = 0;
 	size_t n = 0;
 
 	if (!frame)
 		frame = *(const uintptr_t *)__builtin_frame_address(0);
-	while (n < max && (pcs[n] = next_pc(&frame)))
+	while (n < max && (pcs[n] = next_pc(&frame, &known)))
 		n++;
 	return n;
 }
@@ -65,14 +76,14 @@ static void print_pc(uintptr_t pc, bool is_return)
 /* A recursion's frames in a row are one line. */
 void arch_print_backtrace(uintptr_t frame)
 {
-	uintptr_t pc, next;
+	uintptr_t pc, next, known = 0;
 	unsigned int again;
 
 	if (!frame)
 		frame = *(const uintptr_t *)__builtin_frame_address(0);
-	pc = next_pc(&frame);
+	pc = next_pc(&frame, &known);
 	for (int lines = 0; pc && lines < MAX_LINES; lines++) {
-		for (again = 0; (next = next_pc(&frame)) == pc; again++)
+		for (again = 0; (next = next_pc(&frame, &known)) == pc; again++)
 			;
 		print_pc(pc, true);
 		if (again)
@@ -87,13 +98,13 @@ void arch_print_backtrace(uintptr_t frame)
  */
 static void print_hidden_caller(const struct arch_regs *regs)
 {
-	uintptr_t frame = regs->rbp, pc;
+	uintptr_t frame = regs->rbp, known = 0, pc;
 
 	if ((regs->rsp & 7) || !arch_is_mapped((void *)regs->rsp))
 		return;
 	pc = *(const uintptr_t *)regs->rsp;
 	if (pc < (uintptr_t)arch_text_start || pc >= (uintptr_t)arch_text_end ||
-	    pc == next_pc(&frame))
+	    pc == next_pc(&frame, &known))
 		return;
 	arch_print("perhaps from\n");
 	print_pc(pc, true);

@@ -60,34 +60,39 @@ bool mw_cache_alloc_bulk(struct mw_cache *cache, mw_flags_t flags, size_t n, voi
  * Objects of one span of this CPU, up to the first that is not one of its live ones. Each word is
  * written once for all of its objects that come one after the other. Pinned. Return: how many.
  */
-static size_t mw_span_free_many(struct mw_span *span, size_t n, void **objects)
+static __attribute__((noinline)) size_t mw_span_free_many(struct mw_span *span, size_t n,
+							  void **objects)
 {
 	unsigned long bits, magic = span->magic;
 	uintptr_t base = (uintptr_t)span->base;
-	size_t count = span->count, i, w = mw_span_index(span, objects[0]) / MW_WORD_BITS;
-	mw_atomic_t *free = span->free;
+	size_t i, first = mw_round_down(mw_span_index(span, objects[0]), MW_WORD_BITS);
+	mw_atomic_t *word = &span->free[first / MW_WORD_BITS];
 
-	if (w >= span->words)
+	if (first >= span->count)
 		return 0;
-	bits = mw_word(&free[w]);
+	bits = mw_word(word);
 	for (i = 0; i < n; i++) {
 		mw_wide_t product = (mw_wide_t)((uintptr_t)objects[i] - base) * magic;
 		size_t index = (size_t)(product >> MW_WORD_BITS);
 		unsigned long with;
 
-		if (mw_unlikely((unsigned long)product >= magic || index >= count))
+		if (mw_unlikely((unsigned long)product >= magic))
 			break;
-		if (mw_unlikely(index / MW_WORD_BITS != w)) {
-			mw_set_word(&free[w], bits);
-			w = index / MW_WORD_BITS;
-			bits = mw_word(&free[w]);
+		/* Bits of the last word that are no objects are set: a free of one ends here too. */
+		if (mw_unlikely(index - first >= MW_WORD_BITS)) {
+			if (index >= span->count)
+				break;
+			mw_set_word(word, bits);
+			first = mw_round_down(index, MW_WORD_BITS);
+			word = &span->free[first / MW_WORD_BITS];
+			bits = mw_word(word);
 		}
 		with = bits | 1ul << index % MW_WORD_BITS;
 		if (mw_unlikely(with == bits))
 			break;
 		bits = with;
 	}
-	mw_set_word(&free[w], bits);
+	mw_set_word(word, bits);
 	return i;
 }
 

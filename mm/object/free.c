@@ -5,20 +5,20 @@
  */
 #include "inside.h"
 
-/* In a span that holds back what is freed. Return: false: there is more to be looked at. */
-static bool mw_free_held(struct mw_span *span, void *object)
-{
-	return !__atomic_load_n(&span->records, __ATOMIC_RELAXED) &&
-	       mw_safe_hold(span, object) == MW_FREED;
-}
-
 __attribute__((noinline)) void mw_free_otherwise(struct mw_span *span, void *object,
 						 struct mw_cache *cache, unsigned long state)
 {
-	bool right = !cache || mw_span_cache(span) == cache;
+	bool plain = (!cache || mw_span_cache(span) == cache) &&
+		     !__atomic_load_n(&span->records, __ATOMIC_RELAXED);
+	bool done = false;
 
 	mw_port_unpin(state);
-	if (!right || !(span->flags & MW_SPAN_SAFE) || !mw_free_held(span, object))
+	/* The usual case of each mode, without all the questions of the slow way. */
+	if (plain && mw_owner(span) == MW_OWNER_DEBUG)
+		done = mw_debug_free(span, object) == MW_FREED;
+	else if (plain && (span->flags & MW_SPAN_SAFE))
+		done = mw_safe_hold(span, object) == MW_FREED;
+	if (!done)
 		mw_free_slow(object, cache, SIZE_MAX);
 }
 

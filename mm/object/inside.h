@@ -186,6 +186,11 @@ void *mw_large_plain(size_t size, mw_flags_t flags, uintptr_t site);
 enum mw_freed mw_large_free(struct mw_span *span, const void *object);
 /* The rest of mw_free_elsewhere(): mw_freer_begin() has said MW_OWNER_LARGE. */
 void mw_free_large(struct mw_span *span, void *object, struct mw_cache *cache, unsigned long state);
+/*
+ * Let a live large object have @size bytes where it is: pages behind it, or its last ones given back. With
+ * MW_ZERO what is added is zero. Not pinned. Return: false: it has to move, and nothing has changed.
+ */
+bool mw_large_resize(struct mw_span *span, size_t size, mw_flags_t flags);
 /* One that was held back. */
 void mw_large_let_go(struct mw_span *span);
 size_t mw_stock_drop(struct mw_cpu *cpu, size_t most);

@@ -73,6 +73,12 @@ void mw_object_end_span(struct mw_span *span)
 		mw_large_release(span);
 }
 
+/* The bin of a plain span; 0: it is too long to be kept. */
+static inline unsigned char mw_stock_kept_in(size_t pages)
+{
+	return (unsigned char)(pages <= MW_STOCK_LONGEST ? mw_stock_bin(pages) : 0);
+}
+
 /* Give up to @most pages' worth of kept spans back. Pinned, or the CPU stopped. Return: pages. */
 size_t mw_stock_drop(struct mw_cpu *cpu, size_t most)
 {
@@ -114,9 +120,8 @@ static void mw_large_fill(struct mw_span *span, mw_flags_t wanted, size_t align)
 	span->where = MW_WHERE_NOWHERE;
 	span->align = mw_large_noted(align);
 	span->bin = 0;
-	if (span->pages <= MW_STOCK_LONGEST && !span->flags && align <= MW_PAGE_SIZE &&
-	    !(wanted & MW_ZONE_FLAGS))
-		span->bin = (unsigned char)mw_stock_bin(span->pages);
+	if (!span->flags && align <= MW_PAGE_SIZE && !(wanted & MW_ZONE_FLAGS))
+		span->bin = mw_stock_kept_in(span->pages);
 	__atomic_store_n(&span->debug, NULL, __ATOMIC_RELAXED);
 	mw_list_init(&span->link);
 	mw_list_init(&span->owned);
@@ -124,6 +129,36 @@ static void mw_large_fill(struct mw_span *span, mw_flags_t wanted, size_t align)
 	mw_set_word(&span->free[0], ~1ul);
 	mw_span_slow_frees(span, false);
 	mw_set_owner(span, MW_OWNER_LARGE);
+}
+
+/* The object has another length, at once for who looks at it pinned or with the world stopped. */
+static void mw_large_set_pages(struct mw_span *span, size_t pages)
+{
+	unsigned long state = mw_port_pin();
+
+	span->pages = pages;
+	span->size = span->stride = pages << MW_PAGE_SHIFT;
+	if (span->bin)
+		span->bin = mw_stock_kept_in(pages);
+	mw_port_unpin(state);
+}
+
+bool mw_large_resize(struct mw_span *span, size_t size, mw_flags_t flags)
+{
+	size_t pages = (size + MW_PAGE_SIZE - 1) >> MW_PAGE_SHIFT, had = span->pages;
+
+	if (size <= MW_SMALL_MAX || size > SIZE_MAX - MW_PAGE_SIZE ||
+	    mw_owner(span) != MW_OWNER_LARGE || (span->flags & (MW_SPAN_COLLECTED | MW_SPAN_SAFE)))
+		return false;
+	if (pages > had) {
+		if (!mw_span_extend(span, pages - had, flags & MW_ZERO))
+			return false;
+		mw_large_set_pages(span, pages);
+	} else if (had - pages > had / 8) {
+		mw_large_set_pages(span, pages);
+		mw_span_trim(span, had - pages);
+	}
+	return true;
 }
 
 /* For all to see; a collector sees it as a whole and somebody's, or not at all. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Objects with another size. One stays where it is exactly if its place has the size that a new
- * one would get, so that mw_free_sized() with the new size is right.
+ * Objects with another size. A small one stays where it is exactly if its place has the size that a new
+ * one would get, so that mw_free_sized() with the new size is right. A large one takes the pages behind
+ * it if they are free, and gives back those that it does not need any more.
  */
 #include "inside.h"
 
@@ -57,7 +58,8 @@ static void *mw_realloc_at(void *object, size_t size, mw_flags_t flags, uintptr_
 		return NULL;
 	}
 	align = mw_span_align(span);
-	if (mw_realloc_stays(span, size, align))
+	if (mw_realloc_stays(span, size, align) ||
+	    (!span->cache && mw_large_resize(span, size, flags)))
 		return mw_asked(object, size);
 	moved = mw_alloc_at(size, align, (flags & ~MW_ZERO) | mw_span_policy_flags(span), site);
 	if (!moved)

@@ -17,11 +17,10 @@
  *
  * Two frees of one object: by two other CPUs, both set the remote bit, and one finds it set; by
  * another one and then the owner, the flag keeps the owner off its fast path, and the slow one finds
- * the remote bit; by the owner and then another one, that finds the free bit. If both happen within
- * the few instructions between the look and the change, the other one looks at the free bit once more
- * after it has set its own, and takes that back. If the owner's comes even later, a remote bit is left
- * on a free object: it is not handed out (mw_slot_some()), and the next gather says so, without
- * knowing the culprit.
+ * the remote bit; by the owner and then another one, that finds the free bit, at which it looks after it
+ * has set its own, and takes that back. If the owner's comes later than that look, but before the
+ * flag, a remote bit is left on a free object: it is not handed out (mw_slot_some()), and the
+ * next gather says so, without knowing the culprit.
  *
  * The freer of an object that is live keeps its span where it is until the bit is set. The second freer
  * of one does not: the span may go back and become another one between any two of its steps. So it
@@ -100,27 +99,30 @@ static MW_NOINLINE void mw_gathered_twice(struct mw_span *span, size_t w, unsign
 			      memory_order_relaxed);
 }
 
+/* Set the remote bit. Return: false: it was set before. */
+static inline bool mw_remote_bit(struct mw_span *span, size_t index)
+{
+	mw_atomic_t *word = &span->remote[index / MW_WORD_BITS];
+	unsigned long bit = 1ul << index % MW_WORD_BITS;
+
+	return !(atomic_fetch_or_explicit(word, bit, memory_order_seq_cst) & bit);
+}
+
 /* Take the remote bit back. If it was gathered meanwhile, whoever did that has said so. */
 static enum mw_freed mw_remote_undo(struct mw_span *span, size_t index)
 {
-	unsigned long bit = mw_bit(index);
+	mw_atomic_t *word = &span->remote[index / MW_WORD_BITS];
+	unsigned long had = atomic_fetch_and_explicit(word, ~mw_bit(index), memory_order_acq_rel);
 
-	return atomic_fetch_and_explicit(&span->remote[index / MW_WORD_BITS], ~bit,
-					 memory_order_acq_rel) &
-			       bit
-		       ? MW_FREED_TWICE
-		       : MW_FREED;
+	return had & mw_bit(index) ? MW_FREED_TWICE : MW_FREED;
 }
 
 /* The object's remote bit is set, then its free bit is looked at. */
 static enum mw_freed mw_remote_set(struct mw_span *span, size_t index)
 {
-	unsigned long bit = mw_bit(index);
-
-	if (atomic_fetch_or_explicit(&span->remote[index / MW_WORD_BITS], bit, memory_order_seq_cst) &
-	    bit)
+	if (!mw_remote_bit(span, index))
 		return MW_FREED_TWICE;
-	if (mw_word(&span->free[index / MW_WORD_BITS]) & bit)
+	if (mw_word(&span->free[index / MW_WORD_BITS]) & mw_bit(index))
 		return mw_remote_undo(span, index);
 	return MW_FREED;
 }
@@ -179,7 +181,6 @@ __attribute__((noinline)) void mw_free_elsewhere(struct mw_span *span, void *obj
 						 struct mw_cache *cache, unsigned long state)
 {
 	unsigned int here = mw_port_cpu(), owner;
-	unsigned long bit;
 	size_t index;
 
 	if (mw_unlikely(!atomic_exchange_explicit(&mw_freers[here].span, span, memory_order_seq_cst))) {
@@ -198,12 +199,9 @@ __attribute__((noinline)) void mw_free_elsewhere(struct mw_span *span, void *obj
 			!mw_span_has(span, object, &index)))
 		goto otherwise;
 	mw_shadow_dead(object, span->size, MW_SHADOW_FREE);
-	bit = 1ul << index % MW_WORD_BITS;
-	if (mw_unlikely(atomic_fetch_or_explicit(&span->remote[index / MW_WORD_BITS], bit,
-						 memory_order_seq_cst) &
-			bit))
+	if (mw_unlikely(!mw_remote_bit(span, index)))
 		goto otherwise;
-	if (mw_unlikely(mw_word(&span->free[index / MW_WORD_BITS]) & bit)) {
+	if (mw_unlikely(mw_word(&span->free[index / MW_WORD_BITS]) & mw_bit(index))) {
 		mw_free_undo(span, object, cache, state);
 		return;
 	}

@@ -67,22 +67,54 @@ void mw_span_publish(struct mw_span *span)
 	write_words(mw_pn(span->base), span->pages, (uintptr_t)span + MW_MAP_SPAN);
 }
 
-void mw_span_free(struct mw_span *span)
+/* @n pages of the span from @first on go back; @in_use: others stay. */
+static void give_back(struct mw_span *span, size_t first, size_t n, bool in_use)
 {
-	size_t first = mw_pn(span->base), n = span->pages, all;
 	unsigned long state;
+	size_t all;
 
-	MW_DASSERT(atomic_load_explicit(&span->in_use, memory_order_relaxed));
 	write_words(first, n, 0);
 	if (mw_unlikely(mw_region_flag(&mw_page.poison)))
 		mw_poison_fill(span->region, first, n);
 	mw_shadow_dead(mw_pn_address(first), n << MW_PAGE_SHIFT, MW_SHADOW_PAGES);
 	state = mw_lock(&mw_page.heap);
-	atomic_store_explicit(&span->in_use, false, memory_order_relaxed);
+	atomic_store_explicit(&span->in_use, in_use, memory_order_relaxed);
 	all = mw_page.objects -= n;
 	mw_heap_return(span->region, first, n);
 	mw_unlock(&mw_page.heap, state);
 	mw_event(MW_EVENT_SPAN_BACK, n, all);
+}
+
+bool mw_span_extend(struct mw_span *span, size_t more, bool zero)
+{
+	size_t first = mw_pn(span->base) + span->pages, all = 0;
+	unsigned long state = mw_lock(&mw_page.heap);
+	bool same = mw_region_of(first) == span->region, taken;
+
+	taken = same && mw_heap_take_at(first, more, MW_NORMAL);
+	if (taken)
+		all = mw_page.objects += more;
+	mw_unlock(&mw_page.heap, state);
+	if (!taken)
+		return false;
+	mw_event(MW_EVENT_SPAN, more, all);
+	/* Pages that the port has lost stay with nobody, as in mw_span_alloc(). */
+	if (!mw_heap_prepare(span->region, first, more, zero, NULL))
+		return false;
+	mw_shadow_live(mw_pn_address(first), more << MW_PAGE_SHIFT);
+	write_words(first, more, (uintptr_t)span + MW_MAP_SPAN);
+	return true;
+}
+
+void mw_span_trim(struct mw_span *span, size_t less)
+{
+	give_back(span, mw_pn(span->base) + span->pages, less, true);
+}
+
+void mw_span_free(struct mw_span *span)
+{
+	MW_DASSERT(atomic_load_explicit(&span->in_use, memory_order_relaxed));
+	give_back(span, mw_pn(span->base), span->pages, false);
 	mw_fixed_free(&mw_page.spans, span);
 }
 

@@ -145,6 +145,13 @@ static inline struct mw_span *mw_span_of(const void *address)
  */
 struct mw_span *mw_span_alloc(size_t pages, size_t align, mw_flags_t flags);
 void mw_span_publish(struct mw_span *span);
+/*
+ * Make a span in use longer by the @more pages behind it, or give its last @less ones back. The caller
+ * alone decides about it. mw_span_extend(): false if those pages are not free; with @zero they are
+ * zero. Its pages are in the page map before, and leave it after, span->pages says so. Same locks.
+ */
+bool mw_span_extend(struct mw_span *span, size_t more, bool zero);
+void mw_span_trim(struct mw_span *span, size_t less);
 /* The owner has taken it off its lists. Same locks. */
 void mw_span_free(struct mw_span *span);
 

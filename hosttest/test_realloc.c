@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+/* Large objects that grow and shrink where they are. */
+#include <marrow/watch.h>
+#include "test.h"
+#include "../mm/object/object.h"
+
+#define HEAP ((size_t)32 << 20)
+#define KB ((size_t)1 << 10)
+
+static void fill(unsigned char *at, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++)
+		at[i] = (unsigned char)(i * 7 ^ i >> 9);
+}
+
+static size_t wrong_bytes(const unsigned char *at, size_t from, size_t to)
+{
+	size_t wrong = 0;
+
+	for (size_t i = from; i < to; i++)
+		wrong += at[i] != (unsigned char)(i * 7 ^ i >> 9);
+	return wrong;
+}
+
+static size_t object_pages(void)
+{
+	struct mw_page_stats stats;
+
+	mw_page_stats(&stats);
+	return stats.objects;
+}
+
+TEST(grows_and_shrinks_in_place)
+{
+	size_t had = 100 * KB, before;
+	unsigned char *object, *again;
+
+	NEED(test_heap(HEAP));
+	before = object_pages();
+	object = mw_alloc(had, 0);
+	NEED(object);
+	fill(object, 0, had);
+	for (size_t size = 150 * KB; size < 8000 * KB; size = size * 3 / 2) {
+		again = mw_realloc(object, size, 0);
+		CHECK_PTR(again, object);
+		CHECK(mw_usable_size(object) >= size);
+		fill(object, had, size);
+		had = size;
+	}
+	CHECK_EQ(object_pages() - before, (had + MW_PAGE_SIZE - 1) / MW_PAGE_SIZE);
+	for (size_t size = had; size > 40 * KB; size = size * 2 / 3) {
+		CHECK_PTR(mw_realloc(object, size, 0), object);
+		CHECK_EQ(wrong_bytes(object, 0, size), 0);
+		had = size;
+	}
+	CHECK(object_pages() - before <= had / MW_PAGE_SIZE * 9 / 8 + 1);
+	mw_free_sized(object, had);
+	CHECK_EQ(mw_object_live_bytes(), 0);
+	CHECK(mw_heap_check());
+}
+
+TEST(moves_if_somebody_is_behind_it)
+{
+	unsigned char *a, *b, *moved;
+
+	NEED(test_heap(HEAP));
+	a = mw_alloc(100 * KB, 0);
+	b = mw_realloc(a, 2000 * KB, 0);
+	NEED(a && b == a);
+	b = mw_realloc(a, 100 * KB, 0);
+	/* Now the pages that it had are somebody else's. */
+	b = mw_alloc(1500 * KB, 0);
+	NEED(b);
+	fill(a, 0, 100 * KB);
+	moved = mw_realloc(a, 3000 * KB, 0);
+	NEED(moved);
+	CHECK(moved != a || b < a);
+	CHECK_EQ(wrong_bytes(moved, 0, 100 * KB), 0);
+	mw_free(moved);
+	mw_free(b);
+	CHECK(mw_heap_check());
+}
+
+TEST(what_is_added_is_zero)
+{
+	unsigned char *object, *dirty;
+	size_t wrong = 0;
+
+	NEED(test_heap(HEAP));
+	dirty = mw_alloc(6000 * KB, 0);
+	NEED(dirty);
+	__builtin_memset(dirty, 0xff, 6000 * KB);
+	mw_free(dirty);
+	object = mw_alloc(100 * KB, 0);
+	NEED(object);
+	fill(object, 0, 100 * KB);
+	object = mw_realloc(object, 5000 * KB, MW_ZERO);
+	NEED(object);
+	CHECK_EQ(wrong_bytes(object, 0, 100 * KB), 0);
+	for (size_t i = 100 * KB; i < 5000 * KB; i++)
+		wrong += object[i] != 0;
+	CHECK_EQ(wrong, 0);
+	mw_free(object);
+}
+
+TEST(an_alignment_is_kept)
+{
+	NEED(test_heap(HEAP));
+	for (size_t align = 64; align <= 256 * KB; align *= 4) {
+		unsigned char *object = mw_alloc_aligned(100 * KB, align, 0);
+
+		NEED(object);
+		fill(object, 0, 50 * KB);
+		for (size_t size = 200 * KB; size < 3000 * KB; size *= 2) {
+			object = mw_realloc(object, size, 0);
+			NEED(object);
+			CHECK_EQ((uintptr_t)object % align, 0);
+		}
+		object = mw_realloc(object, 50 * KB, 0);
+		CHECK_EQ((uintptr_t)object % align, 0);
+		CHECK_EQ(wrong_bytes(object, 0, 50 * KB), 0);
+		mw_free(object);
+	}
+	CHECK(mw_heap_check());
+}
+
+/* Those of the collector move: a mark may be looking into them. */
+TEST(collected_objects_move)
+{
+	unsigned char *object;
+
+	if (!MW_GC)
+		test_skip("no collector");
+	NEED(test_heap(HEAP));
+	object = mw_alloc(100 * KB, MW_NOSCAN);
+	NEED(object);
+	fill(object, 0, 100 * KB);
+	object = mw_realloc(object, 400 * KB, 0);
+	NEED(object);
+	CHECK_EQ(wrong_bytes(object, 0, 100 * KB), 0);
+	object = mw_realloc(object, 60 * KB, 0);
+	NEED(object);
+	CHECK_EQ(wrong_bytes(object, 0, 60 * KB), 0);
+	CHECK(mw_heap_check());
+}
+
+TEST(without_memory_nothing_changes)
+{
+	unsigned char *object;
+
+	NEED(test_heap(HEAP));
+	object = mw_alloc(100 * KB, 0);
+	NEED(object);
+	fill(object, 0, 100 * KB);
+	CHECK_PTR(mw_realloc(object, 2 * HEAP, MW_ATOMIC), NULL);
+	CHECK_PTR(mw_realloc(object, SIZE_MAX, MW_ATOMIC), NULL);
+	CHECK_PTR(mw_realloc(object, SIZE_MAX - 2 * MW_PAGE_SIZE, MW_ATOMIC), NULL);
+	CHECK_EQ(wrong_bytes(object, 0, 100 * KB), 0);
+	mw_free_sized(object, 100 * KB);
+	CHECK(mw_heap_check());
+}
+
+static unsigned int misuses[MW_NR_MISUSES];
+
+static void count_misuse(const struct mw_report *report)
+{
+	misuses[report->what]++;
+}
+
+TEST(misuse_of_what_was_given_back)
+{
+	mw_misuse_fn *before;
+	unsigned char *object;
+
+	NEED(test_heap(HEAP));
+	__builtin_memset(misuses, 0, sizeof(misuses));
+	object = mw_alloc(1000 * KB, 0);
+	NEED(object && mw_realloc(object, 100 * KB, 0) == object);
+	before = mw_on_misuse(count_misuse);
+	mw_free(object + 500 * KB);
+	CHECK_EQ(misuses[MW_FREED_SPAN], 1);
+	mw_free(object + 50 * KB);
+	CHECK_EQ(misuses[MW_INNER_FREE], 1);
+	mw_free_sized(object, 1000 * KB);
+	CHECK_EQ(misuses[MW_WRONG_SIZE], 1);
+	mw_free_sized(object, 100 * KB);
+	mw_free(object);
+	CHECK_EQ(misuses[MW_DOUBLE_FREE] + misuses[MW_FREED_SPAN], 2);
+	mw_on_misuse(before);
+	CHECK(mw_heap_check());
+}
+
+#define VECTORS 16
+
+static void grow_and_shrink(unsigned int cpu, void *arg)
+{
+	unsigned char *vector[VECTORS] = { NULL };
+	size_t size[VECTORS] = { 0 }, wrong = 0;
+
+	(void)arg;
+	for (size_t round = 0; round < 1500; round++) {
+		size_t i = test_below(VECTORS), want = 33 * KB + test_below(400 * KB);
+		unsigned char *now;
+
+		want >>= test_below(3);
+		now = test_below(8) ? mw_realloc(vector[i], want, 0) : NULL;
+		if (now) {
+			/* A page's first byte says whose it is. */
+			for (size_t at = 0; at < size[i] && at < want; at += MW_PAGE_SIZE)
+				wrong += now[at] != (unsigned char)(cpu * VECTORS + i);
+			for (size_t at = 0; at < want; at += MW_PAGE_SIZE)
+				now[at] = (unsigned char)(cpu * VECTORS + i);
+			vector[i] = now;
+			size[i] = want;
+		} else {
+			mw_free(vector[i]);
+			vector[i] = NULL;
+			size[i] = 0;
+		}
+	}
+	for (size_t i = 0; i < VECTORS; i++)
+		mw_free(vector[i]);
+	CHECK_EQ(wrong, 0);
+}
+
+TEST(on_all_cpus)
+{
+	NEED(test_heap(2 * HEAP));
+	test_parallel(test_cpus() < 8 ? test_cpus() : 8, grow_and_shrink, NULL);
+	CHECK_EQ(mw_object_live_bytes(), 0);
+	CHECK(mw_heap_check());
+}
