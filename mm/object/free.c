@@ -236,7 +236,7 @@ static bool mw_free_look(struct mw_span *span, struct mw_span *seen)
 {
 	unsigned long state = mw_port_pin();
 	unsigned int here = mw_port_cpu();
-	bool there = (mw_freer_begin(span, here) & ~MW_OWNER_PENDING) != MW_OWNER_GONE;
+	bool there = mw_freer_begin(span, here) != MW_OWNER_GONE;
 
 	if (there) {
 		seen->base = span->base;

@@ -146,7 +146,8 @@ static inline unsigned int mw_freer_begin(struct mw_span *span, unsigned int her
 {
 	if (mw_unlikely(!atomic_exchange_explicit(&mw_freers[here].span, span, memory_order_seq_cst)))
 		mw_freer_first(span, here);
-	return atomic_load_explicit(&span->owner, memory_order_seq_cst);
+	return atomic_load_explicit(&span->owner, memory_order_seq_cst) &
+	       ~(MW_OWNER_PENDING | MW_OWNER_NO_FREE);
 }
 
 static inline void mw_freer_end(unsigned int here)

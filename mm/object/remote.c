@@ -137,7 +137,7 @@ static MW_NOINLINE void mw_remote_tell(struct mw_span *span, unsigned long state
 enum mw_freed mw_remote_free(struct mw_span *span, const void *object)
 {
 	unsigned int here = mw_port_cpu();
-	unsigned int owner = mw_freer_begin(span, here) & ~(MW_OWNER_PENDING | MW_OWNER_FULL);
+	unsigned int owner = mw_freer_begin(span, here) & ~MW_OWNER_FULL;
 	enum mw_freed what = MW_FREED_MOVED;
 	size_t index;
 
