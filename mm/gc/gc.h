@@ -72,6 +72,8 @@ struct mw_marking {
 	mw_atomic_t busy;
 	mw_atomic_t hungry; /* waiting for others to share */
 	mw_atomic_t births; /* spans born during this mark */
+	uintptr_t lo,
+		bytes; /* of all regions, with what lies between them: most words point elsewhere */
 	struct mw_range range[MW_MAX_RANGES];
 	size_t ranges;
 	mw_atomic_t next_range;

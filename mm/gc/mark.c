@@ -236,6 +236,8 @@ void mw_mark_begin(unsigned int markers)
 	atomic_store_explicit(&marking->hungry, 0, memory_order_relaxed);
 	atomic_store_explicit(&marking->next_range, 0, memory_order_relaxed);
 	marking->ranges = 0;
+	mw_page_bounds(&marking->lo, &marking->bytes);
+	marking->bytes -= marking->lo;
 }
 
 void mw_mark_again(void)

@@ -127,8 +127,11 @@ MW_MARK_INLINE void mw_target_set(struct mw_target *t, struct mw_span *span)
 /* Return: false: @word points to nothing collected. */
 MW_MARK_INLINE bool mw_target_find(struct mw_target *t, uintptr_t word)
 {
-	struct mw_span *span = mw_span_of((void *)word);
+	struct mw_span *span;
 
+	if (word - mw_gc.marking.lo >= mw_gc.marking.bytes)
+		return false;
+	span = mw_span_of((void *)word);
 	if (!span || !span->mark)
 		return false;
 	mw_target_set(t, span);
@@ -172,15 +175,26 @@ MW_MARK_INLINE unsigned long mw_mark_word(struct mw_marker *marker, struct mw_ta
 	return 0;
 }
 
-/* All words from @lo to @hi. Most are zero: four of them are passed by at once. */
+/* Most words are zero: where sixteen of them are, they are passed by at once. Return: the first that is not behind. */
+MW_MARK_INLINE const uintptr_t *mw_skip_zeros(const uintptr_t *lo, const uintptr_t *hi)
+{
+	while (hi - lo >= 16 && !(lo[0] | lo[1] | lo[2] | lo[3] | lo[4] | lo[5] | lo[6] | lo[7] |
+				  lo[8] | lo[9] | lo[10] | lo[11] | lo[12] | lo[13] | lo[14] | lo[15]))
+		lo += 16;
+	return lo;
+}
+
+/* All words from @lo to @hi. */
 MW_MARK_INLINE void mw_mark_each(struct mw_marker *marker, struct mw_target *t, const uintptr_t *lo,
 				 const uintptr_t *hi, enum mw_marking_mode mode)
 {
 	for (; hi - lo >= 4; lo += 4) {
 		uintptr_t a = lo[0], b = lo[1], c = lo[2], d = lo[3];
 
-		if (!(a | b | c | d))
+		if (!(a | b | c | d)) {
+			lo = mw_skip_zeros(lo + 4, hi) - 4;
 			continue;
+		}
 		if (a)
 			(void)mw_mark_word(marker, t, a, mode);
 		if (b)

@@ -26,6 +26,8 @@ struct mw_scan {
 	size_t stride, size;
 	unsigned long mask; /* of MW_SCAN_MASK; bit i: word i is a pointer */
 	size_t at; /* of MW_SCAN_ONE: bytes to it */
+	struct mw_target own; /* what its objects point to if it is in this span */
+	mw_atomic_t *scanned;
 	size_t words; /* looked at in each object; 0: counted one by one */
 };
 
@@ -75,31 +77,32 @@ MW_MARK_INLINE void mw_scan_masked(struct mw_marker *marker, struct mw_target *t
 MW_MARK_INLINE size_t mw_scan_chain(struct mw_marker *marker, struct mw_target *t,
 				    const struct mw_scan *scan, const char *object)
 {
+	const struct mw_target *own = &scan->own;
 	size_t n = 0;
 
 	for (;;) {
 		uintptr_t word = *(const uintptr_t *)(object + scan->at);
-		unsigned long bit, old, scanned;
+		unsigned long bit, mark, scanned;
 		size_t index, w;
 
-		if (word - t->base >= t->bytes && !(word && mw_target_find(t, word)))
-			return n;
-		index = mw_target_index(t, word);
-		w = index / MW_WORD_BITS;
-		old = mw_word(&t->mark[w]);
-		bit = mw_bit(index) & ~(old | mw_word(&t->free[w]));
-		mw_set_word(&t->mark[w], old | bit);
-		if (t->span != scan->span) {
-			if (mw_unlikely(!t->queued))
-				t->queued = mw_marked(marker, t->span, bit, true);
+		if (word - own->base >= own->bytes) {
+			if (word)
+				(void)mw_mark_word(marker, t, word, MW_ALONE);
 			return n;
 		}
+		index = mw_target_index(own, word);
+		w = index / MW_WORD_BITS;
+		mark = mw_word(&own->mark[w]);
 		/* What a wide mark does not want to be looked into counts as scanned. */
-		scanned = mw_word(&scan->span->scanned[w]);
-		if (!(bit & ~scanned))
+		scanned = mw_word(&scan->scanned[w]);
+		bit = mw_bit(index) & ~(mark | mw_word(&own->free[w]));
+		if (!(bit & ~scanned)) {
+			mw_set_word(&own->mark[w], mark | bit);
 			return n;
-		mw_set_word(&scan->span->scanned[w], scanned | bit);
-		object = (const char *)t->base + index * scan->stride;
+		}
+		mw_set_word(&own->mark[w], mark | bit);
+		mw_set_word(&scan->scanned[w], scanned | bit);
+		object = (const char *)own->base + index * scan->stride;
 		n++;
 	}
 }
@@ -305,7 +308,14 @@ MW_MARK_INLINE enum mw_scan_kind mw_scan_choose(struct mw_scan *scan, struct mw_
 {
 	const struct mw_layout *layout = mw_span_layout(span);
 
-	*scan = (struct mw_scan){ span, layout, span->stride, span->size, 0, 0, 0 };
+	*scan = (struct mw_scan){
+		.span = span,
+		.layout = layout,
+		.stride = span->stride,
+		.size = span->size,
+		.scanned = span->scanned,
+	};
+	mw_target_set(&scan->own, span);
 	if (!layout || layout->dense) {
 		scan->words = span->size / sizeof(uintptr_t);
 		return MW_SCAN_WORDS;

@@ -261,3 +261,15 @@ bool mw_region_shares(const struct mw_region *region, size_t first, size_t end)
 	}
 	return false;
 }
+
+void mw_page_bounds(uintptr_t *lo, uintptr_t *hi)
+{
+	size_t n = load(&mw_page.nr_regions);
+
+	*lo = *hi = 0;
+	if (n)
+		*lo = (uintptr_t)mw_pn_address(load(&slot_get(&mw_page.by_address[0])->first));
+	for (size_t i = 0; i < n; i++)
+		*hi = mw_max(*hi,
+			     (uintptr_t)mw_pn_address(load(&slot_get(&mw_page.by_address[i])->end)));
+}

@@ -162,6 +162,9 @@ struct mw_span_cursor {
 };
 struct mw_span *mw_span_next(struct mw_span_cursor *cursor);
 
+/* No span lies outside of [@lo, @hi), until a region is added. World stopped. */
+void mw_page_bounds(uintptr_t *lo, uintptr_t *hi);
+
 /* Fill freed pages, and check that they are untouched when they are taken. Locks: none. */
 void mw_page_poison(bool on);
 
