@@ -238,6 +238,7 @@ void backend_memory_reset(void)
 	while (nr_mappings) {
 		nr_mappings--;
 		munmap(mappings[nr_mappings].at, mappings[nr_mappings].len);
+		mappings[nr_mappings].at = NULL; /* it would point into the next test's heap */
 	}
 	next_phys = 1u << 20;
 }

@@ -230,6 +230,19 @@ NOINLINE static void dangle_size(size_t size)
 	mw_free(object);
 }
 
+/* From frames that are gone; and the report of it, which is data, is of something else afterwards. */
+NOINLINE static void free_it_again(void)
+{
+	static char nothing[64];
+
+	test_expect_misuse(MW_DOUBLE_FREE);
+	mw_free((void *)~hidden[0]);
+	(void)test_misuse_came();
+	test_expect_misuse(MW_FOREIGN_FREE);
+	mw_free(nothing);
+	(void)test_misuse_came();
+}
+
 BARE_TEST(objects_of_all_sizes)
 {
 	static const size_t sizes[] = { 8, 100, 4096, 32768, 40000, 1 << 20, 3 << 20 };
@@ -240,12 +253,11 @@ BARE_TEST(objects_of_all_sizes)
 		CHECK(!comes_again(hidden[0], sizes[i]));
 		collect();
 		CHECK(!comes_again(hidden[0], sizes[i]));
-		test_expect_misuse(MW_DOUBLE_FREE);
-		mw_free((void *)~hidden[0]);
-		(void)test_misuse_came();
+		free_it_again();
 		root[0] = NULL;
 		collect();
-		CHECK(held() <= 2);
+		/* With 32 bits a number may happen to be the address of what is large. */
+		CHECK(held() <= (MW_WORD_BITS < 64));
 		CHECK(mw_heap_check());
 	}
 	off();
@@ -389,6 +401,16 @@ TEST(records_end_at_the_free)
 
 /* ---- bounds ---- */
 
+/* What one span of objects of the size has. */
+NOINLINE static size_t span_bytes(size_t size)
+{
+	void *object = mw_alloc(size, MW_NORMAL);
+	size_t bytes = mw_span_of(object)->pages << MW_PAGE_SHIFT;
+
+	mw_free(object);
+	return bytes;
+}
+
 TEST(what_is_held_is_bounded)
 {
 	struct mw_safe_stats stats;
@@ -401,7 +423,11 @@ TEST(what_is_held_is_bounded)
 	test_note("%lu marks, %zu bytes held, %zu pages of objects", stats.marks, stats.held_bytes,
 		  page.objects);
 	CHECK(stats.marks >= 90 && stats.marks <= 250);
-	CHECK(stats.held_bytes <= 5 * stats.due / 2);
+	/*
+	 * At twice what makes a mark due, one is made whatever share of the time marks have had; but it is an
+	 * allocation that takes pages which sees that, and each CPU may have a fold that is not counted yet.
+	 */
+	CHECK(stats.held_bytes <= 2 * stats.due + (32 << 10) + span_bytes(256));
 	CHECK(page.objects << MW_PAGE_SHIFT <= (4 << 20));
 	CHECK(stats.released >= 700000);
 	off();

@@ -75,7 +75,7 @@ static void compare(const char *what, const struct mw_safe_policy *policy, unsig
 	instructions = cost.instructions;
 	pages = cost.pages;
 	CHECK(mw_safe_free(NULL, policy));
-	mw_gc_trace(true); measure(20, 20000); mw_gc_trace(false);
+	measure(20, 20000);
 	test_note("%s: %u instructions a pair, without %u; %zu KiB, without %zu; %lu marks, %zu "
 		  "KiB held",
 		  what, (unsigned int)cost.instructions, (unsigned int)instructions, cost.pages * 4,
