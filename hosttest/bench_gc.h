@@ -26,6 +26,7 @@ void gc_workers(void);
 /* Counts a dead object and does no more; called by gc_finalize(). */
 void gc_finalized(void);
 bool gc_set_finalizer(void *object);
+void gc_clear_finalizer(void *object);
 void gc_finalize(void); /* run what is due */
 
 #endif

@@ -121,6 +121,11 @@ bool gc_set_finalizer(void *object)
 	return mw_finalizer_set(object, finalized, NULL);
 }
 
+void gc_clear_finalizer(void *object)
+{
+	(void)mw_finalizer_clear(object);
+}
+
 void gc_finalize(void)
 {
 	while (mw_finalizers_run(SIZE_MAX))

@@ -249,18 +249,25 @@ func resident() int {
 	return pages * os.Getpagesize()
 }
 
+func setFinalizers(array []*[2]*byte) float64 {
+	begin := time.Now()
+	for _, p := range array {
+		runtime.SetFinalizer(p, func(*[2]*byte) { finalized++ })
+	}
+	return float64(time.Since(begin).Nanoseconds()) / float64(len(array))
+}
+
 func finalizers(n int) {
 	debug.SetGCPercent(-1)
 	array := fillArray(n)
 	root[0] = array
 	before := resident()
-	begin := time.Now()
+	set := setFinalizers(array)
+	fmt.Printf("bytes %.1f\nset_ns %.1f\n", float64(resident()-before)/float64(n), set)
 	for _, p := range array {
-		runtime.SetFinalizer(p, func(*[2]*byte) { finalized++ })
+		runtime.SetFinalizer(p, nil)
 	}
-	set := time.Since(begin)
-	fmt.Printf("bytes %.1f\nset_ns %.1f\n", float64(resident()-before)/float64(n),
-		float64(set.Nanoseconds())/float64(n))
+	fmt.Printf("again_ns %.1f\n", setFinalizers(array))
 	array = nil
 	fmt.Printf("live_ms %.2f\n", ms(leastCollect()))
 	dead := ms(collectDead())

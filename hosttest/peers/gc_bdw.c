@@ -66,6 +66,11 @@ bool gc_set_finalizer(void *object)
 	return true;
 }
 
+void gc_clear_finalizer(void *object)
+{
+	GC_REGISTER_FINALIZER_NO_ORDER(object, NULL, NULL, NULL, NULL);
+}
+
 void gc_finalize(void)
 {
 	GC_invoke_finalizers();
