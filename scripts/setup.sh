@@ -47,6 +47,9 @@ afl clang clang
 check cppcheck cppcheck
 check valgrind valgrind
 check git git
+analyze gcc gcc
+analyze clang-tidy clang-tidy
+analyze python3 python3
 bench-gc /usr/include/gc/gc.h libgc-dev
 bench-gc go golang-go
 bench-gc valgrind valgrind

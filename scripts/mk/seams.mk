@@ -47,7 +47,7 @@ seeded := --icount --cpus 4 --mem 256M
 seed_args = test=$(seed_tests) tsc_hz=1000000000 gap=20000 rounds=$(ROUNDS)
 seed_again = $(if $(filter all,$(TESTS)),, TESTS=$(TESTS))$(if $(filter 2,$(ROUNDS)),, ROUNDS=$(ROUNDS))
 run_seeds = scripts/ktap.py --kernel $(seams_elf) $(seeded) --log build/log/seed --jobs $(JOBS) \
-	--append '$(seed_args)' --limit 120 --again '$(seed_again)' $(if $(KEEP_GOING),--keep-going) \
+	--append '$(seed_args)' --limit 600 --again '$(seed_again)' $(if $(KEEP_GOING),--keep-going) \
 	--seeds $(if $(SEED),$(SEED)-$(SEED),1-$(N))
 
 .PHONY: seeds seeds-gdb races
