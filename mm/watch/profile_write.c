@@ -67,7 +67,7 @@ static void write_folded(struct mw_stream *s, bool live)
 			if (i > 1)
 				mw_stream_bytes(s, ";", 1);
 		}
-		mw_stream_text(s, " %llu\n", (unsigned long long)(objects * b.size));
+		mw_stream_text(s, " %llu\n", (unsigned long long)objects * b.size);
 	}
 }
 
