@@ -60,13 +60,15 @@ BARE NOINLINE static void drop(void **chain, size_t n)
 	}
 }
 
-TEST(frees_by_hand_are_known)
+/* At rate 2 each allocation is sampled as at 1, but quietly: its free is seen when somebody looks. */
+static void check_frees_by_hand(size_t rate)
 {
 	void *chain = NULL, *large;
 
 	test_heap(32 << 20);
-	keep(&chain, 50, 64, MW_NORMAL); /* nobody saw these */
-	CHECK(mw_profile_rate(1));
+	if (rate == 1)
+		keep(&chain, 50, 64, MW_NORMAL); /* nobody saw these */
+	CHECK(mw_profile_rate(rate));
 	keep(&chain, 1000, 64, MW_NORMAL);
 	check_figures(64, 1000, 1000);
 	drop(&chain, 300);
@@ -86,15 +88,25 @@ TEST(frees_by_hand_are_known)
 	check_figures(64, 1300, 0);
 }
 
+TEST(frees_by_hand_are_known)
+{
+	check_frees_by_hand(1);
+}
+
+TEST(frees_in_silence_are_known)
+{
+	check_frees_by_hand(2);
+}
+
 /* All there is, at that moment, for the profile and for the statistics. */
-TEST(sums_are_the_statistics)
+static void check_sums(size_t rate)
 {
 	void *chain[4] = { 0 };
 	struct mw_stats stats;
 	struct figures f;
 
 	test_heap(64 << 20);
-	CHECK(mw_profile_rate(1));
+	CHECK(mw_profile_rate(rate));
 	for (unsigned int i = 0; i < 4000; i++) {
 		size_t size = 8 + (size_t)test_below(i % 50 ? 2000 : 60000);
 
@@ -110,7 +122,100 @@ TEST(sums_are_the_statistics)
 	for (unsigned int i = 0; i < 4; i++)
 		drop(&chain[i], SIZE_MAX);
 	CHECK_EQ(figures_of(0).live, 0);
+	CHECK_EQ(records(), 0);
 	CHECK(mw_profile_rate(0));
+	CHECK(mw_heap_check());
+}
+
+TEST(sums_are_the_statistics)
+{
+	check_sums(1);
+}
+
+TEST(sums_of_what_ends_in_silence)
+{
+	check_sums(2);
+}
+
+/* Only what nobody has told of goes the slow way: a free by the owner is one bit, whoever lives beside it. */
+TEST(quiet_samples_leave_frees_alone)
+{
+	void *chain = NULL, *other;
+	struct mw_span *span;
+	unsigned int slow;
+
+	test_heap(16 << 20);
+	CHECK(mw_profile_rate(2));
+	keep(&chain, 20, 64, MW_NORMAL);
+	other = mw_alloc(64, MW_NORMAL);
+	span = mw_span_of(other);
+	slow = atomic_load(&span->owner) & MW_OWNER_NO_FREE;
+	CHECK(span->records && !slow);
+	/* With a record that has to be told they all are, quiet or not. */
+	CHECK(mw_tag_set(other, 7));
+	slow = atomic_load(&span->owner) & MW_OWNER_NO_FREE;
+	CHECK(slow);
+	drop(&chain, 1);
+	check_figures(64, 21, 20);
+	mw_free(other);
+	slow = atomic_load(&span->owner) & MW_OWNER_NO_FREE;
+	CHECK(!slow);
+	check_figures(64, 21, 19);
+	drop(&chain, SIZE_MAX);
+	CHECK(mw_profile_rate(0));
+	check_figures(64, 21, 0);
+}
+
+/* What takes an ended sample's place is not taken for it, whichever word it lies in. */
+TEST(places_are_not_used_before_a_look)
+{
+	enum {
+		MOST = 4000
+	};
+	void **objects = test_memory(MOST * sizeof(void *));
+
+	test_heap(16 << 20);
+	NEED(objects);
+	CHECK(mw_profile_rate(640));
+	for (unsigned int i = 0; i < MOST; i++)
+		objects[i] = mw_alloc(64, MW_NORMAL);
+	CHECK(mw_profile_rate(0));
+	CHECK(records() > MOST / 20);
+	for (unsigned int i = 0; i < MOST; i++) {
+		void **at = &objects[i], **with = &objects[i + test_below(MOST - i)], *object = *with;
+
+		*with = *at;
+		mw_free(object);
+		*at = mw_alloc(64, MW_NORMAL);
+	}
+	/* Those of the beginning are gone, and of these nobody took samples. */
+	CHECK_EQ(figures_of(0).live, 0);
+	CHECK(mw_heap_check());
+	for (unsigned int i = 0; i < MOST; i++)
+		mw_free(objects[i]);
+}
+
+/* Spans of which all objects were freed in silence go back as others do, without anybody reading the profile. */
+TEST(quiet_samples_hold_no_pages)
+{
+	void *chain = NULL, *all;
+	struct mw_stats before, stats;
+
+	test_heap(16 << 20);
+	mw_stats(&before);
+	CHECK(mw_profile_rate(2));
+	keep(&chain, 40000, 64, MW_NORMAL);
+	keep(&chain, 2000, 1024, MW_NORMAL);
+	CHECK(mw_profile_rate(0));
+	CHECK_EQ(records(), 42000);
+	drop(&chain, SIZE_MAX);
+	/* For what there is not, all is given back that can be. */
+	all = mw_alloc(64 << 20, MW_NORMAL);
+	CHECK(!all);
+	mw_stats(&stats);
+	CHECK_EQ(stats.page.objects, before.page.objects);
+	CHECK_EQ(records(), 0);
+	CHECK_EQ(figures_of(0).live, 0);
 	CHECK(mw_heap_check());
 }
 
@@ -258,6 +363,13 @@ TEST(freed_elsewhere)
 {
 	test_heap(64 << 20);
 	check_trade(1);
+}
+
+/* Each one quietly, if the CPU is the same when it is noted as when it was allocated. */
+TEST(freed_elsewhere_in_silence)
+{
+	test_heap(64 << 20);
+	check_trade(2);
 }
 
 TEST(freed_elsewhere_sampled)

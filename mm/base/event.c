@@ -5,7 +5,7 @@
 
 #if MW_WATCH
 _Atomic(bool) mw_event_on;
-mw_atomic_t mw_profile_every;
+mw_atomic_t mw_profile_every, mw_profile_era;
 
 __attribute__((weak)) void mw_up_event(enum mw_event what, unsigned long a, unsigned long b)
 {

@@ -8,13 +8,24 @@
 #if MW_WATCH
 /* Bytes from one sample to the next on average; 0: off. */
 extern mw_atomic_t mw_profile_every;
+/* How often that was set. */
+extern mw_atomic_t mw_profile_era;
 
 static inline bool mw_profiling(void)
 {
 	return mw_unlikely(atomic_load_explicit(&mw_profile_every, memory_order_relaxed));
 }
+static inline bool mw_profile_used(void)
+{
+	return atomic_load_explicit(&mw_profile_era, memory_order_relaxed);
+}
 #else
 static inline bool mw_profiling(void)
+{
+	return false;
+}
+
+static inline bool mw_profile_used(void)
 {
 	return false;
 }

@@ -4,10 +4,25 @@
 #include "../base/fail.h"
 #include "inside.h"
 
-/* A new span for @cache into the hands of this CPU, and an object of it. Not pinned. */
-static void *mw_cache_grow(struct mw_cache *cache, mw_flags_t flags, size_t have)
+/* What the slot says after an allocation: its spans, and whether the profile has it for a sample. */
+struct mw_after {
+	size_t have;
+	bool due;
+};
+
+static inline struct mw_after mw_slot_after(const struct mw_slot *slot)
 {
-	unsigned int length = (unsigned int)mw_min(have, MW_SPAN_LENGTHS - 1);
+	bool due =
+		mw_profiling() && ((long)(slot->allocs - slot->due) >= 0 ||
+				   atomic_load_explicit(&mw_object.sampling, memory_order_relaxed));
+
+	return (struct mw_after){ slot->spans, due };
+}
+
+/* A new span for @cache into the hands of this CPU, and an object of it. Not pinned. */
+static void *mw_cache_grow(struct mw_cache *cache, mw_flags_t flags, struct mw_after *after)
+{
+	unsigned int length = (unsigned int)mw_min(after->have, MW_SPAN_LENGTHS - 1);
 	struct mw_span *span;
 	struct mw_cpu *cpu;
 	struct mw_slot *slot;
@@ -29,6 +44,7 @@ static void *mw_cache_grow(struct mw_cache *cache, mw_flags_t flags, size_t have
 		mw_slot_adopt(cpu, slot, span);
 		mw_span_publish(span);
 		object = mw_slot_refill(cpu, slot);
+		*after = mw_slot_after(slot);
 	} else {
 		mw_span_publish(span);
 		mw_central_give(span);
@@ -52,7 +68,7 @@ static MW_NOINLINE void mw_say_late_double(void)
 		mw_misuse(&report);
 }
 
-static void *mw_cache_alloc_owned(struct mw_cache *cache, size_t *have)
+static void *mw_cache_alloc_owned(struct mw_cache *cache, struct mw_after *after)
 {
 	unsigned long state = mw_port_pin();
 	struct mw_cpu *cpu = mw_cpu_here();
@@ -63,20 +79,20 @@ static void *mw_cache_alloc_owned(struct mw_cache *cache, size_t *have)
 		object = mw_slot_take(slot);
 		if (!object)
 			object = mw_slot_refill(cpu, slot);
-		*have = slot->spans;
+		*after = mw_slot_after(slot);
 	}
 	mw_port_unpin(state);
 	return object;
 }
 
 /* Before such a cache takes pages: collect if it is due, sweep, and look again. */
-static void *mw_cache_sweep_first(struct mw_cache *cache, size_t *have)
+static void *mw_cache_sweep_first(struct mw_cache *cache, struct mw_after *after)
 {
 	mw_up_grow();
-	return mw_cache_alloc_owned(cache, have);
+	return mw_cache_alloc_owned(cache, after);
 }
 
-static MW_NOINLINE void *mw_cache_alloc_slow(struct mw_cache *cache, mw_flags_t flags)
+static MW_NOINLINE void *mw_cache_alloc_slow(struct mw_cache *cache, mw_flags_t flags, bool *due)
 {
 	bool waits = !(flags & MW_ATOMIC) && (cache->span_flags & (MW_SPAN_COLLECTED | MW_SPAN_SAFE));
 	unsigned int step = 0;
@@ -84,13 +100,14 @@ static MW_NOINLINE void *mw_cache_alloc_slow(struct mw_cache *cache, mw_flags_t 
 	if (waits)
 		mw_up_count();
 	for (;;) {
-		size_t have = 0;
-		void *object = mw_cache_alloc_owned(cache, &have);
+		struct mw_after after = { 0 };
+		void *object = mw_cache_alloc_owned(cache, &after);
 
 		if (!object && waits && !step)
-			object = mw_cache_sweep_first(cache, &have);
+			object = mw_cache_sweep_first(cache, &after);
 		if (!object)
-			object = mw_cache_grow(cache, flags, have);
+			object = mw_cache_grow(cache, flags, &after);
+		*due = after.due;
 		if (mw_unlikely(atomic_load_explicit(&mw_object.late_double, memory_order_relaxed)))
 			mw_say_late_double();
 		if (object ||
@@ -102,13 +119,14 @@ static MW_NOINLINE void *mw_cache_alloc_slow(struct mw_cache *cache, mw_flags_t 
 static MW_NOINLINE void *mw_cache_alloc_rest(struct mw_cache *cache, mw_flags_t flags, uintptr_t site)
 {
 	void *object;
+	bool due;
 
 	if (mw_should_fail(cache->asked, MW_FAIL_OBJECT, site))
 		return NULL;
 	if (mw_unlikely(mw_word(&cache->debug)))
 		return mw_debug_alloc(cache, flags);
-	object = mw_cache_alloc_slow(cache, flags);
-	if (mw_profiling() && object)
+	object = mw_cache_alloc_slow(cache, flags, &due);
+	if (mw_unlikely(due) && object)
 		mw_up_profile(cache, object, site);
 	if (object && ((flags & MW_ZERO) || cache->policy == MW_POLICY_COLLECTED))
 		mw_zero(object, cache->size);

@@ -212,7 +212,9 @@ static enum mw_misuse mw_free_object(struct mw_span *span, void *object)
 	enum mw_misuse wrong = MW_MISUSE_NONE;
 	size_t index;
 
-	if (mw_unlikely(__atomic_load_n(&span->records, __ATOMIC_RELAXED)))
+	/* Quiet samples alone do not ask for it. */
+	if (mw_unlikely(__atomic_load_n(&span->records, __ATOMIC_RELAXED)) &&
+	    atomic_load_explicit(&span->owner, memory_order_relaxed) & MW_OWNER_NO_FREE)
 		wrong = mw_up_records_free(object);
 	if (wrong != MW_MISUSE_NONE)
 		return wrong;

@@ -223,9 +223,13 @@ static inline void *mw_large_again(size_t size, size_t align)
 
 void *mw_large_plain(size_t size, mw_flags_t flags, uintptr_t site)
 {
-	void *object = mw_profiling() ? NULL : mw_large_again(size, 0);
+	void *object = mw_large_again(size, 0);
 
-	return mw_likely(object) ? object : mw_alloc_at(size, 0, flags, site);
+	if (mw_unlikely(!object))
+		return mw_alloc_at(size, 0, flags, site);
+	if (mw_profiling())
+		mw_up_profile_large(size, object, site);
+	return object;
 }
 
 void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags)

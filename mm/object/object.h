@@ -90,6 +90,10 @@ enum mw_where {
 #define MW_SPAN_SAFE 0x10 /* freed objects are held back until no pointer to them is found */
 #define MW_SPAN_WIPE 0x20 /* and overwritten */
 
+/* span->sampled: in which words of the free bits objects have quiet samples; else: the one word + 1 */
+#define MW_SAMPLED_NONE 0u
+#define MW_SAMPLED_MANY 255u /* more than a span has words */
+
 /* Blocks of the tiny allocator have a class that nothing else asks for: that of 8 bytes. */
 #define MW_TINY_CLASS 1u
 #define MW_TINY_BLOCK 16u
@@ -246,7 +250,7 @@ struct mw_slot {
 	/* The profile's: see mm/watch/sample.c. */
 	bool held; /* @mask is 0 although the word may have more: the next one takes the slow way */
 	unsigned long sampled, due; /* values of @allocs: at the last sample, and at the next */
-	unsigned long era; /* of the profile that these two belong to */
+	unsigned long era; /* mw_profile_era, when these two were chosen */
 };
 
 /* Free spans of large objects that a CPU keeps. */
@@ -367,6 +371,11 @@ void mw_object_sample_all(bool on);
 void mw_object_free_large(struct mw_span *span);
 /* A span that mw_up_span_left() took: it goes back to the page heap now. */
 void mw_object_end_span(struct mw_span *span);
+/*
+ * Let a live object's place not be handed out, once it is free, before mw_up_samples_look() was asked.
+ * Pinned, the span's records locked. Return: false: the span is not this CPU's, or of another kind.
+ */
+bool mw_slot_leave_out(struct mw_span *span, size_t index);
 
 /*
  * World stopped. Frees of a cache's objects, or with NULL of all hand-managed ones, hold back from now on;
@@ -381,6 +390,11 @@ size_t mw_span_let_go(struct mw_span *span, const mw_atomic_t *held, const mw_at
 /* What is held back now. */
 void mw_object_held(size_t *objects, size_t *bytes);
 
+/*
+ * Let a live object's place not be handed out, once it is free, before mw_up_samples_look() was asked.
+ * Pinned, the span's records locked. Return: false: the span is not this CPU's, or of another kind.
+ */
+bool mw_slot_leave_out(struct mw_span *span, size_t index);
 /* Is the descriptor a span of objects that may be read: not on its way in or out? */
 bool mw_span_readable(const struct mw_span *span);
 /* Do free objects of the span fault? */

@@ -25,12 +25,41 @@ static void mw_slot_unlink(struct mw_span *span)
 	span->where = MW_WHERE_NOWHERE;
 }
 
+static inline unsigned int mw_span_sampled(const struct mw_span *span)
+{
+	return atomic_load_explicit(&((struct mw_span *)span)->sampled, memory_order_relaxed);
+}
+
+/* The bits of a word that may be handed out as long as it is not looked at again. */
+static inline unsigned long mw_slot_mask(struct mw_span *span, size_t w)
+{
+	unsigned long mask = mw_span_mask(span, w);
+	unsigned int sampled = mw_span_sampled(span);
+
+	if (mw_likely(!sampled || (sampled != w + 1 && sampled != MW_SAMPLED_MANY)))
+		return mask;
+	return mask & ~mw_up_samples_look(span, w);
+}
+
+bool mw_slot_leave_out(struct mw_span *span, size_t index)
+{
+	struct mw_slot *slot;
+
+	if ((mw_owner(span) & ~MW_OWNER_FULL) != mw_port_cpu() || !span->cache ||
+	    span->flags & (MW_SPAN_COLLECTED | MW_SPAN_SAFE))
+		return false;
+	slot = mw_cpu_here()->slot[span->cache->id];
+	if (slot->span == span && slot->word == &span->free[index / MW_WORD_BITS])
+		slot->mask &= ~mw_bit(index);
+	return true;
+}
+
 static void mw_slot_set_word(struct mw_slot *slot, struct mw_span *span, size_t w)
 {
 	slot->word = &span->free[w];
 	slot->remote = &span->remote[w];
 	slot->ready = 0;
-	slot->mask = mw_span_mask(span, w);
+	slot->mask = mw_slot_mask(span, w);
 	slot->held = false;
 	slot->base = mw_span_object(span, w * MW_WORD_BITS);
 	if (span->flags & MW_SPAN_COLLECTED) {
@@ -38,7 +67,7 @@ static void mw_slot_set_word(struct mw_slot *slot, struct mw_span *span, size_t 
 
 		mw_up_allocated(mw_count_bits(some) * span->stride);
 	}
-	if (mw_profiling())
+	if (mw_profiling() && mw_unlikely(!mw_slot_far(slot)))
 		mw_up_profile_word(slot);
 }
 
@@ -46,7 +75,7 @@ static void mw_slot_set_word(struct mw_slot *slot, struct mw_span *span, size_t 
 static void *mw_slot_unhold(struct mw_slot *slot)
 {
 	slot->held = false;
-	slot->mask = mw_span_mask(slot->span, (size_t)(slot->word - slot->span->free));
+	slot->mask = mw_slot_mask(slot->span, (size_t)(slot->word - slot->span->free));
 	return mw_slot_take(slot);
 }
 
@@ -190,9 +219,13 @@ void *mw_slot_refill(struct mw_cpu *cpu, struct mw_slot *slot)
 /* Nothing of the span is in use, not even by a free that has not been gathered. */
 static bool mw_span_reapable(struct mw_span *span, bool current_too)
 {
-	return (span->where == MW_WHERE_AVAIL || (current_too && span->where == MW_WHERE_CURRENT)) &&
-	       mw_span_all_free(span) && !mw_span_held(span) &&
-	       !__atomic_load_n(&span->records, __ATOMIC_RELAXED);
+	if (span->where != MW_WHERE_AVAIL && !(current_too && span->where == MW_WHERE_CURRENT))
+		return false;
+	if (!mw_span_all_free(span) || mw_span_held(span))
+		return false;
+	if (mw_span_sampled(span))
+		(void)mw_up_samples_look(span, SIZE_MAX);
+	return !__atomic_load_n(&span->records, __ATOMIC_RELAXED);
 }
 
 size_t mw_cpu_reap(struct mw_cpu *cpu, size_t looks, bool current_too)

@@ -127,6 +127,8 @@ void mw_span_unmake(struct mw_span *span)
 	MW_DASSERT(span->where == MW_WHERE_NOWHERE);
 	mw_set_owner(span, MW_OWNER_GONE);
 	mw_freers_gone(span);
+	if (mw_unlikely(atomic_load_explicit(&span->sampled, memory_order_relaxed)))
+		(void)mw_up_samples_look(span, SIZE_MAX);
 	if (mw_unlikely(mw_up_span_left(span)))
 		return;
 	if (span->cache)

@@ -75,4 +75,10 @@ MW_IF_ALONE enum mw_misuse mw_up_records_free(void *object)
 	(void)object;
 	return MW_MISUSE_NONE;
 }
+
+MW_IF_ALONE unsigned long mw_up_samples_look(struct mw_span *span, size_t w)
+{
+	(void)span, (void)w;
+	return 0;
+}
 #endif

@@ -44,6 +44,11 @@ bool mw_up_looking(void);
 bool mw_up_span_left(struct mw_span *span);
 /* An object of a span with records is being freed by hand. Return: why it must not be. */
 enum mw_misuse mw_up_records_free(void *object);
+/*
+ * A span's quiet samples on objects of word @w, SIZE_MAX: of all: those on objects that are not live have
+ * ended. Pinned. Return: the bits of the others, which are not to be handed out before somebody asks again.
+ */
+unsigned long mw_up_samples_look(struct mw_span *span, size_t w);
 #else
 static inline void mw_up_span_born(struct mw_span *span)
 {
@@ -115,19 +120,32 @@ static inline enum mw_misuse mw_up_records_free(void *object)
 	(void)object;
 	return MW_MISUSE_NONE;
 }
+
+static inline unsigned long mw_up_samples_look(struct mw_span *span, size_t w)
+{
+	(void)span, (void)w;
+	return 0;
+}
 #endif
 
 #if MW_WATCH
 /*
- * Asked only while mw_profiling(). An object of @cache was allocated on the slow way, from where
- * @site tells: is it one to be sampled? Not pinned.
+ * An object of @cache was allocated on the slow way, from where @site tells, and its slot is where the
+ * next sample is due, as far as it knows. Not pinned.
  */
 void mw_up_profile(struct mw_cache *cache, void *object, uintptr_t site);
-/* The same for a large object of @size bytes. */
+/* Asked only while mw_profiling(): a large object of @size bytes, is it one to be sampled? Not pinned. */
 void mw_up_profile_large(size_t size, void *object, uintptr_t site);
 /* A sampled object ends, which stood for @objects; or the sweep ends it. Its span's records are locked. */
 void mw_up_sample_end(void *bucket, unsigned long objects, const void *object, bool swept);
-/* The slot has a new word: let it run out where the next sample is due. Pinned. */
+/* Is the slot's next sample further away than any word has objects? Pinned. */
+static inline bool mw_slot_far(const struct mw_slot *slot)
+{
+	return slot->era == mw_word(&mw_profile_era) &&
+	       (long)(slot->due - slot->allocs) > (long)MW_WORD_BITS;
+}
+
+/* The slot has a new word, and is not far: let it run out where the next sample is due. Pinned. */
 void mw_up_profile_word(struct mw_slot *slot);
 #else
 static inline void mw_up_profile(struct mw_cache *cache, void *object, uintptr_t site)
@@ -144,6 +162,12 @@ static inline void mw_up_sample_end(void *bucket, unsigned long objects, const v
 				    bool swept)
 {
 	(void)bucket, (void)objects, (void)object, (void)swept;
+}
+
+static inline bool mw_slot_far(const struct mw_slot *slot)
+{
+	(void)slot;
+	return true;
 }
 
 static inline void mw_up_profile_word(struct mw_slot *slot)

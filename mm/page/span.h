@@ -48,6 +48,7 @@ struct mw_span {
 	unsigned char where; /* mm/object: which list @link is in */
 	_Atomic(unsigned char) flags; /* mm/object: MW_SPAN_* */
 	unsigned char bin; /* mm/object: of a CPU's stock, for large ones; 0: not kept */
+	_Atomic(unsigned char) sampled; /* mm/special: MW_SAMPLED_*; written under records_lock */
 	_Atomic(unsigned int) queued; /* mm/gc: in a marker's queue; exchanged, so not smaller */
 	_Atomic(unsigned int) generation; /* mm/gc: of the sweep */
 
@@ -74,6 +75,7 @@ struct mw_span {
 		struct mw_record *record; /* else the first of a few */
 	};
 	struct mw_lock records_lock; /* of the descriptor, not of one life of the span */
+	unsigned int told, quiet; /* records: those whose objects' frees are told, and the others; records_lock */
 };
 
 typedef _Atomic(uintptr_t) mw_map_word;

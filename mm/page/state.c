@@ -14,6 +14,8 @@ static void mw_span_first(void *record)
 	struct mw_span *span = record;
 
 	span->records = 0;
+	span->sampled = 0;
+	span->told = span->quiet = 0;
 	mw_lock_init(&span->records_lock, MW_RANK_RECORDS);
 }
 

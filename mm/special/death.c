@@ -126,6 +126,11 @@ void mw_records_sweep(struct mw_span *span)
 	free_ended(&ended);
 }
 
+static bool is_on(struct mw_record *const *at, uint32_t offset)
+{
+	return at && *at && (*at)->offset == offset;
+}
+
 enum mw_misuse mw_up_records_free(void *object)
 {
 	struct ended ended = { 0 };
@@ -136,10 +141,10 @@ enum mw_misuse mw_up_records_free(void *object)
 	/* Who frees what is not live hears of it later. */
 	if (!mw_records_hold(&held, object, false))
 		return MW_MISUSE_NONE;
-	refused = mw_record_find(&held, MW_RECORD_FINALIZER) != NULL;
-	for (unsigned int kind = 1; !refused && kind < MW_NR_RECORDS; kind++)
-		while ((at = mw_record_find(&held, kind)))
-			end_one(held.span, at, object, MW_END_HAND, &ended);
+	at = mw_record_first(&held);
+	refused = is_on(at, held.offset) && (*at)->kind == MW_RECORD_FINALIZER;
+	while (!refused && is_on(at, held.offset))
+		end_one(held.span, at, object, MW_END_HAND, &ended);
 	mw_records_release(&held);
 	free_ended(&ended);
 	if (ended.key)
@@ -147,6 +152,74 @@ enum mw_misuse mw_up_records_free(void *object)
 	if (!refused)
 		mw_calls_wake();
 	return refused ? MW_HAS_FINALIZER : MW_MISUSE_NONE;
+}
+
+/* ---- samples whose objects may be freed in silence ---- */
+
+/* Those of one bucket that are on objects from @first to before @end. Return: the bits of live ones. */
+static unsigned long look_at(struct mw_span *span, struct mw_record **at, size_t first, size_t end,
+			     struct ended *ended)
+{
+	unsigned long live = 0;
+
+	while (*at) {
+		char *object = span->base + (*at)->offset;
+		size_t index = mw_span_index(span, object);
+
+		if ((*at)->kind != MW_RECORD_QUIET || index < first || index >= end) {
+			at = &(*at)->next;
+		} else if (mw_span_live(span, index)) {
+			live |= mw_bit(index);
+			at = &(*at)->next;
+		} else {
+			end_one(span, at, object, MW_END_HAND, ended);
+		}
+	}
+	return live;
+}
+
+unsigned long mw_up_samples_look(struct mw_span *span, size_t w)
+{
+	size_t first = w == SIZE_MAX ? 0 : w * MW_WORD_BITS, i = 0, end = SIZE_MAX, lists;
+	struct mw_records *index, *gone = NULL;
+	struct ended ended = { 0 };
+	unsigned long live = 0;
+
+	mw_lock_pinned(&span->records_lock);
+	lists = span->quiet ? mw_record_lists(span) : 0;
+	index = mw_records_index(span->records);
+	if (w != SIZE_MAX) {
+		end = first + MW_WORD_BITS;
+		i = index ? first * span->stride >> index->shift : 0;
+		if (index)
+			lists = mw_min(lists, ((end * span->stride - 1) >> index->shift) + 1);
+	}
+	for (; i < lists; i++)
+		live |= look_at(span, mw_record_list(span, i), first, end, &ended);
+	if (ended.first)
+		gone = mw_records_drop(span);
+	mw_unlock_pinned(&span->records_lock);
+	if (ended.first) {
+		mw_records_free_index(gone);
+		free_ended(&ended);
+	}
+	return live;
+}
+
+void mw_samples_look(void)
+{
+	struct mw_span_cursor cursor = { 0 };
+	struct mw_span *span;
+
+	while ((span = mw_span_next(&cursor))) {
+		unsigned long state;
+
+		if (!atomic_load_explicit(&span->sampled, memory_order_relaxed))
+			continue;
+		state = mw_port_pin();
+		(void)mw_up_samples_look(span, SIZE_MAX);
+		mw_port_unpin(state);
+	}
 }
 
 #endif

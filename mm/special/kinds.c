@@ -71,6 +71,11 @@ const struct mw_record_ops mw_record_kinds[MW_NR_RECORDS] = {
 		.size = sizeof(struct mw_sample),
 		.end = mw_sample_end,
 	},
+	[MW_RECORD_QUIET] = {
+		.name = "sample",
+		.size = sizeof(struct mw_sample),
+		.end = mw_sample_end,
+	},
 	[MW_RECORD_WEAK] = {
 		.name = "weak",
 		.size = sizeof(struct mw_weak),

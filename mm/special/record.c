@@ -81,11 +81,22 @@ bool mw_records_hold(struct mw_held *held, const void *address, bool collected)
 	return hold(held, address, collected);
 }
 
-/* Frees by hand go the way that looks for records, or not. The span's records lock is held. */
-static void slow_frees(struct mw_span *span, bool on)
+static void count_span(bool more)
 {
-	mw_span_slow_frees(span, on || mw_span_always_slow(span));
-	atomic_fetch_add_explicit(&mw_special.spans, on ? 1 : -1ul, memory_order_relaxed);
+	atomic_fetch_add_explicit(&mw_special.spans, more ? 1 : -1ul, memory_order_relaxed);
+}
+
+/* Frees by hand go the way that looks for records, or not. The span's records lock is held. */
+static void count_record(struct mw_span *span, enum mw_record_kind kind, unsigned int more)
+{
+	if (kind == MW_RECORD_QUIET) {
+		span->quiet += more;
+		if (!span->quiet)
+			atomic_store_explicit(&span->sampled, MW_SAMPLED_NONE, memory_order_relaxed);
+	} else {
+		span->told += more;
+		mw_span_slow_frees(span, span->told || mw_span_always_slow(span));
+	}
 }
 
 /* Readers without the lock ask whether there is anything. */
@@ -100,7 +111,7 @@ struct mw_records *mw_records_drop(struct mw_span *span)
 
 	if (!index || index->count)
 		return NULL;
-	slow_frees(span, false);
+	count_span(false);
 	__atomic_store_n(&span->records, 0, __ATOMIC_RELEASE);
 	return index;
 }
@@ -160,15 +171,22 @@ struct mw_record *mw_record_take(struct mw_span *span, struct mw_record **at)
 	struct mw_record *record = *at;
 
 	link_to(at, record->next);
+	count_record(span, record->kind, -1u);
 	if (!index) {
 		if (!span->record)
-			slow_frees(span, false);
+			count_span(false);
 		return record;
 	}
 	index->count--;
 	if (index->last == record)
 		index->last = NULL;
 	return record;
+}
+
+/* Return: the first of what stands on the held byte, or behind. */
+struct mw_record **mw_record_first(const struct mw_held *held)
+{
+	return held->span->records ? place(held->span, held->offset, 0) : NULL;
 }
 
 /* ---- adding ---- */
@@ -231,6 +249,21 @@ static struct mw_records *install(struct mw_span *span, struct mw_records *fresh
 	return old;
 }
 
+/* Return: false: the object could be handed out again before anybody looks whether it was freed. */
+static bool leave_out(struct mw_span *span, uint32_t offset)
+{
+	size_t index = mw_span_index(span, span->base + offset), w = index / MW_WORD_BITS;
+	unsigned int word = w + 1 < MW_SAMPLED_MANY ? (unsigned int)w + 1 : MW_SAMPLED_MANY;
+	unsigned int now = atomic_load_explicit(&span->sampled, memory_order_relaxed);
+
+	if (!mw_slot_leave_out(span, index))
+		return false;
+	if (now && now != word)
+		word = MW_SAMPLED_MANY;
+	atomic_store_explicit(&span->sampled, (unsigned char)word, memory_order_relaxed);
+	return true;
+}
+
 static inline bool insert(struct mw_held *held, struct mw_record *record)
 {
 	bool several = mw_record_kinds[record->kind].several, first = !held->span->records;
@@ -241,14 +274,17 @@ static inline bool insert(struct mw_held *held, struct mw_record *record)
 	at = place(held->span, held->offset, record->kind + several);
 	if (*at && !several && (*at)->offset == held->offset && (*at)->kind == record->kind)
 		return false;
+	if (record->kind == MW_RECORD_QUIET && !leave_out(held->span, held->offset))
+		return false;
 	record->next = *at;
 	link_to(at, record);
+	count_record(held->span, record->kind, 1);
 	if (index) {
 		index->count++;
 		index->last = record;
 	}
 	if (mw_unlikely(first))
-		slow_frees(held->span, true);
+		count_span(true);
 	return true;
 }
 

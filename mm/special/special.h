@@ -29,6 +29,7 @@
 enum mw_record_kind {
 	MW_RECORD_FINALIZER, /* first: it stops the object's death */
 	MW_RECORD_SAMPLE, /* the object is one that the allocation profile chose */
+	MW_RECORD_QUIET, /* the same, and its free need not be told: see mw_up_samples_look() */
 	MW_RECORD_WEAK,
 	MW_RECORD_KEY, /* the object is a key of weak-keyed tables */
 	MW_RECORD_CLEANUP,
@@ -36,6 +37,11 @@ enum mw_record_kind {
 	MW_RECORD_IGNORED, /* by leak scans */
 	MW_NR_RECORDS,
 };
+
+static inline bool mw_record_samples(enum mw_record_kind kind)
+{
+	return kind == MW_RECORD_SAMPLE || kind == MW_RECORD_QUIET;
+}
 
 struct mw_record {
 	struct mw_record *next; /* in the bucket of its span, or in a queue */
@@ -168,6 +174,8 @@ bool mw_records_hold(struct mw_held *held, const void *address, bool collected);
 void mw_records_release(struct mw_held *held);
 /* The link to the first record of the kind on the held byte; NULL: there is none. */
 struct mw_record **mw_record_find(const struct mw_held *held, enum mw_record_kind kind);
+/* The link to the first record that is on the held byte or behind it in its list; NULL: there is none. */
+struct mw_record **mw_record_first(const struct mw_held *held);
 /* Take a record off. @at: the link that leads to it. */
 struct mw_record *mw_record_take(struct mw_span *span, struct mw_record **at);
 /* Hang a record on an address. Not pinned. Return: false: as of hold, one is there, or no memory. */
@@ -216,6 +224,8 @@ void mw_record_free(enum mw_record_kind kind, void *record);
  */
 void mw_records_sweep(struct mw_span *span);
 bool mw_span_marked(const struct mw_span *span, size_t index);
+/* Quiet samples on objects that are not live end, in all spans. Not pinned. */
+void mw_samples_look(void);
 /* Is the address in an object that the mark has found, or in none that a mark could find? */
 bool mw_object_marked(const void *address);
 

@@ -28,7 +28,7 @@ static struct seen look_at(const struct mw_record *record, void *object)
 		seen.value = mw_dump_number(((const struct mw_cleanup_record *)record)->arg);
 	} else if (seen.kind == MW_RECORD_TAG) {
 		seen.value = ((const struct mw_tag *)record)->tag;
-	} else if (seen.kind == MW_RECORD_SAMPLE) {
+	} else if (mw_record_samples(seen.kind)) {
 		seen.value = mw_dump_number(((const struct mw_sample *)record)->bucket);
 	}
 	return seen;
@@ -109,7 +109,7 @@ void mw_dump_finalizers(struct mw_dump *d)
 
 static void see_sample(struct mw_dump *d, const struct seen *seen)
 {
-	if (seen->kind != MW_RECORD_SAMPLE)
+	if (!mw_record_samples(seen->kind))
 		return;
 	mw_stream_varint(&d->s, MW_DUMP_SAMPLE);
 	mw_stream_varint(&d->s, mw_dump_number(seen->object));
@@ -193,7 +193,7 @@ static void see_record(struct mw_dump *d, const struct seen *seen)
 {
 	char name[96] = "";
 
-	if (seen->kind == MW_RECORD_SAMPLE)
+	if (mw_record_samples(seen->kind))
 		return;
 	if (seen->fn && !mw_port_symbol(seen->fn, name, sizeof(name)))
 		mw_format(name, sizeof(name), "%p", (void *)seen->fn);

@@ -6,55 +6,42 @@
 
 struct mw_profile mw_profile = { .lock = MW_LOCK_INIT(MW_RANK_LEAF) };
 
-static bool same(const struct mw_bucket *a, const struct mw_bucket *b)
+/* Who allocates what: a bucket's key, from the caller of Marrow outwards. */
+struct callers {
+	size_t size;
+	const uintptr_t *at;
+	unsigned int depth;
+};
+
+static bool same(const struct mw_bucket *b, const struct callers *callers)
 {
-	if (a->size != b->size || a->depth != b->depth)
+	if (b->size != callers->size || b->depth != callers->depth)
 		return false;
-	for (unsigned int i = 0; i < a->depth; i++)
-		if (a->pcs[i] != b->pcs[i])
+	for (unsigned int i = 0; i < b->depth; i++)
+		if (b->pcs[i] != callers->at[i])
 			return false;
 	return true;
 }
 
-static struct mw_bucket **head_of(const struct mw_bucket *bucket)
+static struct mw_bucket **head_of(const struct callers *callers)
 {
-	uint32_t hash = (uint32_t)bucket->size;
+	uint32_t hash = (uint32_t)callers->size;
 
-	for (unsigned int i = 0; i < bucket->depth; i++)
-		hash = (hash ^ (uint32_t)bucket->pcs[i]) * 0x01000193u;
+	for (unsigned int i = 0; i < callers->depth; i++)
+		hash = (hash ^ (uint32_t)callers->at[i]) * 0x01000193u;
 	return &mw_profile.heads[(hash ^ hash >> 16) % MW_BUCKET_HEADS];
 }
 
-/* From the caller of Marrow outwards. */
-static void find_callers(struct mw_bucket *bucket, uintptr_t site)
+/* Leave out Marrow's own of the @n frames at @pcs. If @site is none of them, it is all there is. */
+static struct callers callers_of(size_t size, const uintptr_t *pcs, size_t n, const uintptr_t *site)
 {
-	uintptr_t pcs[MW_FRAMES + 8];
-	size_t n = mw_port_backtrace(pcs, MW_LEN(pcs)), first = 0;
+	size_t first = 0;
 
-	while (first < n && pcs[first] != site)
+	while (first < n && pcs[first] != *site)
 		first++;
-	bucket->depth = 0;
 	if (first == n)
-		bucket->pcs[bucket->depth++] = site;
-	for (; first < n && bucket->depth < MW_FRAMES; first++)
-		bucket->pcs[bucket->depth++] = pcs[first];
-}
-
-/* The bucket that is like @sample. NULL: there is none; then @fresh, if any, becomes it. */
-static struct mw_bucket *find(const struct mw_bucket *sample, struct mw_bucket *fresh)
-{
-	unsigned long state = mw_lock(&mw_profile.lock);
-	struct mw_bucket **head = head_of(sample), *at = *head;
-
-	while (at && !same(at, sample))
-		at = at->next;
-	if (!at && fresh) {
-		*fresh = *sample;
-		fresh->next = *head;
-		*head = fresh;
-	}
-	mw_unlock(&mw_profile.lock, state);
-	return at;
+		return (struct callers){ size, site, 1 };
+	return (struct callers){ size, pcs + first, (unsigned int)mw_min(n - first, MW_FRAMES) };
 }
 
 static void get_ready(void)
@@ -65,25 +52,6 @@ static void get_ready(void)
 		mw_fixed_init(&mw_profile.buckets, sizeof(struct mw_bucket), MW_USE_WATCH, NULL);
 	mw_profile.ready = true;
 	mw_unlock(&mw_profile.lock, state);
-}
-
-/* NULL: no memory. */
-MW_NOINLINE static struct mw_bucket *bucket_of(size_t size, uintptr_t site)
-{
-	struct mw_bucket sample = { .size = size }, *fresh, *found;
-
-	find_callers(&sample, site);
-	found = find(&sample, NULL);
-	if (found)
-		return found;
-	get_ready();
-	fresh = mw_fixed_alloc(&mw_profile.buckets);
-	if (!fresh)
-		return NULL;
-	found = find(&sample, fresh);
-	if (found)
-		mw_fixed_free(&mw_profile.buckets, fresh);
-	return found ? found : fresh;
 }
 
 static void advance(struct mw_stage *to, struct mw_stage *from)
@@ -117,23 +85,85 @@ static bool is_collected(const void *object)
 	return span && span->flags & MW_SPAN_COLLECTED;
 }
 
-void mw_profile_note(size_t size, void *object, uintptr_t site, uint64_t objects)
+static struct mw_bucket *add_bucket(struct mw_bucket **head, const struct callers *callers,
+				    struct mw_bucket *fresh)
 {
-	struct mw_bucket *bucket = bucket_of(size, site);
-	bool attached = bucket && mw_sample_attach(bucket, object, objects);
-	unsigned long state = mw_lock(&mw_profile.lock);
+	*fresh = (struct mw_bucket){ .size = callers->size, .depth = callers->depth };
+	for (unsigned int i = 0; i < callers->depth; i++)
+		fresh->pcs[i] = callers->at[i];
+	fresh->next = *head;
+	*head = fresh;
+	return fresh;
+}
 
-	if (bucket) {
-		settle(bucket);
-		bucket->objects += objects;
-		if (attached && is_collected(object))
-			bucket->fresh.made += objects;
-		else if (attached)
-			bucket->known.made += objects;
-	} else {
-		mw_profile.lost++;
+/*
+ * Count the objects as made, in the bucket of who made them. If there is none, *fresh becomes it, unless
+ * that is NULL. Return: the bucket; NULL: nothing was done.
+ */
+static struct mw_bucket *count_made(const struct callers *callers, struct mw_bucket **fresh,
+				    bool collected, uint64_t objects)
+{
+	unsigned long state = mw_lock(&mw_profile.lock);
+	struct mw_bucket **head = head_of(callers), *at = *head;
+
+	while (at && !same(at, callers))
+		at = at->next;
+	if (!at && *fresh) {
+		at = add_bucket(head, callers, *fresh);
+		*fresh = NULL;
+	}
+	if (at) {
+		settle(at);
+		at->objects += objects;
+		*(collected ? &at->fresh.made : &at->known.made) += objects;
 	}
 	mw_unlock(&mw_profile.lock, state);
+	return at;
+}
+
+static MW_NOINLINE struct mw_bucket *count_first(const struct callers *callers, bool collected,
+						 uint64_t objects)
+{
+	struct mw_bucket *fresh, *bucket;
+
+	get_ready();
+	fresh = mw_fixed_alloc(&mw_profile.buckets);
+	bucket = count_made(callers, &fresh, collected, objects);
+	if (fresh)
+		mw_fixed_free(&mw_profile.buckets, fresh);
+	return bucket;
+}
+
+/* The objects that @bucket counted cannot be followed; or, if it is NULL, there was none to count them. */
+static MW_NOINLINE void forget_made(struct mw_bucket *bucket, uint64_t objects)
+{
+	unsigned long state = mw_lock(&mw_profile.lock);
+
+	/* In the last stage: whichever the others have got to, what ends is not before what was made. */
+	if (bucket)
+		bucket->known.ended += objects;
+	else
+		mw_profile.lost++;
+	mw_unlock(&mw_profile.lock, state);
+}
+
+MW_NOINLINE static struct mw_bucket *count_sample(size_t size, uintptr_t site, bool collected,
+						  uint64_t objects)
+{
+	uintptr_t pcs[MW_FRAMES + 8];
+	size_t n = mw_port_backtrace(pcs, MW_LEN(pcs));
+	struct callers callers = callers_of(size, pcs, n, &site);
+	struct mw_bucket *none = NULL, *bucket = count_made(&callers, &none, collected, objects);
+
+	return mw_likely(bucket) ? bucket : count_first(&callers, collected, objects);
+}
+
+void mw_profile_note(size_t size, void *object, uintptr_t site, uint64_t objects)
+{
+	struct mw_bucket *bucket = count_sample(size, site, is_collected(object), objects);
+
+	if (mw_unlikely(!bucket || !mw_sample_attach(bucket, object, objects)))
+		forget_made(bucket, objects);
 }
 
 /*
@@ -163,8 +193,11 @@ void mw_profile_mapping(const struct mw_profile_mapping *mapping)
 
 bool mw_profile_next(struct mw_bucket_cursor *cursor, struct mw_bucket *copy)
 {
-	unsigned long state = mw_lock(&mw_profile.lock);
+	unsigned long state;
 
+	if (!cursor->at && !cursor->head)
+		mw_profile_look();
+	state = mw_lock(&mw_profile.lock);
 	if (cursor->at)
 		cursor->at = cursor->at->next;
 	while (!cursor->at && cursor->head < MW_BUCKET_HEADS)
@@ -180,6 +213,7 @@ bool mw_profile_next(struct mw_bucket_cursor *cursor, struct mw_bucket *copy)
 void mw_profile_reset(void)
 {
 	mw_set_word(&mw_profile_every, 0);
+	mw_set_word(&mw_profile_era, 0);
 	__builtin_memset((void *)&mw_profile, 0, sizeof(mw_profile));
 	mw_lock_init(&mw_profile.lock, MW_RANK_LEAF);
 }

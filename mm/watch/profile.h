@@ -47,9 +47,11 @@ struct mw_profile {
 	unsigned long lost; /* samples without memory for a bucket; profile lock */
 	struct mw_profile_mapping mapping; /* profile lock */
 	_Atomic(bool) still; /* the world is stopped, and records are being walked */
-	mw_atomic_t era; /* how often the rate was set */
-	struct {
+	struct mw_profile_cpu {
 		uint32_t dice; /* of that CPU, pinned */
+		/* Bytes of large objects to the next sample, and the era of that. Written by anybody there,
+		 * not pinned: who is interrupted may undo what others counted, once in a while. */
+		mw_atomic_t left, era;
 	} __attribute__((aligned(MW_CACHE_LINE))) cpu[MW_MAX_CPUS];
 };
 
@@ -63,6 +65,8 @@ void mw_profile_note(size_t size, void *object, uintptr_t site, uint64_t objects
  * of. Return: false: it cannot be, and the object is counted as made only.
  */
 bool mw_sample_attach(struct mw_bucket *bucket, void *object, uint64_t objects);
+/* Have samples whose objects were freed in silence end. Not pinned. */
+void mw_profile_look(void);
 /* Marks ever; @swept: is everything swept that the last one found? */
 unsigned long mw_profile_cycle(bool *swept);
 

@@ -45,7 +45,7 @@ static unsigned long gap_of(size_t size)
 /* A slot that has not been seen since the rate was set begins with the allocation that is under way. */
 static void begin_era(struct mw_slot *slot, unsigned long before)
 {
-	unsigned long era = mw_word(&mw_profile.era);
+	unsigned long era = mw_word(&mw_profile_era);
 
 	if (slot->era == era)
 		return;
@@ -58,9 +58,13 @@ static void hold_at_due(struct mw_slot *slot)
 {
 	unsigned long bits = slot->ready, some = 0, left = slot->due - slot->allocs;
 
+	if (left > MW_WORD_BITS)
+		return;
+
 	if (!bits)
 		bits = mw_word(slot->word) & slot->mask & ~mw_word(slot->remote);
-	if (slot->held || left > mw_count_bits(bits))
+	/* One that is due next is, even if the next object is one that is yet to be freed. */
+	if (slot->held || (left > 1 && left > mw_count_bits(bits)))
 		return;
 	for (; left > 1; left--) {
 		some |= bits & -bits;
@@ -85,7 +89,7 @@ void mw_up_profile(struct mw_cache *cache, void *object, uintptr_t site)
 	struct mw_cpu *cpu = mw_cpu_here();
 	struct mw_slot *slot = cpu ? cpu->slot[cache->id] : &mw_slot_none;
 
-	if (slot != &mw_slot_none && slot->allocs) {
+	if (slot != &mw_slot_none && slot->allocs && !mw_slot_far(slot)) {
 		begin_era(slot, slot->allocs - 1);
 		if ((long)(slot->allocs - slot->due) >= 0) {
 			objects = slot->allocs - slot->sampled;
@@ -100,28 +104,54 @@ void mw_up_profile(struct mw_cache *cache, void *object, uintptr_t site)
 		mw_profile_note(cache->size, object, site, objects);
 }
 
-/* By chance, size in rate; one that is sampled stands for as many as make up the rate. */
+/* How many points of the line of bytes, a random gap around @rate apart, the object covers. Pinned. */
+static unsigned long points_met(struct mw_profile_cpu *cpu, size_t size, size_t rate)
+{
+	unsigned long era = mw_word(&mw_profile_era), points = 0;
+	long left = (long)mw_word(&cpu->left);
+
+	if (mw_word(&cpu->era) != era) {
+		mw_set_word(&cpu->era, era);
+		left = (long)(1 + below(2 * rate - 1)) - (long)size;
+	}
+	for (; left <= 0; points++)
+		left += (long)(1 + below(2 * rate - 1));
+	mw_set_word(&cpu->left, (unsigned long)left);
+	return points;
+}
+
+static MW_NOINLINE void sample_large(size_t size, size_t rate, void *object, uintptr_t site)
+{
+	unsigned long state = mw_port_pin();
+	uint64_t objects = 1, stands_for;
+
+	if (size < rate) {
+		stands_for = (uint64_t)points_met(&mw_profile.cpu[mw_port_cpu()], size, rate) * rate;
+		objects = stands_for / size + (below(size) < stands_for % size);
+	}
+	mw_port_unpin(state);
+	/* A span that was kept may be longer than was asked for. */
+	if (objects)
+		mw_profile_note(mw_max(mw_usable_size(object), MW_PAGE_SIZE), object, site, objects);
+}
+
+/* Bytes are counted down; one that meets a point stands for as many as make up the rate. */
 void mw_up_profile_large(size_t size, void *object, uintptr_t site)
 {
-	size_t rate = mw_word(&mw_profile_every), objects = 1;
-	unsigned long state;
-	bool chosen = true;
+	size_t rate = mw_word(&mw_profile_every);
+	struct mw_profile_cpu *cpu = &mw_profile.cpu[mw_port_cpu()];
+	unsigned long left = mw_word(&cpu->left) - size;
 
-	/* A span that was kept may be longer than was asked for. */
-	size = mw_max(mw_usable_size(object), MW_PAGE_SIZE);
-	if (size < rate) {
-		state = mw_port_pin();
-		chosen = below(rate) < size;
-		objects = rate / size + (below(size) < rate % size);
-		mw_port_unpin(state);
-	}
-	if (chosen && rate)
-		mw_profile_note(size, object, site, objects);
+	mw_set_word(&cpu->left, left);
+	if (mw_likely((long)left > 0 && size < rate && mw_word(&cpu->era) == mw_word(&mw_profile_era)))
+		return;
+	if (rate)
+		sample_large(mw_max(size, 1), rate, object, site);
 }
 
 bool mw_profile_rate(size_t bytes)
 {
-	atomic_fetch_add_explicit(&mw_profile.era, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&mw_profile_era, 1, memory_order_relaxed);
 	mw_set_word(&mw_profile_every, mw_min(bytes, UINT32_MAX / 4));
 	if (atomic_load_explicit(&mw_object.sampling, memory_order_relaxed) != (bytes == 1))
 		mw_object_sample_all(bytes == 1);
