@@ -113,6 +113,8 @@ struct mw_pin {
 typedef void mw_each_root_fn(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
 			     const void *hi, const struct mw_layout *layout);
 void mw_roots_each(mw_each_root_fn *visit, void *ctx);
+/* Registered ranges and pins against what they should be. Nobody else is inside. */
+bool mw_roots_check(void);
 /* Of these, the hand-managed objects. In a wide mark they are objects as others, and no roots. */
 void mw_roots_each_hand(mw_each_root_fn *visit, void *ctx);
 
@@ -399,6 +401,8 @@ void mw_stuck_print(const struct mw_stuck *stuck);
 void mw_mark_specials(void);
 /* check.c; world stopped, after the mark. Return: whether a second mark agrees with the first. */
 bool mw_check_marks(void);
+/* check_lists.c; nobody else is inside: what holds between two cycles. */
+bool mw_gc_check_lists(void);
 /* cycle.c */
 /* One that an allocation waits for, unless one began meanwhile. Return: false: refused, or failed. */
 bool mw_gc_collect_forced(enum mw_collect how, bool last_resort);

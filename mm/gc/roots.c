@@ -225,4 +225,24 @@ void mw_roots_each(mw_each_root_fn *visit, void *ctx)
 	each_root(visit, ctx);
 }
 
+bool mw_roots_check(void)
+{
+	size_t roots = 0, pins = 0;
+
+	for (const struct mw_root *root = mw_gc.roots; root; root = root->next) {
+		MW_CHECK(root, roots++ < mw_word(&mw_gc.root_records.in_use));
+		MW_CHECK(root, root->lo <= root->hi);
+		MW_CHECK(root, !(((uintptr_t)root->lo | (uintptr_t)root->hi) % sizeof(void *)));
+	}
+	for (size_t i = 0; i < MW_LEN(mw_gc.pins); i++) {
+		for (const struct mw_pin *pin = mw_gc.pins[i]; pin; pin = pin->next) {
+			MW_CHECK(pin, pin_bucket(pin->object) == i);
+			MW_CHECK(pin, pins++ < mw_word(&mw_gc.pin_records.in_use));
+			MW_CHECK(pin, pin->count);
+			MW_CHECK(pin, mw_gc_is_object(pin->object));
+		}
+	}
+	return true;
+}
+
 #endif

@@ -229,6 +229,11 @@ void mw_samples_look(void);
 /* Is the address in an object that the mark has found, or in none that a mark could find? */
 bool mw_object_marked(const void *address);
 
+/* ---- check.c ---- */
+
+/* Records and due calls. Nobody else may be inside. */
+bool mw_special_check(void);
+
 /* ---- due calls: queue.c ---- */
 
 void mw_queue_finalizer(struct mw_finalizer *finalizer, void *object);

@@ -5,7 +5,16 @@
  */
 #include "watch.h"
 
+static bool check_collector(void)
+{
+#if MW_GC
+	return mw_special_check() && mw_gc_check_lists();
+#else
+	return true;
+#endif
+}
+
 bool mw_heap_check(void)
 {
-	return mw_page_check() && mw_object_check() && mw_watch_check();
+	return mw_page_check() && mw_object_check() && check_collector() && mw_watch_check();
 }

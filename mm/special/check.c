@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+/* The room's structures against what special.h says of them. Nobody else is inside. */
+#include "special.h"
+
+#if MW_GC
+
+/* Of one span: what its lists hold. */
+struct found {
+	unsigned int count, quiet;
+};
+
+/* Is no slot about to hand out the object's place, were it free? */
+static bool is_left_out(const struct mw_span *span, size_t index)
+{
+	unsigned int owner = mw_owner(span) & ~MW_OWNER_FULL;
+	const struct mw_slot *slot;
+
+	if (owner >= MW_MAX_CPUS)
+		return true;
+	slot = mw_object.cpu[owner]->slot[span->cache->id];
+	return slot->span != span || slot->word != &span->free[index / MW_WORD_BITS] ||
+	       !(slot->mask & mw_bit(index));
+}
+
+/*
+ * @record hangs on an object of the span that is live; or nobody was told of that one's end. Only a
+ * part of a packed block begins elsewhere than its object.
+ */
+static bool check_record(const struct mw_span *span, const struct mw_record *record)
+{
+	const char *object = span->base + record->offset;
+	size_t index = mw_span_index(span, object);
+
+	MW_CHECK(record, record->kind < MW_NR_RECORDS);
+	MW_CHECK(record, index < span->count);
+	MW_CHECK(record, mw_span_object(span, index) == object || span->flags & MW_SPAN_TINY);
+	if (record->kind == MW_RECORD_QUIET)
+		MW_CHECK(record, !(span->flags & MW_SPAN_COLLECTED) && is_left_out(span, index));
+	else
+		MW_CHECK(record, mw_span_live(span, index));
+	return true;
+}
+
+static bool is_sorted(const struct mw_record *a, const struct mw_record *b)
+{
+	if (a->offset != b->offset)
+		return a->offset < b->offset;
+	return a->kind < b->kind || (a->kind == b->kind && mw_record_kinds[a->kind].several);
+}
+
+static bool check_bucket(const struct mw_span *span, size_t bucket, struct found *found)
+{
+	const struct mw_records *records = span->records;
+	const struct mw_record *last = NULL;
+
+	for (const struct mw_record *r = records->bucket[bucket]; r; last = r, r = r->next) {
+		MW_CHECK(records, found->count++ < records->count);
+		MW_CHECK(r, !last || is_sorted(last, r));
+		MW_CHECK(r, r->offset >> records->shift == bucket);
+		if (!check_record(span, r))
+			return false;
+		found->quiet += r->kind == MW_RECORD_QUIET;
+	}
+	return true;
+}
+
+static bool check_span(const struct mw_span *span)
+{
+	const struct mw_records *records = span->records;
+	unsigned int owner =
+		atomic_load_explicit(&((struct mw_span *)span)->owner, memory_order_relaxed);
+	unsigned int sampled =
+		atomic_load_explicit(&((struct mw_span *)span)->sampled, memory_order_relaxed);
+	struct found found = { 0 };
+
+	for (size_t i = 0; i < mw_records_buckets(records); i++)
+		if (!check_bucket(span, i, &found))
+			return false;
+	MW_CHECK(span, found.count == records->count && records->count);
+	MW_CHECK(span, found.quiet == records->quiet);
+	MW_CHECK(span, (sampled != MW_SAMPLED_NONE) == (records->quiet != 0));
+	MW_CHECK(span, owner & MW_OWNER_NO_FREE || records->count == records->quiet);
+	return true;
+}
+
+static bool check_queue(const struct mw_call_queue *queue, enum mw_record_kind kind)
+{
+	const struct mw_record *last = NULL;
+	size_t length = 0;
+
+	for (const struct mw_record *r = queue->length ? queue->first : NULL; r;
+	     last = r, r = r->next) {
+		MW_CHECK(queue, length++ < queue->length);
+		MW_CHECK(queue, kind != MW_RECORD_FINALIZER || mw_span_of(r->object));
+	}
+	MW_CHECK(queue, length == queue->length);
+	MW_CHECK(queue, !last || queue->last == last);
+	return true;
+}
+
+bool mw_special_check(void)
+{
+	struct mw_special *special = &mw_special;
+	struct mw_span_cursor cursor = { 0 };
+	struct mw_span *span;
+	size_t spans = 0;
+
+	while ((span = mw_span_next(&cursor))) {
+		if (!mw_span_readable(span))
+			continue;
+		if (!span->records) {
+			MW_CHECK(span, !atomic_load_explicit(&span->sampled, memory_order_relaxed));
+			continue;
+		}
+		spans++;
+		if (!check_span(span))
+			return false;
+	}
+	MW_CHECK(special, spans == mw_word(&special->spans));
+	MW_CHECK(special,
+		 mw_word(&special->due) == special->finalizers.length + special->cleanups.length);
+	return check_queue(&special->finalizers, MW_RECORD_FINALIZER) &&
+	       check_queue(&special->cleanups, MW_RECORD_CLEANUP);
+}
+
+#endif
