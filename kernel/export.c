@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * See export.h. One stream at a time, gathered in a buffer of the image's, so that the world may be
- * stopped and memory out. The buffer is data, and so a root; what is in it is cleared at the end.
+ * stopped and memory out. The buffer is no root: what goes out is no reference any more.
  */
 #include "export.h"
 #include "kernel.h"
@@ -31,7 +31,7 @@ static struct {
 		struct header header;
 		uint8_t bytes[EXPORT_PIECE];
 	} frame __attribute__((aligned(ARCH_PAGE_SIZE)));
-} stream;
+} stream ARCH_PLAIN;
 
 /* ---- the sum: four bytes a step ---- */
 
@@ -154,7 +154,6 @@ bool export_end(bool whole)
 	us = (arch_now() - stream.began) / 1000;
 	mw_print("%s: %llu bytes in %llu us%s\n", stream.name, (unsigned long long)stream.total,
 		 (unsigned long long)us, whole ? "" : ", NOT WHOLE: the host did not take all");
-	memset(&stream.frame, 0, sizeof(stream.frame));
 	atomic_store_explicit(&stream.busy, 0, memory_order_release);
 	return whole;
 }

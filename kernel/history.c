@@ -14,7 +14,7 @@ struct note {
 };
 
 /* Written by the CPU that collects; one does at a time. */
-static struct note notes[MOST];
+static ARCH_PLAIN struct note notes[MOST];
 static size_t noted;
 
 static void hear(struct mw_gc_listener *self, enum mw_gc_moment moment,

@@ -130,6 +130,7 @@ void monitor_run(const char *commands); /* separated by ';' */
 _Noreturn void monitor_loop(void);
 
 /* test_harness.c */
+bool test_running(void);
 bool tests_run(const char *which, bool list); /* Return: at least one ran, and none failed */
 /* A panic or an exception; does not return if the test that runs on this CPU can end by it. */
 void tests_panicked(const char *why);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Where pointers to objects may be, for the collector: registers and stacks of all CPUs and threads,
- * data, bss.
+ * data, bss but for what is known to have no references (ARCH_PLAIN).
  * The world is stopped. Stacks lie outside of the image, so that what is dead in them is no data.
  */
 #include <marrow/port.h>
@@ -71,5 +71,8 @@ void mw_port_scan_roots(mw_root_visit_fn *visit, void *ctx)
 	visit_stack(&v, (uintptr_t)__builtin_frame_address(0));
 	thread_for_each(visit_thread, &v);
 	visit(ctx, MW_ROOT_DATA, "data", arch_data_start, arch_data_end);
-	visit(ctx, MW_ROOT_DATA, "bss", arch_bss_start, arch_bss_end);
+	visit(ctx, MW_ROOT_DATA, "bss", arch_roots_start, arch_bss_end);
+	/* Tests have heaps of their own, which are gone when the last one has run. */
+	if (test_running())
+		visit(ctx, MW_ROOT_DATA, "bss of tests", arch_tests_start, arch_roots_start);
 }

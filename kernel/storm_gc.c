@@ -13,7 +13,7 @@ static struct {
 	struct storm_result sums; /* of it: cycles, stop_total, stop_longest */
 	unsigned int n; /* ever; the last ones are in @ns */
 	uint64_t ns[STOPS];
-} seen;
+} seen ARCH_PLAIN;
 
 /* On the collecting CPU, one at a time. */
 static void on_moment(struct mw_gc_listener *self, enum mw_gc_moment moment,
@@ -75,7 +75,7 @@ unsigned int storm_gc_stops(uint64_t *ns, unsigned int most)
 
 void storm_gc_read(struct storm_result *result)
 {
-	static uint64_t ns[STOPS];
+	static ARCH_PLAIN uint64_t ns[STOPS];
 	unsigned int n = storm_gc_stops(ns, STOPS);
 
 	result->cycles = seen.sums.cycles;

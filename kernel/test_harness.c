@@ -17,6 +17,12 @@
 #define INTERRUPT_GAP_NS 20000 /* longest time between two interrupts for a test */
 
 static bool running;
+
+bool test_running(void)
+{
+	return running;
+}
+
 static unsigned int worker[MW_MAX_CPUS];
 
 /* ---- console, time ---- */

@@ -335,6 +335,11 @@ extern char arch_image_start[], arch_image_end[];
 extern char arch_text_start[], arch_text_end[];
 extern char arch_data_start[], arch_data_end[];
 extern char arch_bss_start[], arch_bss_end[];
+/* Of bss: the tests' variables; what all others have that may lead to objects. Up to the next, and the end. */
+extern char arch_tests_start[], arch_roots_start[];
+
+/* A large variable in which there are no references to objects, and which is no root. In bss. */
+#define ARCH_PLAIN __attribute__((section(".bss.plain")))
 
 /* ---- threads ---- */
 

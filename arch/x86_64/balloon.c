@@ -12,7 +12,7 @@
 #define HINTS (1u << 3)
 #define REPORTING (1u << 5)
 
-static struct virtio_ring ring;
+static ARCH_PLAIN struct virtio_ring ring;
 static struct virtio_queue queue;
 static bool present;
 

@@ -10,7 +10,7 @@
 #define MODULES 16
 #define TEXT_BYTES 4096
 
-static struct mw_memrange map[MAP_ENTRIES];
+static ARCH_PLAIN struct mw_memrange map[MAP_ENTRIES];
 static struct arch_module modules[MODULES];
 static char texts[TEXT_BYTES];
 static size_t texts_used;

@@ -5,7 +5,7 @@
 
 #define TO_HOST 1
 
-static struct virtio_ring ring;
+static ARCH_PLAIN struct virtio_ring ring;
 static struct virtio_queue queue;
 static bool present;
 

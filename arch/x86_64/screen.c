@@ -17,7 +17,7 @@
 #define BLANK ((uint16_t)(PLAIN << 8 | ' '))
 
 /* A character, with its colour in the upper byte: what EGA's memory has. */
-static uint16_t wanted[MAX_CELLS], shown[MAX_CELLS];
+static ARCH_PLAIN uint16_t wanted[MAX_CELLS], shown[MAX_CELLS];
 static unsigned int colour = PLAIN;
 static unsigned int escape; /* characters of an escape sequence that came; 0: none */
 static unsigned int number; /* in it */

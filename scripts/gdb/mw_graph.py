@@ -264,8 +264,8 @@ class Graph:
 def data_ranges():
     """The program's own data."""
     if has_symbol("kernel_main"):
-        for name in ("data", "bss"):
-            yield name, address_of(f"arch_{name}_start"), address_of(f"arch_{name}_end")
+        yield "data", address_of("arch_data_start"), address_of("arch_data_end")
+        yield "bss", address_of("arch_roots_start"), address_of("arch_bss_end")
         return
     for line in gdb.execute("info files", to_string=True).splitlines():
         found = re.match(r"\s*(0x\w+) - (0x\w+) is (\.data|\.bss)( in (.*))?$", line)
