@@ -8,49 +8,47 @@
 
 static struct mw_record *first_of(struct mw_span *span)
 {
-	struct mw_records *records = mw_span_records(span);
-
-	NEED(records);
-	for (size_t i = 0; i < mw_records_buckets(records); i++)
-		if (records->bucket[i])
-			return records->bucket[i];
+	for (size_t i = 0; i < mw_record_lists(span); i++)
+		if (*mw_record_list(span, i))
+			return *mw_record_list(span, i);
 	NEED(false);
 	return NULL;
 }
 
 TEST(names_what_is_wrong_with_records)
 {
-	void *object[3], *untagged;
+	void *object[6], *untagged;
 	struct mw_records *records;
 	struct mw_record *record;
 	struct mw_span *span;
 
 	test_heap(8 << 20);
-	for (unsigned int i = 0; i < 3; i++) {
+	for (unsigned int i = 0; i < 6; i++) {
 		object[i] = mw_alloc(96, MW_NORMAL);
 		NEED(object[i] && mw_tag_set(object[i], i + 1));
 	}
 	untagged = mw_alloc(96, MW_NORMAL);
 	span = mw_span_of(object[0]);
-	NEED(mw_span_of(object[2]) == span && mw_span_of(untagged) == span);
+	NEED(mw_span_of(object[5]) == span && mw_span_of(untagged) == span);
 	mw_free(untagged);
-	records = mw_span_records(span);
+	records = mw_records_index(mw_span_records(span));
 	record = first_of(span);
-	NEED(record->next);
-	PLANT(records->count, records->count + 1, "found.count == records->count");
-	PLANT(records->count, records->count - 1, "found->count++ < records->count");
-	PLANT(records->quiet, 1, "found.quiet == records->quiet");
+	NEED(records && record->next && record->next->next);
+	PLANT(records->count, records->count + 1, "index->count == span->told + span->quiet");
+	PLANT(span->told, span->told + 1, "found.told == span->told");
+	PLANT(span->told, span->told - 1, "found->told + found->quiet < span->told + span->quiet");
+	PLANT(span->quiet, 1, "found.quiet == span->quiet");
 	PLANT(record->offset, record->offset + 8, "mw_span_object(span, index) == object");
 	PLANT(record->offset, record->next->offset, "is_sorted(last, r)");
 	PLANT(record->next->offset, record->offset, "is_sorted(last, r)");
-	PLANT(record->offset, record->offset + (2u << records->shift), "records->shift == bucket");
+	PLANT(record->offset, record->offset + (1u << records->shift), "index->shift == i");
 	PLANT(record->next->next->offset, (char *)untagged - span->base, "mw_span_live(span, index)");
 	PLANT(span->sampled, 1, "sampled != MW_SAMPLED_NONE");
 	PLANT(span->owner, span->owner & ~MW_OWNER_NO_FREE, "MW_OWNER_NO_FREE");
-	PLANT(span->records, 0, "mw_word(&special->spans)");
+	PLANT(span->records, 0, "!span->told && !span->quiet");
 	PLANT(mw_special.spans, mw_special.spans + 1, "mw_word(&special->spans)");
 	PLANT(mw_special.due, 1, "mw_word(&special->due)");
-	for (unsigned int i = 0; i < 3; i++)
+	for (unsigned int i = 0; i < 6; i++)
 		mw_free(object[i]);
 	CHECK(mw_heap_check());
 }
@@ -73,7 +71,7 @@ TEST(names_a_quiet_sample_whose_place_may_be_used)
 	state = mw_port_pin();
 	slot = mw_cpu_here()->slot[span->cache->id];
 	mw_port_unpin(state);
-	NEED(slot->span == span && span->records && span->records->quiet);
+	NEED(slot->span == span && span->quiet);
 	PLANT(slot->mask, mw_span_mask(span, 0), "is_left_out(span, index)");
 	PLANT(span->sampled, 0, "sampled != MW_SAMPLED_NONE");
 	for (unsigned int i = 0; i < 4; i++)

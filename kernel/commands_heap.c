@@ -30,6 +30,12 @@ static void run_slab(size_t argc, char **argv)
 	mw_print_slabinfo();
 }
 
+static void run_sites(size_t argc, char **argv)
+{
+	(void)argc, (void)argv;
+	mw_print_sites();
+}
+
 static void run_check(size_t argc, char **argv)
 {
 	(void)argc, (void)argv;
@@ -130,6 +136,7 @@ static const struct command commands[] = {
 	{ "map", "[COLOUR]", "a picture of the heap's pages; in colours for a terminal", run_map },
 	{ "runs", "", "free runs of pages by size", run_runs },
 	{ "slab", "", "size classes and caches, and what is in them", run_slab },
+	{ "sites", "", "who allocates what, in a kernel built with KCFLAGS=-DMW_SITES=1", run_sites },
 	{ "check", "", "check every structure of the heap", run_check },
 	{ "alloc", "SIZE", "an object: alloc 100, alloc 64K", run_alloc },
 	{ "pages", "COUNT", "a run of pages", run_pages },

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <marrow/mm.h>
 #include <marrow/port.h>
+#include <marrow/sites.h>
 #include <marrow/watch.h>
 #include "../mm/base/report.h"
 #include "arch.h"

@@ -387,6 +387,8 @@ void mw_object_safe_set(struct mw_cache *cache, bool on, bool wipe);
  * has the span again. The span may be anything afterwards. Return: objects.
  */
 size_t mw_span_let_go(struct mw_span *span, const mw_atomic_t *held, const mw_atomic_t *marked);
+/* sites.c: an object of the place ends, or is not to be followed. */
+void mw_site_end(void *site, size_t bytes);
 /* What is held back now. */
 void mw_object_held(size_t *objects, size_t *bytes);
 

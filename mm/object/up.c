@@ -76,6 +76,12 @@ MW_IF_ALONE enum mw_misuse mw_up_records_free(void *object)
 	return MW_MISUSE_NONE;
 }
 
+MW_IF_ALONE bool mw_up_site_attach(void *site, void *object, size_t bytes)
+{
+	(void)site, (void)object, (void)bytes;
+	return false;
+}
+
 MW_IF_ALONE unsigned long mw_up_samples_look(struct mw_span *span, size_t w)
 {
 	(void)span, (void)w;

@@ -44,6 +44,8 @@ bool mw_up_looking(void);
 bool mw_up_span_left(struct mw_span *span);
 /* An object of a span with records is being freed by hand. Return: why it must not be. */
 enum mw_misuse mw_up_records_free(void *object);
+/* Have mw_site_end() called when the object ends. Not pinned. Return: false: it cannot be followed. */
+bool mw_up_site_attach(void *site, void *object, size_t bytes);
 /*
  * A span's quiet samples on objects of word @w, SIZE_MAX: of all: those on objects that are not live have
  * ended. Pinned. Return: the bits of the others, which are not to be handed out before somebody asks again.
@@ -119,6 +121,12 @@ static inline enum mw_misuse mw_up_records_free(void *object)
 {
 	(void)object;
 	return MW_MISUSE_NONE;
+}
+
+static inline bool mw_up_site_attach(void *site, void *object, size_t bytes)
+{
+	(void)site, (void)object, (void)bytes;
+	return false;
 }
 
 static inline unsigned long mw_up_samples_look(struct mw_span *span, size_t w)

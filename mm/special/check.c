@@ -6,7 +6,7 @@
 
 /* Of one span: what its lists hold. */
 struct found {
-	unsigned int count, quiet;
+	unsigned int told, quiet;
 };
 
 /* Is no slot about to hand out the object's place, were it free? */
@@ -48,38 +48,38 @@ static bool is_sorted(const struct mw_record *a, const struct mw_record *b)
 	return a->kind < b->kind || (a->kind == b->kind && mw_record_kinds[a->kind].several);
 }
 
-static bool check_bucket(const struct mw_span *span, size_t bucket, struct found *found)
+/* One of the span's lists: a piece of its bytes, if there is an index. */
+static bool check_list(struct mw_span *span, size_t i, struct found *found)
 {
-	const struct mw_records *records = span->records;
+	const struct mw_records *index = mw_records_index(span->records);
 	const struct mw_record *last = NULL;
 
-	for (const struct mw_record *r = records->bucket[bucket]; r; last = r, r = r->next) {
-		MW_CHECK(records, found->count++ < records->count);
+	for (const struct mw_record *r = *mw_record_list(span, i); r; last = r, r = r->next) {
+		MW_CHECK(span, found->told + found->quiet < span->told + span->quiet);
 		MW_CHECK(r, !last || is_sorted(last, r));
-		MW_CHECK(r, r->offset >> records->shift == bucket);
+		MW_CHECK(r, !index || r->offset >> index->shift == i);
 		if (!check_record(span, r))
 			return false;
 		found->quiet += r->kind == MW_RECORD_QUIET;
+		found->told += r->kind != MW_RECORD_QUIET;
 	}
 	return true;
 }
 
-static bool check_span(const struct mw_span *span)
+static bool check_span(struct mw_span *span)
 {
-	const struct mw_records *records = span->records;
-	unsigned int owner =
-		atomic_load_explicit(&((struct mw_span *)span)->owner, memory_order_relaxed);
-	unsigned int sampled =
-		atomic_load_explicit(&((struct mw_span *)span)->sampled, memory_order_relaxed);
+	const struct mw_records *index = mw_records_index(span->records);
+	unsigned int owner = atomic_load_explicit(&span->owner, memory_order_relaxed);
+	unsigned int sampled = atomic_load_explicit(&span->sampled, memory_order_relaxed);
 	struct found found = { 0 };
 
-	for (size_t i = 0; i < mw_records_buckets(records); i++)
-		if (!check_bucket(span, i, &found))
+	for (size_t i = 0; i < mw_record_lists(span); i++)
+		if (!check_list(span, i, &found))
 			return false;
-	MW_CHECK(span, found.count == records->count && records->count);
-	MW_CHECK(span, found.quiet == records->quiet);
-	MW_CHECK(span, (sampled != MW_SAMPLED_NONE) == (records->quiet != 0));
-	MW_CHECK(span, owner & MW_OWNER_NO_FREE || records->count == records->quiet);
+	MW_CHECK(span, found.told == span->told && found.quiet == span->quiet);
+	MW_CHECK(span, !index || index->count == span->told + span->quiet);
+	MW_CHECK(span, (sampled != MW_SAMPLED_NONE) == (span->quiet != 0));
+	MW_CHECK(span, owner & MW_OWNER_NO_FREE || !span->told);
 	return true;
 }
 
@@ -109,6 +109,7 @@ bool mw_special_check(void)
 		if (!mw_span_readable(span))
 			continue;
 		if (!span->records) {
+			MW_CHECK(span, !span->told && !span->quiet);
 			MW_CHECK(span, !atomic_load_explicit(&span->sampled, memory_order_relaxed));
 			continue;
 		}

@@ -106,6 +106,11 @@ const struct mw_record_ops mw_record_kinds[MW_NR_RECORDS] = {
 		.end = mw_record_end,
 		.roots = ignored_roots,
 	},
+	[MW_RECORD_SITE] = {
+		.name = "site",
+		.size = sizeof(struct mw_site_record),
+		.end = mw_site_record_end,
+	},
 };
 
 MW_NOINLINE void *mw_record_new_far(enum mw_record_kind kind)

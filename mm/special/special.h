@@ -35,6 +35,7 @@ enum mw_record_kind {
 	MW_RECORD_CLEANUP,
 	MW_RECORD_TAG,
 	MW_RECORD_IGNORED, /* by leak scans */
+	MW_RECORD_SITE, /* the place that allocated it wants to know when it ends */
 	MW_NR_RECORDS,
 };
 
@@ -99,6 +100,12 @@ struct mw_ignored {
 struct mw_sample {
 	struct mw_record record; /* own: how many allocations it stands for */
 	void *bucket; /* of mm/watch */
+};
+
+struct mw_site_record {
+	struct mw_record record;
+	void *site;
+	size_t bytes;
 };
 
 /*
@@ -213,6 +220,7 @@ bool mw_weak_end(struct mw_record *record, void *object, enum mw_end how);
 bool mw_cleanup_end(struct mw_record *record, void *object, enum mw_end how);
 bool mw_sample_end(struct mw_record *record, void *object, enum mw_end how);
 bool mw_record_end(struct mw_record *record, void *object, enum mw_end how);
+bool mw_site_record_end(struct mw_record *record, void *object, enum mw_end how);
 
 void mw_record_free(enum mw_record_kind kind, void *record);
 

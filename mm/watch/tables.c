@@ -69,12 +69,17 @@ void mw_print_meminfo(void)
 			 (unsigned long long)stats.pause_total_ns);
 }
 
-static void print_zone(const char *name, const struct mw_zone_stats *zone, unsigned int orders)
+static void print_zone(const char *name, const struct mw_zone_stats *zone)
 {
-	mw_print("%-8s %9zu %7zu %9zu %6u %9zu", name, zone->free, zone->runs, zone->largest,
+	mw_print("%-8s %9zu %7zu %9zu %6u %9zu\n", name, zone->free, zone->runs, zone->largest,
 		 zone->fragmentation, zone->low_water);
+}
+
+static void print_orders(const char *name, const struct mw_zone_stats *zone, unsigned int orders)
+{
+	mw_print("%-8s", name);
 	for (unsigned int i = 0; i < orders; i++)
-		mw_print(" %5u", zone->by_order[i]);
+		mw_print(" %4u", zone->by_order[i]);
 	mw_print("\n");
 }
 
@@ -98,9 +103,12 @@ void mw_print_buddyinfo(void)
 
 	mw_page_stats(&stats);
 	orders = orders_of(&stats);
-	mw_print("%-8s %9s %7s %9s %6s %9s  runs of 2^n pages or more, n = 0 to %u\n", "zone",
-		 "free", "runs", "longest", "frag", "least", orders - 1);
+	mw_print("%-8s %9s %7s %9s %6s %9s\n", "zone", "free", "runs", "longest", "frag", "least");
 	for (unsigned int z = 0; z < MW_NR_ZONES; z++)
 		if (stats.zone[z].pages)
-			print_zone(names[z], &stats.zone[z], orders);
+			print_zone(names[z], &stats.zone[z]);
+	mw_print("runs of 2^n pages or more, n from 0 to %u\n", orders - 1);
+	for (unsigned int z = 0; z < MW_NR_ZONES; z++)
+		if (stats.zone[z].pages)
+			print_orders(names[z], &stats.zone[z], orders);
 }

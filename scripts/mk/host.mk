@@ -33,7 +33,7 @@ $(1): $$($(1)_runners)
 endef
 
 $(eval $(call host-variant,host,))
-$(eval $(call host-variant,host-debug,-DMW_DEBUG=2))
+$(eval $(call host-variant,host-debug,-DMW_DEBUG=2 -DMW_SITES=1))
 $(eval $(call host-variant,host-asan,-O1 -fsanitize=address$(comma)undefined -fno-sanitize-recover=all))
 $(eval $(call host-variant,host-tsan,-O1 -fsanitize=thread))
 # Debian keeps asm/ of both sizes in the 64-bit directory.

@@ -43,6 +43,7 @@ test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in se
 		--part misery 'scripts/misery_test.py $(kernel_elf)' \
 		--part heapdump 'scripts/heapdump_test.py $(heapdump_maker) $(kernel_elf)' \
 		--part devtools 'scripts/devtools_test.py $(heapdump_maker)' \
+		--part watch 'scripts/watch_test.py $(kernel_elf)' \
 		--machine kernel-asan '$(asan_part)' \
 		--machine kernel-4-single '$(direct) --cpus 4 --thread single' \
 		--machine kernel-1 '$(direct) --extra="-initrd LICENSE"' \
