@@ -75,7 +75,8 @@ struct mw_span {
 		struct mw_record *record; /* else the first of a few */
 	};
 	struct mw_lock records_lock; /* of the descriptor, not of one life of the span */
-	unsigned int told, quiet; /* records: those whose objects' frees are told, and the others; records_lock */
+	unsigned int told,
+		quiet; /* records: those whose objects' frees are told, and the others; records_lock */
 };
 
 typedef _Atomic(uintptr_t) mw_map_word;
