@@ -131,7 +131,7 @@ const struct mw_report *test_misuse_came(void);
 
 /*
  * How often a test of many alike rounds goes round: @n, or the part of it (at least 1) that the run asks
- * for, by rounds=PERCENT in the kernel and --rounds hosted. Many short runs that differ, as by seeds, or
+ * for, by rounds=PERCENT in the kernel; hosted all of it. Many short runs that differ, as by seeds, or
  * slow ones, as under valgrind, have use for that.
  */
 unsigned long test_rounds(unsigned long n);
