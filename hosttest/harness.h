@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between the half of the harness that is the same everywhere (harness_common.c) and its backends:
+ * Between the half of the harness that is the same everywhere (harness_common.c, harness_cpus.c) and its backends:
  * harness_hosted.c for Linux, one in kernel/ for the demo kernel.
  *
  * A backend fills a struct harness_want from its command line, calls harness_run() in a context
@@ -34,6 +34,9 @@ void harness_panicked(const char *why);
 
 /* A function of backend_parallel() was left by backend_leave(): the others' barriers wait for one less. */
 void harness_worker_left(void);
+
+/* harness_cpus.c, for each test: its random numbers begin anew, and nobody waits at a barrier. */
+void harness_begin(const char *name, unsigned int percent);
 
 /* Return: true if a test captures the console and has taken the text. interrupt: yes. */
 bool harness_swallow(const char *text, size_t len);

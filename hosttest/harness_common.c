@@ -39,7 +39,6 @@ static char panic_text[160];
 static bool panic_expected;
 
 uint64_t test_seed;
-static unsigned int percent_of_rounds;
 
 /* ---- text ---- */
 
@@ -301,141 +300,6 @@ static void check_left_behind(void *arg)
 	}
 }
 
-/* ---- random numbers, CPUs ---- */
-
-static struct {
-	_Alignas(64) uint64_t state;
-} dice[64];
-
-static uint64_t mix(uint64_t z)
-{
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
-
-uint64_t test_random(void)
-{
-	uint64_t *state = &dice[backend_worker() % 64].state;
-
-	return mix(*state += UINT64_C(0x9e3779b97f4a7c15));
-}
-
-/* Modulo by shift and subtract: no 64-bit division on 32-bit machines without a library. */
-uint64_t test_below(uint64_t n)
-{
-	uint64_t random = test_random(), part = n;
-
-	if (n <= UINT32_MAX)
-		return ((random >> 32) * n) >> 32;
-	while (part <= random >> 1)
-		part <<= 1;
-	for (; part >= n; part >>= 1) {
-		if (random >= part)
-			random -= part;
-	}
-	return random;
-}
-
-unsigned long test_rounds(unsigned long n)
-{
-	unsigned long part = percent_of_rounds ? n * percent_of_rounds / 100 : n;
-
-	return part ? part : 1;
-}
-
-/* Every test starts from the seed and its own name, so it replays alone as in the whole run. */
-static void dice_start(void)
-{
-	uint64_t seed = test_seed;
-
-	for (const char *c = now.name; *c; c++)
-		seed = mix(seed ^ (unsigned char)*c);
-	for (unsigned int i = 0; i < 64; i++)
-		dice[i].state = mix(seed + i);
-}
-
-/* Guarded by busy, but for round: @arrived of @n wait for it to change. */
-static struct {
-	atomic_flag busy;
-	unsigned int n, arrived;
-	atomic_uint round;
-} barrier;
-
-unsigned int test_cpus(void)
-{
-	return backend_cpus();
-}
-
-void test_parallel(unsigned int n, void (*fn)(unsigned int i, void *arg), void *arg)
-{
-	NEED(n >= 1 && n <= backend_cpus());
-	barrier.n = n;
-	barrier.arrived = 0;
-	backend_parallel(n, fn, arg);
-	barrier.n = 1;
-}
-
-/* One more waits, or one less is waited for. Return: the round that it is. */
-static unsigned int barrier_step(bool leave)
-{
-	unsigned long state = mw_port_pin();
-	unsigned int round;
-
-	while (atomic_flag_test_and_set_explicit(&barrier.busy, memory_order_acquire))
-		mw_port_relax();
-	round = atomic_load_explicit(&barrier.round, memory_order_relaxed);
-	if (leave)
-		barrier.n--;
-	else
-		barrier.arrived++;
-	if (barrier.arrived >= barrier.n) {
-		barrier.arrived = 0;
-		atomic_store_explicit(&barrier.round, round + 1, memory_order_release);
-	}
-	atomic_flag_clear_explicit(&barrier.busy, memory_order_release);
-	mw_port_unpin(state);
-	return round;
-}
-
-void test_barrier(void)
-{
-	unsigned int round = barrier_step(false);
-
-	while (atomic_load_explicit(&barrier.round, memory_order_acquire) == round)
-		mw_port_relax();
-}
-
-void harness_worker_left(void)
-{
-	(void)barrier_step(true);
-}
-
-bool test_interrupts_on(void (*fn)(void *arg), void *arg)
-{
-	return backend_interrupts_on(fn, arg);
-}
-
-unsigned long test_interrupts_off(void)
-{
-	return backend_interrupts_off();
-}
-
-bool test_workers(bool on)
-{
-	return backend_workers(on);
-}
-
-uint64_t test_now(void)
-{
-	return backend_now();
-}
-
-uint64_t test_instructions(void)
-{
-	return backend_instructions();
-}
-
 /* ---- the run ---- */
 
 /* @word up to a comma or its end: a suite, a test, or a beginning followed by '*'. */
@@ -533,7 +397,7 @@ static void clean_up(void)
 	backend_memory_reset();
 }
 
-static enum outcome run_one(const struct test_case *test, unsigned int number)
+static enum outcome run_one(const struct test_case *test, unsigned int number, unsigned int percent)
 {
 	make_name(test, now.name);
 	now.number = number;
@@ -542,8 +406,7 @@ static enum outcome run_one(const struct test_case *test, unsigned int number)
 	atomic_store(&now.checks, 0);
 	atomic_store(&now.failures, 0);
 	now.test = test;
-	dice_start();
-	barrier.n = 1;
+	harness_begin(now.name, percent);
 	test_expect_misuse(MW_MISUSE_NONE);
 	mw_on_misuse(misuse_happened);
 	backend_test_begin(now.name);
@@ -581,7 +444,6 @@ unsigned int harness_run(const struct harness_want *want)
 
 	tests_run = tests_failed = tests_skipped = 0;
 	test_seed = want->seed;
-	percent_of_rounds = want->percent;
 	if (!want->list)
 		say("KTAP version 1\n");
 	n = plan(want);
@@ -600,7 +462,7 @@ unsigned int harness_run(const struct harness_want *want)
 		else if (missing)
 			report_one(skip_one(*t, number, "long"));
 		else
-			report_one(run_one(*t, number));
+			report_one(run_one(*t, number, want->percent));
 	}
 	say("# done: %u tests, %u failed, %u skipped, seed 0x%llx\n", tests_run, tests_failed,
 	    tests_skipped, (unsigned long long)test_seed);
