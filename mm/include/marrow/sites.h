@@ -31,10 +31,10 @@ void *mw_site_note(struct mw_site *site, void *object);
 /** mw_site_next - walk the places; start with NULL. Return: NULL: the end. */
 const struct mw_site *mw_site_next(const struct mw_site *site);
 
-#define MW_AT_SITE(object_)                                                                        \
-	__extension__({                                                                            \
-		static struct mw_site mw_site_ = { __FILE__, __func__, __LINE__, 0, 0, 0, 0, 0, NULL };  \
-		mw_site_note(&mw_site_, (object_));                                                \
+#define MW_AT_SITE(object_)                                                                             \
+	__extension__({                                                                                 \
+		static struct mw_site mw_site_ = { __FILE__, __func__, __LINE__, 0, 0, 0, 0, 0, NULL }; \
+		mw_site_note(&mw_site_, (object_));                                                     \
 	})
 
 #define mw_alloc(size_, flags_) MW_AT_SITE((mw_alloc)((size_), (flags_)))
