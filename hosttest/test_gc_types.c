@@ -167,4 +167,35 @@ TEST(stacks_and_registers_are_roots)
 	CHECK_EQ(mine->value, 0);
 }
 
+/* ---- tiny objects ---- */
+
+static bool filled_with(const unsigned char *object, size_t size, unsigned char what)
+{
+	for (size_t i = 0; i < size; i++)
+		if (object[i] != what)
+			return false;
+	return true;
+}
+
+TEST(tiny_parts_are_aligned_and_apart)
+{
+	size_t size[200];
+
+	setup(16 << 20);
+	for (size_t i = 0; i < 200; i++) {
+		unsigned char *object;
+
+		size[i] = 1 + (size_t)test_below(15);
+		root[i] = mw_alloc(size[i], MW_COLLECTED | MW_NOSCAN);
+		NEED(root[i]);
+		CHECK_EQ((uintptr_t)root[i] % (size[i] & -size[i]), 0);
+		object = (unsigned char *)root[i];
+		CHECK(filled_with(object, size[i], 0));
+		__builtin_memset(object, (int)i + 1, size[i]);
+	}
+	collect();
+	for (size_t i = 0; i < 200; i++)
+		CHECK(filled_with((unsigned char *)root[i], size[i], (unsigned char)(i + 1)));
+}
+
 #endif

@@ -110,7 +110,7 @@ TEST(arrays_and_tails)
 /* Words that lead to an object are edges; what may not keep a collected one has none to it. */
 TEST(untyped_objects)
 {
-	void **scanned, **noscan, **hand, **holder;
+	void **scanned, **noscan, **hand, **holder, **gone;
 	struct kept kept;
 	struct item item;
 
@@ -119,7 +119,8 @@ TEST(untyped_objects)
 	root[1] = noscan = mw_alloc(64, MW_COLLECTED | MW_NOSCAN);
 	hand = mw_alloc(64, MW_ZERO);
 	holder = mw_alloc(64, MW_ZERO | MW_POINTERS);
-	NEED(scanned && noscan && hand && holder);
+	gone = mw_alloc(64, MW_ZERO);
+	NEED(scanned && noscan && hand && holder && gone);
 	scanned[2] = (char *)noscan + 8;
 	scanned[3] = (void *)(uintptr_t)12345;
 	noscan[1] = scanned;
@@ -127,6 +128,8 @@ TEST(untyped_objects)
 	hand[1] = scanned;
 	holder[5] = scanned;
 	holder[6] = hand;
+	hand[2] = holder[7] = gone;
+	mw_free(gone);
 	kept = dump();
 	item = find_object(&kept, scanned);
 	check_fields(&item, (const size_t[]){ 2 * sizeof(void *) }, 1);
@@ -178,6 +181,26 @@ TEST(roots)
 	CHECK_EQ(sums.pointer_size, sizeof(void *));
 	CHECK(mw_unpin(arg));
 	CHECK(mw_finalizer_clear(node));
+	teardown();
+}
+
+/* More in one list of a span's records than are written at a time. */
+TEST(many_finalizers_side_by_side)
+{
+	struct kept kept;
+	struct sums sums;
+
+	setup(16 << 20);
+	for (unsigned int i = 0; i < 30; i++) {
+		root[i] = mw_alloc(16, MW_COLLECTED);
+		NEED(root[i] && mw_finalizer_set(root[i], never, NULL));
+	}
+	kept = dump();
+	sums = sum_up(&kept);
+	CHECK(!sums.bad);
+	CHECK_EQ(sums.kinds[7], 30);
+	for (unsigned int i = 0; i < 30; i++)
+		CHECK(mw_finalizer_clear(root[i]));
 	teardown();
 }
 

@@ -236,6 +236,23 @@ TEST(odd_names_are_escaped)
 	CHECK(mw_cache_destroy(cache));
 }
 
+TEST(events_have_the_time_they_happened_at)
+{
+	struct mw_event_seen seen;
+	uint64_t before, after;
+	struct mw_ring *ring;
+
+	test_heap(8 << 20);
+	NEED(mw_trace_on(true));
+	before = mw_port_now();
+	mw_event(MW_EVENT_HEAP, 1, 2);
+	after = mw_port_now();
+	ring = atomic_load_explicit(&mw_trace_state.ring[mw_port_cpu()], memory_order_acquire);
+	NEED(ring && mw_ring_read(ring, mw_word(&ring->written), &seen));
+	CHECK(seen.what == MW_EVENT_HEAP && seen.a == 1 && seen.b == 2);
+	CHECK(seen.when >= before && seen.when <= after);
+}
+
 /* Look at the newest entry, and at the oldest, which is about to be written. */
 static bool whole_entries(struct mw_ring *ring, size_t *whole)
 {
