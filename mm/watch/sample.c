@@ -120,15 +120,27 @@ static unsigned long points_met(struct mw_profile_cpu *cpu, size_t size, size_t 
 	return points;
 }
 
+/* @points times @rate bytes, in objects; the rest by chance. Pinned. */
+static unsigned long objects_of(unsigned long points, size_t size, size_t rate)
+{
+	unsigned long objects = points * (rate / size);
+	size_t rest = 0;
+
+	for (; points; points--) {
+		rest += rate % size;
+		objects += rest >= size;
+		rest -= rest >= size ? size : 0;
+	}
+	return objects + (below(size) < rest);
+}
+
 static MW_NOINLINE void sample_large(size_t size, size_t rate, void *object, uintptr_t site)
 {
-	unsigned long state = mw_port_pin();
-	uint64_t objects = 1, stands_for;
+	unsigned long state = mw_port_pin(), objects = 1;
 
-	if (size < rate) {
-		stands_for = (uint64_t)points_met(&mw_profile.cpu[mw_port_cpu()], size, rate) * rate;
-		objects = stands_for / size + (below(size) < stands_for % size);
-	}
+	if (size < rate)
+		objects = objects_of(points_met(&mw_profile.cpu[mw_port_cpu()], size, rate), size,
+				     rate);
 	mw_port_unpin(state);
 	/* A span that was kept may be longer than was asked for. */
 	if (objects)
