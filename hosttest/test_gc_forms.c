@@ -235,6 +235,29 @@ TEST(one_array_of_many)
 	wide(200000);
 }
 
+static void collect_among_others(unsigned int i, void *arg)
+{
+	(void)arg;
+	if (!i)
+		collect();
+	test_barrier();
+}
+
+/* Its pieces go from marker to marker. */
+TEST(one_array_marked_by_all)
+{
+	unsigned int cpus = test_cpus() < 4 ? test_cpus() : 4;
+
+	if (cpus < 2)
+		test_skip("one CPU");
+	setup(32 << 20);
+	fill_array(100000);
+	for (unsigned int i = 0; i < 5; i++) {
+		test_parallel(cpus, collect_among_others, NULL);
+		CHECK_EQ(live_objects(), 100001);
+	}
+}
+
 TEST_WITH(one_array_of_ten_million, TEST_HOSTED | TEST_LONG)
 {
 	wide(10000000);
@@ -294,6 +317,53 @@ TEST(own_variables_are_no_roots)
 	mw_roots_each(count_own, &n);
 	mw_gc_release();
 	CHECK_EQ(n, 0);
+}
+
+/* More than are dealt out to markers. */
+TEST(as_many_ranges_as_one_likes)
+{
+	size_t n = MW_MAX_RANGES + 100;
+	struct node **word;
+
+	setup(16 << 20);
+	word = test_memory(n * sizeof(struct node *));
+	NEED(word);
+	for (size_t i = 0; i < n; i++) {
+		NEED(mw_gc_root_add("one of many", word + i, word + i + 1, NULL));
+		word[i] = make_list(1);
+	}
+	collect();
+	CHECK(live_objects() >= n);
+	for (size_t i = 0; i < n; i++) {
+		CHECK_EQ(word[i]->value, 0);
+		CHECK(mw_gc_is_object(word[i]));
+		CHECK(mw_gc_root_remove(word + i));
+	}
+	collect();
+	collect();
+	CHECK(live_objects() <= 10);
+}
+
+/* ---- what was freed by hand ---- */
+
+NOINLINE static void free_a_holder(void)
+{
+	struct node **holder = mw_alloc(64, MW_COLLECTED);
+
+	NEED(holder);
+	holder[1] = make_list(50);
+	root[0] = (struct node *)holder;
+	mw_free(holder);
+}
+
+/* A pointer to it is left, and its bytes are as they were: neither keeps anything. */
+TEST(what_was_freed_keeps_nothing)
+{
+	setup(16 << 20);
+	free_a_holder();
+	collect();
+	collect();
+	CHECK(live_objects() <= 10);
 }
 
 #endif
