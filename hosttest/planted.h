@@ -6,7 +6,7 @@
 #include "test.h"
 #include <marrow/watch.h>
 
-static bool has(const char *text, const char *part)
+static __attribute__((unused)) bool has(const char *text, const char *part)
 {
 	for (; *text; text++) {
 		size_t i = 0;
@@ -20,7 +20,8 @@ static bool has(const char *text, const char *part)
 }
 
 /* @size bytes at @at become @value for the time of a check, which has to say @named. */
-static void plant(void *at, size_t size, unsigned long value, const char *field, const char *named)
+static __attribute__((unused)) void plant(void *at, size_t size, unsigned long value,
+					  const char *field, const char *named)
 {
 	unsigned long before = 0;
 	bool found;
