@@ -131,6 +131,33 @@ TEST(pins_keep_objects)
 	CHECK(!mw_pin(&local, "stack"));
 }
 
+#define MANY_PINS 300
+
+NOINLINE static void pin_many(uintptr_t *hidden)
+{
+	for (size_t i = 0; i < MANY_PINS; i++) {
+		void *object = mw_alloc(16 + i, MW_COLLECTED);
+
+		NEED(object && mw_pin(object, "many"));
+		hidden[i] = ~(uintptr_t)object;
+	}
+}
+
+TEST(all_pins_keep_objects)
+{
+	static uintptr_t hidden[MANY_PINS];
+
+	setup(16 << 20);
+	pin_many(hidden);
+	collect();
+	CHECK(live_objects() >= MANY_PINS);
+	for (size_t i = 0; i < MANY_PINS; i++)
+		CHECK(mw_gc_is_object((void *)~hidden[i]) && mw_unpin((void *)~hidden[i]));
+	collect();
+	collect();
+	CHECK(live_objects() <= 10);
+}
+
 NOINLINE static void fill_hand(void **hand, void **blind)
 {
 	hand[3] = make_list(50);
