@@ -126,6 +126,37 @@ NOINLINE static void garbage_for(uint64_t ns)
 			(void)mw_alloc(64, MW_COLLECTED);
 }
 
+NOINLINE static size_t most_of_garbage(size_t bytes)
+{
+	struct mw_stats stats;
+	size_t most = 0;
+
+	for (size_t made = 0; made < bytes; made += 64 * 1024) {
+		for (unsigned int i = 0; i < 1024; i++)
+			(void)mw_alloc(64, MW_COLLECTED);
+		mw_stats(&stats);
+		most = mw_max(most, stats.collected_bytes);
+	}
+	return most;
+}
+
+/* Whatever the other figures would allow. */
+TEST(limit_is_kept)
+{
+	struct mw_gc_policy policy;
+	size_t most;
+
+	setup(64 << 20);
+	mw_gc_policy_get(&policy);
+	policy.percent = 1000;
+	policy.least = 32 << 20;
+	policy.limit = 4 << 20;
+	policy.cpu_permille = 1000;
+	CHECK(mw_gc_policy_set(&policy));
+	most = most_of_garbage(40 << 20);
+	CHECK(most > (1 << 20) && most <= (5 << 20));
+}
+
 /* What lives is more than the limit: cycles are no use, and get their share of the time and no more. */
 TEST(limit_does_not_thrash)
 {
