@@ -129,21 +129,30 @@ TEST(zero_sized)
 	CHECK_EQ(mw_size_roundup(0), 0);
 }
 
+/* Return: bytes that were not zero; then none of them is. */
+static size_t soil(unsigned char *object)
+{
+	size_t usable = mw_usable_size(object), wrong = 0;
+
+	for (size_t i = 0; i < usable; i++) {
+		wrong += object[i] != 0;
+		object[i] = 0xa5;
+	}
+	return wrong;
+}
+
+/* As often as it takes to get the places that were used before. */
 TEST(zeroed)
 {
 	size_t wrong = 0;
 
 	NEED(test_heap(HEAP));
-	for (unsigned int round = 0; round < 3; round++) {
-		for (size_t size = 1; size <= 200000; size += size / 3 + 1) {
+	for (size_t size = 1; size <= 200000; size += size / 3 + 1) {
+		for (unsigned int round = 0; round < (size < 4096 ? 200 : 4); round++) {
 			unsigned char *object = mw_alloc(size, MW_ZERO);
-			size_t usable = mw_usable_size(object);
 
 			NEED(object);
-			for (size_t i = 0; i < usable; i++) {
-				wrong += object[i] != 0;
-				object[i] = 0xa5;
-			}
+			wrong += soil(object);
 			mw_free(object);
 		}
 	}
