@@ -51,7 +51,9 @@ def check_profile(text):
 def main():
     kernel, cpus = sys.argv[1], 2
     text = run(kernel, cpus)
-    print(f"watch: {check_trace(text, cpus)} events, {check_profile(text)} sites, all as said")
+    print(f"ok 1 - trace: {check_trace(text, cpus)} events, all as said")
+    print(f"ok 2 - profile: {check_profile(text)} sites, all as said")
+    print("2 passed, 0 failed")
 
 
 main()
