@@ -529,18 +529,27 @@ static unsigned long sweep(const struct scenario *s, struct mw_fail fail, unsign
 	return fail.after - 1 - step;
 }
 
+/*
+ * Each request, but for where a collection takes long: on one CPU of the kernel, and in three hosted
+ * builds, all of them are swept.
+ */
+static unsigned long step_of(const struct scenario *s)
+{
+	return !__STDC_HOSTED__ && s->collects && test_cpus() > 1 ? 17 : STEP;
+}
+
 static void sweep_all(const struct scenario *s)
 {
-	unsigned long one, all;
+	unsigned long one, all, step = step_of(s);
 
 	test_heap(4 * PAGE);
 	hidden = ~(uintptr_t)test_memory(4 * MIB);
 	more = test_memory(2 * MIB);
 	root = test_memory(PAGE);
-	one = sweep(s, (struct mw_fail){ .pages = true, .own = true }, STEP);
-	all = sweep(s, (struct mw_fail){ .pages = true, .own = true, .every = 1 }, 3 * STEP);
-	test_note("%s: each of %lu requests failed; and with all after it, up to %lu", s->name, one,
-		  all);
+	one = sweep(s, (struct mw_fail){ .pages = true, .own = true }, step);
+	all = sweep(s, (struct mw_fail){ .pages = true, .own = true, .every = 1 }, 3 * step);
+	test_note("%s: one in %lu of %lu requests failed; and with all after it, up to %lu",
+		  s->name, step, one, all);
 	CHECK(one > 2);
 }
 
