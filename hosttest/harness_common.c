@@ -114,6 +114,19 @@ const char *test_captured(void)
 	return capture.text;
 }
 
+const char *test_has(const char *text, const char *part)
+{
+	for (; *text; text++) {
+		size_t i = 0;
+
+		while (part[i] && text[i] == part[i])
+			i++;
+		if (!part[i])
+			return text;
+	}
+	return NULL;
+}
+
 /* ---- checks ---- */
 
 bool test_check(bool ok, const char *file, int line, const char *format, ...)

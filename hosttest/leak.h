@@ -50,20 +50,6 @@ UNUSED BARE NOINLINE static const char *scan_text(const struct mw_leak_want *wan
 	return text;
 }
 
-UNUSED static bool has_at(const char *text, const char *part)
-{
-	while (*part && *text == *part)
-		text++, part++;
-	return !*part;
-}
-
-UNUSED static bool has(const char *text, const char *part)
-{
-	while (*text && !has_at(text, part))
-		text++;
-	return *text;
-}
-
 UNUSED static const struct mw_leak_want quiet = { .most = 0 };
 
 /* A list of @n things from root[slot]. */

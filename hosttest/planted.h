@@ -6,19 +6,6 @@
 #include "test.h"
 #include <marrow/watch.h>
 
-static __attribute__((unused)) bool has(const char *text, const char *part)
-{
-	for (; *text; text++) {
-		size_t i = 0;
-
-		while (part[i] && text[i] == part[i])
-			i++;
-		if (!part[i])
-			return true;
-	}
-	return false;
-}
-
 /* @size bytes at @at become @value for the time of a check, which has to say @named. */
 static __attribute__((unused)) void plant(void *at, size_t size, unsigned long value,
 					  const char *field, const char *named)
@@ -32,7 +19,7 @@ static __attribute__((unused)) void plant(void *at, size_t size, unsigned long v
 	__builtin_memcpy(at, &value, size);
 	test_capture();
 	found = !mw_heap_check();
-	(void)test_check(found && has(test_captured(), named), __FILE__, __LINE__,
+	(void)test_check(found && test_has(test_captured(), named), __FILE__, __LINE__,
 			 "%s broken, %s: %s", field, found ? "the check said" : "not found",
 			 test_captured());
 	__builtin_memcpy(at, &before, size);

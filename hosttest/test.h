@@ -117,6 +117,8 @@ bool test_workers(bool on);
 void test_capture(void);
 /* The end of it. Return: the text, terminated, valid until the next capture. */
 const char *test_captured(void);
+/* Return: where @part is in @text; NULL: nowhere. */
+const char *test_has(const char *text, const char *part);
 
 /*
  * Run fn(arg), which should panic. Return: why it did, or NULL if it returned. What it had locked

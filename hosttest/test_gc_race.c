@@ -161,10 +161,10 @@ static void against_a_model(mw_flags_t plain, unsigned int stale_rounds)
 	CHECK(mw_gc_check());
 }
 
-/* Types are exact, stacks are not: mostly nothing lives that is not reached. */
+/* Types are exact. Stacks are not, where other CPUs have some: there mostly nothing lives that is not reached. */
 TEST(typed_graphs_against_a_model)
 {
-	against_a_model(0, ROUNDS_MODEL / 10);
+	against_a_model(0, __STDC_HOSTED__ || test_cpus() == 1 ? 0 : ROUNDS_MODEL / 10);
 }
 
 TEST(conservative_graphs_against_a_model)

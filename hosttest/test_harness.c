@@ -133,19 +133,6 @@ HIDDEN(hidden_good)
 	CHECK(!zero);
 }
 
-static bool contains(const char *text, const char *part)
-{
-	for (; *text; text++) {
-		size_t n = 0;
-
-		while (part[n] && text[n] == part[n])
-			n++;
-		if (!part[n])
-			return true;
-	}
-	return false;
-}
-
 static char out[8192];
 
 static void expect(const char *test, int code, const char *says, const char *also)
@@ -161,7 +148,7 @@ static void expect(const char *test, int code, const char *says, const char *als
 	if (got > 0 && code > 0 && backend_sanitized && backend_sanitized())
 		got = code;
 	(void)test_check(got == code, __FILE__, __LINE__, "%s: exit %d, not %d", test, got, code);
-	if (!contains(out, says) || !contains(out, also) || !contains(out, name)) {
+	if (!test_has(out, says) || !test_has(out, also) || !test_has(out, name)) {
 		CHECK(!"the output as it should be");
 		test_note("%s: %s", test, out);
 	}
@@ -175,7 +162,7 @@ TEST_WITH(failures_fail, TEST_HOSTED)
 	expect("hidden_need_ends_the_test", 1, "\nnot ok 1 - ", "failed: zero");
 	expect("hidden_check_elsewhere", 1, "\nnot ok 1 - ", "failed: i != 1");
 	CHECK_EQ(backend_child("harness.nobody", out, sizeof(out)), 1);
-	CHECK(contains(out, "\n1..0\n"));
+	CHECK(test_has(out, "\n1..0\n"));
 }
 
 TEST_WITH(misuses_fail, TEST_HOSTED)
@@ -252,7 +239,7 @@ TEST(captured_text_comes_back)
 {
 	test_capture();
 	mw_print("one %d\n", 1);
-	CHECK(contains(test_captured(), "one 1\n"));
+	CHECK(test_has(test_captured(), "one 1\n"));
 	test_capture();
 	CHECK(!*test_captured());
 }
@@ -268,7 +255,7 @@ TEST(expected_panics_come_back)
 	const char *why = test_panics(panic_inside, (void *)(uintptr_t) "the reason");
 
 	NEED(why != NULL);
-	CHECK(contains(why, "the reason"));
+	CHECK(test_has(why, "the reason"));
 }
 
 TEST(memory_is_zero_and_aligned)

@@ -5,20 +5,6 @@
 #include <marrow/watch.h>
 #include "../mm/watch/watch.h"
 
-/* Is @part in @text? */
-static bool has(const char *text, const char *part)
-{
-	for (; *text; text++) {
-		size_t i = 0;
-
-		while (part[i] && text[i] == part[i])
-			i++;
-		if (!part[i])
-			return true;
-	}
-	return false;
-}
-
 static struct mw_stats now(void)
 {
 	struct mw_stats stats;
@@ -101,7 +87,7 @@ TEST(check_finds_wrong_counts)
 	mw_page.objects++;
 	test_capture();
 	CHECK(!mw_watch_check());
-	CHECK(has(test_captured(), "pages of spans"));
+	CHECK(test_has(test_captured(), "pages of spans"));
 	mw_page.objects--;
 	CHECK(mw_heap_check());
 	mw_free(object);
@@ -121,14 +107,14 @@ TEST(meminfo_says_it)
 	mw_print_meminfo();
 	stats = now();
 	mw_format(line, sizeof(line), "MemTotal:          %10zu KiB\n", stats.page.bytes >> 10);
-	CHECK(has(test_captured(), line));
+	CHECK(test_has(test_captured(), line));
 	mw_format(line, sizeof(line), "\nPages:             %10zu KiB\n", 3 * MW_PAGE_SIZE >> 10);
-	CHECK(has(test_captured(), line));
+	CHECK(test_has(test_captured(), line));
 	test_capture();
 	mw_print_buddyinfo();
-	CHECK(has(test_captured(), "zone"));
+	CHECK(test_has(test_captured(), "zone"));
 	mw_format(line, sizeof(line), "%zu", stats.page.zone[2].low_water);
-	CHECK(!stats.page.zone[2].pages || has(test_captured(), line));
+	CHECK(!stats.page.zone[2].pages || test_has(test_captured(), line));
 	mw_pages_free(pages, 3);
 	mw_free(object);
 }
@@ -256,11 +242,11 @@ TEST(caches_and_regions_are_written_down)
 	object = mw_cache_alloc(cache, 0);
 	pages = mw_pages_alloc(5, 0);
 	for (size_t i = 0; mw_cache_stats(i, &stats); i++)
-		found += has(stats.name, "seen") && stats.live == 1;
+		found += test_has(stats.name, "seen") && stats.live == 1;
 	CHECK_EQ(found, 1);
 	test_capture();
 	mw_print_slabinfo();
-	CHECK(has(test_captured(), "seen"));
+	CHECK(test_has(test_captured(), "seen"));
 	CHECK(mw_picture_write(count_bytes, &bytes));
 	CHECK(bytes > 100);
 	mw_pages_free(pages, 5);

@@ -58,8 +58,7 @@ static void mw_put_field(struct mw_text *text, const struct mw_spec *spec, const
 		mw_put_many(text, ' ', pad);
 }
 
-/* *n /= 10 in steps of 16 bits: 32-bit machines have no 64-bit division without a library. */
-static unsigned int mw_divide_10(uint64_t *n)
+unsigned int mw_divide(uint64_t *n, unsigned int by)
 {
 	uint32_t rest = 0, digit;
 	uint64_t quotient = 0;
@@ -67,8 +66,8 @@ static unsigned int mw_divide_10(uint64_t *n)
 	for (int i = 0; i < 4; i++) {
 		rest = rest << 16 | (uint32_t)(*n >> 48);
 		*n <<= 16;
-		digit = rest / 10;
-		rest -= digit * 10;
+		digit = rest / by;
+		rest -= digit * by;
 		quotient = quotient << 16 | digit;
 	}
 	*n = quotient;
@@ -82,7 +81,7 @@ static void mw_put_number(struct mw_text *text, const struct mw_spec *spec, cons
 	size_t at = sizeof(digits);
 
 	do {
-		unsigned int digit = hex ? (unsigned int)(n & 15) : mw_divide_10(&n);
+		unsigned int digit = hex ? (unsigned int)(n & 15) : mw_divide(&n, 10);
 
 		if (hex)
 			n >>= 4;

@@ -25,6 +25,12 @@ size_t mw_vformat(char *buf, size_t size, const char *format, va_list args)
 	__attribute__((format(printf, 3, 0)));
 
 /*
+ * *n /= by, which is below 65536: 32-bit machines have no 64-bit division without a library. Return: the
+ * rest.
+ */
+unsigned int mw_divide(uint64_t *n, unsigned int by);
+
+/*
  * Fills .here and .text (if NULL), counts it, and asks the handler. Returns if the misuse is to be
  * ignored. No lock is held.
  */

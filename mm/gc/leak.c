@@ -201,27 +201,16 @@ void mw_leak_look(void)
 
 /* ---- the report ---- */
 
-/* Bit by bit: 32-bit machines have no 64-bit division without a library. */
-static unsigned long ms_of(uint64_t ns)
-{
-	uint64_t ms = 0, rest = 0;
-
-	for (int i = 63; i >= 0; i--) {
-		rest = rest << 1 | (ns >> i & 1);
-		if (rest < 1000000)
-			continue;
-		rest -= 1000000;
-		ms |= UINT64_C(1) << i;
-	}
-	return (unsigned long)ms;
-}
-
 static void print_age(uint64_t now, uint64_t when)
 {
-	unsigned long ms = ms_of(now - when);
+	uint64_t seconds = now - when;
+	unsigned int ms;
 
+	(void)mw_divide(&seconds, 1000);
+	(void)mw_divide(&seconds, 1000);
+	ms = mw_divide(&seconds, 1000);
 	if (when != UINT64_MAX)
-		mw_print(", %lu.%03lu s old", ms / 1000, ms % 1000);
+		mw_print(", %llu.%03u s old", (unsigned long long)seconds, ms);
 	mw_print("\n");
 }
 

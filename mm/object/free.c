@@ -256,21 +256,49 @@ static bool mw_free_look(struct mw_span *span, struct mw_span *seen)
 	return there;
 }
 
+/* In a frame of its own, so that the free itself has none of it. Return: false: it was reported. */
+static MW_NOINLINE bool mw_free_allowed(struct mw_span *span, const void *object,
+					const struct mw_cache *cache, size_t size)
+{
+	enum mw_misuse wrong;
+	struct mw_span seen;
+
+	if (!mw_free_look(span, &seen)) {
+		mw_free_strange(object, cache, size);
+		return false;
+	}
+	wrong = mw_free_judge(&seen, object, cache, size);
+	if (wrong != MW_MISUSE_NONE)
+		mw_free_report(wrong, span, &seen, object, cache, size);
+	return wrong == MW_MISUSE_NONE;
+}
+
+/* What the free itself found. The span may be another one by now: then nothing is said of it. */
+static MW_NOINLINE void mw_free_refused(enum mw_misuse wrong, struct mw_span *span,
+					const void *object, const struct mw_cache *cache, size_t size)
+{
+	struct mw_span seen;
+	size_t index;
+	bool there = mw_free_look(span, &seen) && mw_span_has(&seen, object, &index);
+
+	mw_free_report(wrong, span, there ? &seen : NULL, object, cache, size);
+}
+
 MW_NOINLINE void mw_free_slow(void *object, struct mw_cache *cache, size_t size)
 {
 	enum mw_misuse wrong;
-	struct mw_span *span, seen;
+	struct mw_span *span;
 
 	if (!object || object == mw_zero_object)
 		return;
 	span = mw_span_of(object);
-	if (!span || !mw_free_look(span, &seen)) {
+	if (!span) {
 		mw_free_strange(object, cache, size);
 		return;
 	}
-	wrong = mw_free_judge(&seen, object, cache, size);
-	if (wrong == MW_MISUSE_NONE)
-		wrong = mw_free_object(span, object);
+	if (!mw_free_allowed(span, object, cache, size))
+		return;
+	wrong = mw_free_object(span, object);
 	if (mw_unlikely(wrong != MW_MISUSE_NONE))
-		mw_free_report(wrong, span, &seen, object, cache, size);
+		mw_free_refused(wrong, span, object, cache, size);
 }

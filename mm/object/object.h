@@ -312,7 +312,6 @@ struct mw_object {
 	} rules[8]; /* the last one that names a cache holds */
 	unsigned int rule_count;
 	struct mw_fixed bitmaps[8]; /* of 8 << i words */
-	mw_atomic_t large_live, large_bytes;
 	mw_atomic_t late_doubles; /* double frees found when it was too late to say by whom */
 	_Atomic(uintptr_t) late_double; /* an object of these; 0: said */
 	_Atomic(unsigned int) freer_count; /* above the numbers of all CPUs that ever had a mw_freer */
@@ -392,11 +391,6 @@ void mw_site_end(void *site, size_t bytes);
 /* What is held back now. */
 void mw_object_held(size_t *objects, size_t *bytes);
 
-/*
- * Let a live object's place not be handed out, once it is free, before mw_up_samples_look() was asked.
- * Pinned, the span's records locked. Return: false: the span is not this CPU's, or of another kind.
- */
-bool mw_slot_leave_out(struct mw_span *span, size_t index);
 /* Is the descriptor a span of objects that may be read: not on its way in or out? */
 bool mw_span_readable(const struct mw_span *span);
 /* Do free objects of the span fault? */
