@@ -38,10 +38,33 @@ BARE NOINLINE static UNUSED void scribble(void)
 		stack[i] = 0;
 }
 
-BARE NOINLINE static UNUSED void collect(void)
+/*
+ * Before a frame is made: compilers align frames by pushing any register that a call may change, and it may
+ * hold the last object that was made.
+ */
+__attribute__((always_inline)) static UNUSED inline void forget(void)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("xor %%eax, %%eax\n\txor %%ecx, %%ecx\n\txor %%edx, %%edx\n\t"
+			 "xor %%esi, %%esi\n\txor %%edi, %%edi\n\txor %%r8d, %%r8d\n\t"
+			 "xor %%r9d, %%r9d\n\txor %%r10d, %%r10d\n\txor %%r11d, %%r11d" ::
+				 : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc");
+#elif defined(__i386__)
+	__asm__ volatile("xor %%eax, %%eax\n\txor %%ecx, %%ecx\n\txor %%edx, %%edx" ::
+				 : "eax", "ecx", "edx", "cc");
+#endif
+}
+
+BARE NOINLINE static UNUSED void collect_deeper(void)
 {
 	scribble();
 	CHECK(mw_gc_collect(MW_COLLECT_SWEPT));
+}
+
+__attribute__((always_inline)) static UNUSED inline void collect(void)
+{
+	forget();
+	collect_deeper();
 }
 
 static UNUSED size_t live_objects(void)

@@ -24,7 +24,7 @@ UNUSED NOINLINE static struct thing *thing_new(mw_flags_t flags)
 	return thing;
 }
 
-UNUSED BARE NOINLINE static size_t scan(const struct mw_leak_want *want)
+UNUSED BARE NOINLINE static size_t scan_deeper(const struct mw_leak_want *want)
 {
 	size_t found;
 
@@ -35,8 +35,15 @@ UNUSED BARE NOINLINE static size_t scan(const struct mw_leak_want *want)
 	return found;
 }
 
+__attribute__((always_inline)) UNUSED static inline size_t scan(const struct mw_leak_want *want)
+{
+	forget();
+	return scan_deeper(want);
+}
+
 /* What the next scan prints is read by the test. */
-UNUSED BARE NOINLINE static const char *scan_text(const struct mw_leak_want *want, size_t expected)
+UNUSED BARE NOINLINE static const char *scan_text_deeper(const struct mw_leak_want *want,
+							 size_t expected)
 {
 	size_t found;
 
@@ -48,6 +55,13 @@ UNUSED BARE NOINLINE static const char *scan_text(const struct mw_leak_want *wan
 	text = test_captured();
 	CHECK_EQ(found, expected);
 	return text;
+}
+
+__attribute__((always_inline)) UNUSED static inline const char *
+scan_text(const struct mw_leak_want *want, size_t expected)
+{
+	forget();
+	return scan_text_deeper(want, expected);
 }
 
 UNUSED static const struct mw_leak_want quiet = { .most = 0 };
