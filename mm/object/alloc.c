@@ -204,10 +204,10 @@ void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site)
 /* Flags that make the way of a small object another one. */
 #define MW_SPECIAL_FLAGS (MW_POLICY_FLAGS | MW_ZONE_FLAGS)
 
-static __attribute__((noinline)) void *mw_alloc_zeroed(size_t size, mw_flags_t flags, uintptr_t site)
+/* Pinned, by @state; not any more when it returns. */
+static inline void *mw_slot_take_zeroed(struct mw_slot *slot, unsigned long state, size_t size,
+					mw_flags_t flags, uintptr_t site)
 {
-	unsigned long state = mw_port_pin();
-	struct mw_slot *slot = mw_cpu_fast()->fine[(size + 7) / 8];
 	void *object = mw_slot_take(slot);
 
 	mw_port_unpin(state);
@@ -217,6 +217,13 @@ static __attribute__((noinline)) void *mw_alloc_zeroed(size_t size, mw_flags_t f
 	return mw_asked(object, size);
 }
 
+static __attribute__((noinline)) void *mw_alloc_zeroed(size_t size, mw_flags_t flags, uintptr_t site)
+{
+	unsigned long state = mw_port_pin();
+
+	return mw_slot_take_zeroed(mw_cpu_fast()->fine[(size + 7) / 8], state, size, flags, site);
+}
+
 /*
  * Collected objects of small sizes, zeroed as they always are. Before the tables are filled every size
  * is of class 0, which has no slot.
@@ -224,17 +231,11 @@ static __attribute__((noinline)) void *mw_alloc_zeroed(size_t size, mw_flags_t f
 static __attribute__((noinline)) void *mw_alloc_collected(size_t size, mw_flags_t flags,
 							  uintptr_t site)
 {
-	unsigned int class = mw_object.classes.fine[(size + 7) / 8];
+	unsigned int id = MW_POLICY_COLLECTED % MW_NR_POLICIES * MW_MAX_CLASSES +
+			  mw_object.classes.fine[(size + 7) / 8];
 	unsigned long state = mw_port_pin();
-	struct mw_slot *slot =
-		mw_cpu_fast()->slot[MW_POLICY_COLLECTED % MW_NR_POLICIES * MW_MAX_CLASSES + class];
-	void *object = mw_slot_take(slot);
 
-	mw_port_unpin(state);
-	if (mw_unlikely(!object))
-		return mw_alloc_at(size, 0, flags, site);
-	mw_zero(object, slot->stride);
-	return mw_asked(object, size);
+	return mw_slot_take_zeroed(mw_cpu_fast()->slot[id], state, size, flags, site);
 }
 
 /* Sizes above MW_FINE_MAX without flags. The numbers of classes are the numbers of their caches. */
