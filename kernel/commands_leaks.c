@@ -4,6 +4,7 @@
 #include "../mm/object/object.h"
 #include "kernel.h"
 #include "text.h"
+#include "thread.h"
 
 #if MW_GC
 
@@ -14,23 +15,41 @@ struct buffer {
 	char bytes[240];
 };
 
+struct ring {
+	uint64_t count;
+	bool made;
+};
+
 /* Buffers that point to each other, and nothing to them. */
-static __attribute__((noinline)) bool make_ring(uint64_t n)
+static void make_ring(void *arg)
 {
+	struct ring *ring = arg;
 	struct buffer *first = NULL, *last = NULL;
 
-	for (; n; n--) {
+	for (; ring->count; ring->count--) {
 		struct buffer *buffer = mw_alloc(sizeof(*buffer), MW_ZERO);
 
 		if (!buffer)
-			return false;
+			return;
 		buffer->next = first;
 		first = buffer;
 		if (!last)
 			last = buffer;
 		last->next = first;
 	}
-	return true;
+	ring->made = true;
+}
+
+/* In a thread of its own, with which the stack goes on which an address of them may be left. */
+static bool leave_ring(uint64_t count)
+{
+	struct ring ring = { .count = count };
+	struct thread *thread = thread_create("ring", make_ring, &ring);
+
+	if (!thread)
+		return false;
+	thread_join(thread);
+	return ring.made;
 }
 
 static void run_leaks(size_t argc, char **argv)
@@ -40,7 +59,7 @@ static void run_leaks(size_t argc, char **argv)
 	size_t found;
 
 	if (argc > 2 && text_equal(argv[1], "make") && text_number(argv[2], &number)) {
-		if (!make_ring(number))
+		if (!leave_ring(number))
 			mw_print("There is not so much memory.\n");
 		return;
 	}
