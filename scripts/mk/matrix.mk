@@ -9,8 +9,9 @@ matrix_make = $(MAKE) --no-print-directory -j$(JOBS)
 
 .PHONY: matrix matrix-files
 matrix-files: setup-test
-	$(Q)$(matrix_make) build/kernel/kernel.elf build/kernel/test.iso
-	$(Q)$(matrix_make) TOOLCHAIN=llvm build/kernel-llvm/kernel.elf build/kernel-llvm/test.iso
+	$(Q)$(matrix_make) ISO_TESTS=$(TESTS) build/kernel/kernel.elf build/kernel/test.iso
+	$(Q)$(matrix_make) ISO_TESTS=$(TESTS) TOOLCHAIN=llvm build/kernel-llvm/kernel.elf \
+		build/kernel-llvm/test.iso
 	$(Q)$(matrix_make) suffix=-gc0 KCFLAGS=-DMW_GC=0 build/kernel-gc0/kernel.elf
 	$(Q)$(matrix_make) TOOLCHAIN=llvm suffix=-llvm-gc0 KCFLAGS=-DMW_GC=0 \
 		build/kernel-llvm-gc0/kernel.elf
