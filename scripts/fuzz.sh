@@ -24,7 +24,7 @@ one_afl()
 {
 	rm -rf build/fuzz-afl/"$1".out
 	AFL_SKIP_CPUFREQ=1 AFL_NO_UI=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 \
-		AFL_NO_AFFINITY=1 timeout $((much + 60)) afl-fuzz -V "$much" -i ${corpus:-hosttest/corpus/memmap} \
+		AFL_NO_AFFINITY=1 timeout $((much + 60)) afl-fuzz -V "$much" -i $corpus \
 		-o build/fuzz-afl/"$1".out -- build/fuzz-afl/fuzz_"$1" @@ >build/fuzz-afl/"$1".log 2>&1
 	stats=build/fuzz-afl/$1.out/default/fuzzer_stats
 	[ -f "$stats" ] || { tail -n 20 build/fuzz-afl/"$1".log; return 1; }
@@ -42,8 +42,7 @@ one_replay()
 }
 
 for name; do
-	corpus=
-	[ -d hosttest/corpus/"$name" ] && corpus=hosttest/corpus/$name
+	corpus=hosttest/corpus/$name
 	if said=$(one_"$how" "$name"); then
 		passed=$((passed + 1))
 		echo "$name: $said"
