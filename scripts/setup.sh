@@ -46,6 +46,7 @@ afl afl-clang-fast afl++
 afl clang clang
 check cppcheck cppcheck
 check valgrind valgrind
+memcheck valgrind valgrind
 check git git
 analyze gcc gcc
 analyze clang-tidy clang-tidy
