@@ -11,7 +11,7 @@
 #include "../mm/object/inside.h"
 #include "../mm/page/up.h"
 
-#define LARGEST ((size_t)1 << (sizeof(void *) == 8 ? 40 : 30))
+#define LARGEST ((size_t)1 << (sizeof(void *) == 8 ? 36 : 30))
 #define SMALLEST ((size_t)32 << 20)
 
 /*
@@ -30,7 +30,7 @@ static bool add_region(size_t bytes)
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	bool done = at != MAP_FAILED;
 
-	if (done && !mw_region_add(at, (uintptr_t)at, bytes)) {
+	if (done && !mw_region_add_zeroed(at, (uintptr_t)at, bytes)) {
 		munmap(at, bytes);
 		done = false;
 	}

@@ -195,6 +195,7 @@ bool mw_large_resize(struct mw_span *span, size_t size, mw_flags_t flags);
 /* One that was held back. */
 void mw_large_let_go(struct mw_span *span);
 size_t mw_stock_drop(struct mw_cpu *cpu, size_t most);
+void mw_stock_yield(size_t pages);
 
 /* ---- debug.c, aids.c ---- */
 

@@ -79,12 +79,11 @@ static inline unsigned char mw_stock_kept_in(size_t pages)
 	return (unsigned char)(pages <= MW_STOCK_LONGEST ? mw_stock_bin(pages) : 0);
 }
 
-/* Give up to @most pages' worth of kept spans back. Pinned, or the CPU stopped. Return: pages. */
-size_t mw_stock_drop(struct mw_cpu *cpu, size_t most)
+static size_t mw_stock_drop_from(struct mw_cpu *cpu, unsigned int first, size_t most)
 {
 	size_t pages = 0;
 
-	for (unsigned int i = 0; i < MW_STOCK_BINS && cpu->stock.pages; i++) {
+	for (unsigned int i = first; pages < most && i < MW_STOCK_BINS && cpu->stock.pages; i++) {
 		struct mw_list **bin = &cpu->stock.bin[i];
 
 		while (pages < most && *bin) {
@@ -97,6 +96,32 @@ size_t mw_stock_drop(struct mw_cpu *cpu, size_t most)
 		}
 	}
 	return pages;
+}
+
+/* Give up to @most pages' worth of kept spans back. Pinned, or the CPU stopped. Return: pages. */
+size_t mw_stock_drop(struct mw_cpu *cpu, size_t most)
+{
+	return mw_stock_drop_from(cpu, 0, most);
+}
+
+/*
+ * So many pages are about to be taken. Memory does not grow past what is kept for large objects and was of
+ * no use since the last time: as much goes back first, one that is long enough if there is.
+ */
+void mw_stock_yield(size_t pages)
+{
+	unsigned long state = mw_port_pin();
+	struct mw_cpu *cpu = mw_cpu_here();
+
+	if (cpu && cpu->stock.pages) {
+		unsigned long used = cpu->large_allocs - cpu->stock.misses;
+		unsigned int first = pages < MW_STOCK_LONGEST ? mw_stock_bin(pages) + 1 : 0;
+
+		if (used == cpu->stock.used && !mw_stock_drop_from(cpu, first, pages))
+			(void)mw_stock_drop(cpu, pages);
+		cpu->stock.used = used;
+	}
+	mw_port_unpin(state);
 }
 
 /* What span->align says: a resize to a small object must keep any alignment that was asked for. */
@@ -188,6 +213,7 @@ static void *mw_large_new(size_t pages, size_t align, mw_flags_t flags)
 	if (MW_GC && !(flags & MW_ATOMIC) &&
 	    (mw_policy_of(flags) >= MW_POLICY_COLLECTED || mw_object.large_flags))
 		mw_up_grow();
+	mw_stock_yield(pages);
 	while (!(span = mw_span_alloc(pages, align, for_pages))) {
 		if (!mw_meta_refill() && !mw_page_reclaim(pages, flags, &step))
 			return NULL;
@@ -201,8 +227,10 @@ static void mw_large_count(void)
 	unsigned long state = mw_port_pin();
 	struct mw_cpu *cpu = mw_cpu_here();
 
-	if (cpu)
+	if (cpu) {
 		cpu->large_allocs++;
+		cpu->stock.misses++;
+	}
 	mw_port_unpin(state);
 }
 

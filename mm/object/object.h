@@ -259,6 +259,8 @@ struct mw_slot {
 struct mw_stock {
 	struct mw_list *bin[MW_STOCK_BINS]; /* see mw_stock_take() */
 	size_t pages;
+	unsigned long misses; /* large objects that had to be made */
+	unsigned long used; /* and those that had not, when pages were last taken: see mw_stock_yield() */
 };
 
 struct mw_cpu {

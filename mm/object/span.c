@@ -101,8 +101,10 @@ void mw_span_fill(struct mw_span *span, struct mw_cache *cache, size_t stride)
 
 struct mw_span *mw_span_make(struct mw_cache *cache, size_t pages, mw_flags_t flags)
 {
-	struct mw_span *span = mw_span_alloc(pages, 0, cache->flags | (flags & MW_RESERVE));
+	struct mw_span *span;
 
+	mw_stock_yield(pages);
+	span = mw_span_alloc(pages, 0, cache->flags | (flags & MW_RESERVE));
 	if (!span)
 		return NULL;
 	mw_span_fill(span, cache, cache->stride);

@@ -94,6 +94,10 @@ static void publish(struct mw_region *region, size_t n)
 	size_t end = region->end, map_bytes = mw_map_bytes(region->first, end);
 	char *own = mw_pn_address(end - region->own);
 
+	/* Lists are long, and of most machines' zones some stay empty for ever. */
+	for (size_t i = 0; !zone->ready && i < MW_LISTS; i++)
+		zone->head[i] = MW_PN_NONE;
+	zone->ready = true;
 	mw_map_claim(region->first, end, own);
 	place_bitmaps(region, n, (unsigned long *)(own + map_bytes));
 	atomic_store_explicit(&mw_page.by_id[region->id], region, memory_order_release);

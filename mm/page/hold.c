@@ -25,19 +25,10 @@ void mw_page_hold_registry(bool hold)
  * was never used changes only by a first mw_pages_alloc() at this very moment: a port that hands
  * out raw pages must not do that.
  */
-static bool ever_used(const struct mw_page_stock *stock)
-{
-	for (unsigned int i = 0; i < MW_SHELVES; i++) {
-		if (mw_shelf_count(&stock->shelf[i]))
-			return true;
-	}
-	return atomic_load_explicit(&((struct mw_page_stock *)stock)->allocs, memory_order_relaxed);
-}
-
 void mw_page_hold(bool hold)
 {
 	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
-		if (ever_used(&mw_page_stocks[i]))
+		if (mw_stock_begun(i))
 			mw_hold(&mw_page_stocks[i].lock, hold);
 	}
 	mw_hold(&mw_page.heap, hold);

@@ -52,6 +52,7 @@ struct mw_zone {
 	size_t used, most_used; /* of these, not in free runs */
 	size_t released;
 	struct mw_list growing; /* regions with a gap */
+	bool ready; /* it had a region: @head is set up */
 };
 
 /*
@@ -119,6 +120,9 @@ struct mw_page {
 	 * 16 MiB is too good for it where there is other. Changes while stocks are closed.
 	 */
 	_Atomic(uintptr_t) stock_mask;
+	/* One bit a CPU: its stock is set up. Are they open? See mw_stock_begin(). */
+	mw_atomic_t stocks_begun[(MW_MAX_CPUS + MW_WORD_BITS - 1) / MW_WORD_BITS];
+	_Atomic(bool) stocks_open;
 	size_t reserve; /* pages that only MW_RESERVE requests may take; heap lock */
 	unsigned int epoch; /* of the scavenger; heap lock */
 	uint64_t epoch_at[MW_AGE_MASK + 1]; /* when each began; heap lock */

@@ -214,14 +214,18 @@ static MW_NOINLINE void free_run(void *pages, size_t count)
 		report_free(pages, count);
 }
 
-/* The stock did not take it: it is full, or the run is a special one, or none of ours. */
+/* The stock did not take it: it was never wanted yet, it is full, or the run is a special one, or none of ours. */
 static MW_NOINLINE void free_hard(void *pages, size_t count)
 {
-	if (count == 1 && mw_stock_fits(mw_map_get((uintptr_t)pages), 1)) {
+	unsigned int shelf = mw_shelf_for(count);
+	bool again = shelf != MW_SHELF_NONE && mw_stock_begin();
+
+	if (!shelf && mw_stock_fits(mw_map_get((uintptr_t)pages), 1)) {
 		mw_stock_spill();
-		if (mw_stock_put(pages, 0, 1, false))
-			return;
+		again = true;
 	}
+	if (again && mw_stock_put(pages, shelf, count, false))
+		return;
 	free_run(pages, count);
 }
 

@@ -24,11 +24,8 @@ void mw_page_init(void)
 {
 	if (mw_page.ready)
 		return;
-	for (unsigned int z = 0; z < MW_ZONES; z++) {
+	for (unsigned int z = 0; z < MW_ZONES; z++)
 		mw_list_init(&mw_page.zone[z].growing);
-		for (size_t i = 0; i < MW_LISTS; i++)
-			mw_page.zone[z].head[i] = MW_PN_NONE;
-	}
 	mw_fixed_init(&mw_page.regions, sizeof(struct mw_region), MW_USE_RUNS, NULL);
 	mw_fixed_init(&mw_page.spans, sizeof(struct mw_span), MW_USE_SPANS, mw_span_first);
 	mw_stocks_open();
@@ -45,11 +42,11 @@ void mw_page_reset(void)
 
 		mw_map_forget(mw_region_first(region), region->end);
 	}
+	mw_stocks_reset();
 	__builtin_memset((void *)&mw_page, 0, sizeof(mw_page));
 	mw_lock_init(&mw_page.add, MW_RANK_REGISTRY);
 	mw_lock_init(&mw_page.heap, MW_RANK_HEAP);
 	mw_lock_init(&mw_page.pool_lock, MW_RANK_LEAF);
-	mw_stocks_reset();
 }
 
 static unsigned long bits_word(const mw_atomic_t *bits, size_t i)

@@ -41,6 +41,35 @@ static void set_up(struct mw_page_stock *stock, bool open)
 	}
 }
 
+bool mw_stock_begun(unsigned int cpu)
+{
+	return atomic_load_explicit(&mw_page.stocks_begun[cpu / MW_WORD_BITS], memory_order_seq_cst) >>
+		       cpu % MW_WORD_BITS &
+	       1;
+}
+
+/*
+ * First the bit, then whether stocks are open, under the lock; set_all() does it the other way around. So it
+ * sees the bit and waits for the lock, or this sees what it said.
+ */
+MW_NOINLINE bool mw_stock_begin(void)
+{
+	unsigned long state = mw_port_pin();
+	unsigned int cpu = mw_port_cpu();
+	struct mw_page_stock *stock = &mw_page_stocks[cpu];
+	bool first = !mw_stock_begun(cpu);
+
+	if (mw_unlikely(first)) {
+		mw_lock_pinned(&stock->lock);
+		atomic_fetch_or_explicit(&mw_page.stocks_begun[cpu / MW_WORD_BITS],
+					 1ul << cpu % MW_WORD_BITS, memory_order_seq_cst);
+		set_up(stock, atomic_load_explicit(&mw_page.stocks_open, memory_order_seq_cst));
+		mw_unlock_pinned(&stock->lock);
+	}
+	mw_port_unpin(state);
+	return first;
+}
+
 /* The region of a page that is in use. */
 static struct mw_region *region_of(size_t pn)
 {
@@ -112,6 +141,7 @@ MW_NOINLINE void *mw_stock_refill(mw_flags_t flags)
 
 	if (!n)
 		return NULL;
+	(void)mw_stock_begin();
 	state = mw_port_pin();
 	stock = &mw_page_stocks[mw_port_cpu()];
 	mw_lock_pinned(&stock->lock);
@@ -184,7 +214,7 @@ size_t mw_stock_drain_all(void)
 	size_t pages = 0;
 
 	for (unsigned int cpu = 0; cpu < MW_MAX_CPUS; cpu++) {
-		if (stocked(&mw_page_stocks[cpu]))
+		if (mw_stock_begun(cpu) && stocked(&mw_page_stocks[cpu]))
 			pages += drain(&mw_page_stocks[cpu]);
 	}
 	return pages;
@@ -196,6 +226,8 @@ void mw_stock_events(unsigned long *allocs, unsigned long *frees)
 		struct mw_page_stock *stock = &mw_page_stocks[cpu];
 		unsigned long taken = atomic_load_explicit(&stock->allocs, memory_order_relaxed);
 
+		if (!mw_stock_begun(cpu))
+			continue;
 		*allocs += taken;
 		*frees += taken - atomic_load_explicit(&stock->moved, memory_order_relaxed);
 		for (unsigned int i = 0; i < MW_SHELVES; i++)
@@ -208,15 +240,19 @@ size_t mw_stock_pages(void)
 	size_t pages = 0;
 
 	for (unsigned int cpu = 0; cpu < MW_MAX_CPUS; cpu++)
-		pages += stocked(&mw_page_stocks[cpu]);
+		pages += mw_stock_begun(cpu) ? stocked(&mw_page_stocks[cpu]) : 0;
 	return pages;
 }
 
 static void set_all(bool open)
 {
+	atomic_store_explicit(&mw_page.stocks_open, open, memory_order_seq_cst);
 	for (unsigned int cpu = 0; cpu < MW_MAX_CPUS; cpu++) {
-		unsigned long state = mw_lock(&mw_page_stocks[cpu].lock);
+		unsigned long state;
 
+		if (!mw_stock_begun(cpu))
+			continue;
+		state = mw_lock(&mw_page_stocks[cpu].lock);
 		set_up(&mw_page_stocks[cpu], open);
 		mw_unlock(&mw_page_stocks[cpu].lock, state);
 	}
@@ -241,6 +277,8 @@ void mw_stocks_open(void)
 void mw_stocks_reset(void)
 {
 	for (unsigned int cpu = 0; cpu < MW_MAX_CPUS; cpu++) {
+		if (!mw_stock_begun(cpu))
+			continue;
 		__builtin_memset((void *)&mw_page_stocks[cpu], 0, sizeof(mw_page_stocks[cpu]));
 		mw_lock_init(&mw_page_stocks[cpu].lock, MW_RANK_STOCK);
 	}
@@ -252,5 +290,6 @@ void mw_page_cpu_stop(void)
 	struct mw_page_stock *stock = &mw_page_stocks[mw_port_cpu()];
 
 	mw_port_unpin(state);
-	(void)drain(stock);
+	if (mw_stock_begun((unsigned int)(stock - mw_page_stocks)))
+		(void)drain(stock);
 }

@@ -7,6 +7,9 @@
  * Each stock has a lock of its own that is nearly always its CPU's, so that any CPU may empty all
  * stocks when memory runs out. A stocked run's first word in the page map is that of a run in use
  * with MW_RAW_STOCKED; it changes under the stock's lock. The heap counts it as raw.
+ *
+ * A stock that its CPU never wanted is all 0, which is closed and empty, and is not touched by anybody
+ * else: of many CPUs' stocks those exist that are used.
  */
 #ifndef MW_PAGE_STOCK_H
 #define MW_PAGE_STOCK_H
@@ -170,6 +173,10 @@ out:
 	return false;
 }
 
+/* This CPU's stock is wanted. Return: true: for the first time, and now it is set up. */
+bool mw_stock_begin(void);
+/* Was it ever? */
+bool mw_stock_begun(unsigned int cpu);
 /* Fill this CPU's stock of single pages from the heap, and take one. NULL: there is none. */
 void *mw_stock_refill(mw_flags_t flags);
 /* Half of this CPU's single pages go to the heap. */
