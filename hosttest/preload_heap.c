@@ -11,6 +11,10 @@
 #include "../mm/object/inside.h"
 #include "../mm/page/up.h"
 
+/*
+ * The first piece: enough that further ones are rare, for what lies there is looked up in one step; but the
+ * root of the page map has 8 bytes for each 64 MiB of it, all of which are written.
+ */
 #define LARGEST ((size_t)1 << (sizeof(void *) == 8 ? 36 : 30))
 #define SMALLEST ((size_t)32 << 20)
 
@@ -23,6 +27,8 @@
 #define IDLE_NS 300000000u
 struct preload_lock preload_heap_lock;
 
+static size_t reserved; /* bytes, in all; preload_heap_lock, or nobody else yet */
+
 static bool add_region(size_t bytes)
 {
 	int saved = errno;
@@ -34,6 +40,7 @@ static bool add_region(size_t bytes)
 		munmap(at, bytes);
 		done = false;
 	}
+	reserved += done ? bytes : 0;
 	errno = saved;
 	return done;
 }
@@ -56,9 +63,9 @@ bool preload_heap_grow(size_t bytes)
 
 	if (bytes > PTRDIFF_MAX)
 		return false;
-	/* Bookkeeping takes less than a fiftieth of a region. */
-	want = mw_round_up(bytes + bytes / 50 + SMALLEST, SMALLEST);
 	preload_lock(&preload_heap_lock);
+	/* Bookkeeping takes less than a fiftieth of a region. Regions are few: each is an eighth of all. */
+	want = mw_round_up(bytes + bytes / 50 + mw_max(reserved / 8, SMALLEST), SMALLEST);
 	if (grown != seen)
 		done = true; /* another thread did */
 	for (; !done && want > bytes; want = want / 2)

@@ -59,6 +59,41 @@ TEST(grows_and_shrinks_in_place)
 	CHECK(mw_heap_check());
 }
 
+/* Memory does not grow past freed large objects that are kept and not used. */
+TEST(kept_ones_make_room)
+{
+	void *large[16], *small[4096];
+	size_t before;
+
+	NEED(test_heap(HEAP));
+	for (size_t i = 0; i < 16; i++) {
+		large[i] = mw_alloc(100 * KB, 0);
+		NEED(large[i]);
+	}
+	for (size_t i = 0; i < 16; i++)
+		mw_free(large[i]);
+	before = object_pages();
+	CHECK(before >= 16 * 100 * KB / MW_PAGE_SIZE);
+	for (size_t i = 0; i < 4096; i++) {
+		small[i] = mw_alloc(320, 0);
+		NEED(small[i]);
+	}
+	CHECK(object_pages() <= before + 128 * KB / MW_PAGE_SIZE);
+	/* Those that are used stay. */
+	large[0] = mw_alloc(100 * KB, 0);
+	large[1] = mw_alloc(100 * KB, 0);
+	NEED(large[0] && large[1]);
+	mw_free(large[0]);
+	before = object_pages();
+	large[0] = mw_alloc(100 * KB, 0);
+	CHECK_EQ(object_pages(), before);
+	for (size_t i = 0; i < 2; i++)
+		mw_free(large[i]);
+	for (size_t i = 0; i < 4096; i++)
+		mw_free(small[i]);
+	CHECK(mw_heap_check());
+}
+
 TEST(moves_if_somebody_is_behind_it)
 {
 	unsigned char *a, *b, *moved;

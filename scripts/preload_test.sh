@@ -213,6 +213,25 @@ run_redis() {
 	wait $server
 }
 
+# What a program of its own has of memory, in KiB; what it shares with its file does not count.
+own_memory() {
+	grep RssAnon /proc/self/status | tr -dc '0-9'
+}
+
+small_programs() {
+	local name="a small program pays little" plain marrow
+	plain=$(own_memory)
+	marrow=$(LD_PRELOAD="$lib" own_memory)
+	if [ -z "$plain" ]; then
+		skip "$name" "this system does not say"
+	elif [ $((marrow - plain)) -le 320 ]; then
+		result ok "$name"
+	else
+		result "not ok" "$name"
+		echo "# $plain KiB without, $marrow KiB with the library"
+	fi
+}
+
 echo "TAP version 13"
 if timeout 200 env LD_PRELOAD="$lib" "$tree/build/preload_check" misuse >"$work/check" 2>&1; then
 	result ok "what is expected of malloc"
@@ -220,6 +239,7 @@ else
 	result "not ok" "what is expected of malloc"
 	grep -v '^ok' "$work/check" | head -40 | sed 's/^/# /'
 fi
+small_programs
 same threads_cxx
 program compiler "${CC:-gcc}"
 program cxx "${CXX:-g++}"

@@ -22,7 +22,7 @@ static inline struct mw_after mw_slot_after(const struct mw_slot *slot)
 /* A new span for @cache into the hands of this CPU, and an object of it. Not pinned. */
 static void *mw_cache_grow(struct mw_cache *cache, mw_flags_t flags, struct mw_after *after)
 {
-	unsigned int length = (unsigned int)mw_min(after->have < 2 ? 0 : mw_highest_bit(after->have), MW_SPAN_LENGTHS - 1);
+	unsigned int length = (unsigned int)mw_min(after->have, MW_SPAN_LENGTHS - 1);
 	struct mw_span *span;
 	struct mw_cpu *cpu;
 	struct mw_slot *slot;

@@ -24,7 +24,7 @@ $(eval $(call flags-file,$(preload_dir)/flags,$$(CC) $$(preload_flags) $$(CFLAGS
 
 $(preload_lib): $(preload_objects)
 	$(say) LINK $@
-	$(Q)$(CC) $(preload_flags) $(CFLAGS) -Wno-maybe-uninitialized -shared -static-libgcc -Wl,-z,defs -Wl,-z,now -Wl,-soname,libmarrow.so \
+	$(Q)$(CC) $(preload_flags) $(CFLAGS) -Wno-maybe-uninitialized -shared -static-libgcc -Wl,-z,defs -Wl,-z,now -Wl,-z,pack-relative-relocs -Wl,-soname,libmarrow.so \
 		-o $@ $(preload_objects)
 
 preload: $(preload_lib) ## build/libmarrow.so: the heap as a program's malloc
@@ -60,7 +60,7 @@ $(preload_safe_dir)/%.o: %.c $(preload_dir)/flags
 
 $(preload_safe_lib): $(preload_safe_objects)
 	$(say) LINK $@
-	$(Q)$(CC) $(preload_flags) $(CFLAGS) -Wno-maybe-uninitialized -shared -static-libgcc -Wl,-z,defs -Wl,-z,now -Wl,-soname,libmarrow-safe.so \
+	$(Q)$(CC) $(preload_flags) $(CFLAGS) -Wno-maybe-uninitialized -shared -static-libgcc -Wl,-z,defs -Wl,-z,now -Wl,-z,pack-relative-relocs -Wl,-soname,libmarrow-safe.so \
 		-o $@ $(preload_safe_objects)
 
 preload-safe: $(preload_safe_lib) ## build/libmarrow-safe.so: with safe free, if MARROW_SAFE=on is in the environment
