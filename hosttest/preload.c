@@ -14,8 +14,7 @@
 #include <unistd.h>
 #include <marrow/watch.h>
 #include "preload.h"
-#include "../mm/object/fast.h"
-#include "../mm/object/inside.h"
+#include "../mm/object/elsewhere.h"
 
 #define MIN_ALIGN 16u
 
@@ -69,16 +68,25 @@ static MW_NOINLINE void *slow_alloc(size_t size, size_t align, mw_flags_t flags)
 	return p;
 }
 
-/* The way of large objects, and of all that quick_alloc() did not have. */
+/* Now and then something is tended on the way. */
+static MW_NOINLINE void *tended(void *object)
+{
+	preload_heap_look();
+	return object;
+}
+
+/* Large objects that this thread keeps, and all that quick_alloc() did not have. */
 static __attribute__((noinline)) void *other_alloc(size_t size)
 {
-	void *p = NULL;
+	if (mw_likely(size > MW_SMALL_MAX && size <= MW_STOCK_LONGEST << MW_PAGE_SHIFT &&
+		      !mw_profiling())) {
+		struct mw_cpu *cpu = preload_self.cpu;
+		void *p = mw_stock_take(cpu, size, 0);
 
-	if (mw_likely(size > MW_SMALL_MAX && size <= PTRDIFF_MAX && preload_self.slot)) {
-		p = mw_large_plain(size, MW_NORMAL, MW_SITE);
-		preload_heap_tend();
+		if (mw_likely(p))
+			return mw_likely(cpu->large_allocs % 64) ? p : tended(p);
 	}
-	return mw_likely(p) ? p : slow_alloc(size, MIN_ALIGN, MW_NORMAL);
+	return slow_alloc(size, MIN_ALIGN, MW_NORMAL);
 }
 
 PRELOAD_API void *malloc(size_t size)
@@ -100,8 +108,10 @@ static MW_NOINLINE void strange_free(void *object)
 /* An object of another thread, or a large one. */
 static __attribute__((noinline)) void other_free(void *object, struct mw_span *span)
 {
-	if (mw_likely(preload_self.slot))
-		mw_free_elsewhere(span, object, NULL, 0);
+	unsigned int slot = preload_self.slot;
+
+	if (mw_likely(slot))
+		mw_free_outside(span, object, NULL, 0, slot);
 	else
 		strange_free(object);
 }

@@ -2,7 +2,7 @@
 /* The page heap at its limits: nothing left, everything at once, the smallest and the largest. */
 #include <marrow/watch.h>
 #include "test.h"
-#include "../mm/page/stock.h"
+#include "../mm/page/span.h"
 #include "../mm/page/up.h"
 
 #define PAGE MW_PAGE_SIZE
@@ -126,78 +126,6 @@ static void exhaust(unsigned int i, void *arg)
 			CHECK_EQ(stats_now().free + stats_now().stocked, 0);
 		test_barrier();
 		give_all(chain);
-	}
-}
-
-static unsigned int stocks_begun(void)
-{
-	unsigned int n = 0;
-
-	for (unsigned int cpu = 0; cpu < MW_MAX_CPUS; cpu++)
-		n += mw_stock_begun(cpu);
-	return n;
-}
-
-/* Of all the CPUs that there might be, those pay for a stock that have one. */
-TEST_WITH(stocks_begin_when_they_are_wanted, TEST_HOSTED)
-{
-	struct mw_span *span;
-	void *stack, *page;
-
-	test_heap(16 * MIB);
-	CHECK_EQ(stocks_begun(), 0);
-	span = mw_span_alloc(3, 0, 0);
-	NEED(span);
-	mw_span_publish(span);
-	mw_span_free(span);
-	mw_page_poison(true);
-	mw_page_poison(false);
-	CHECK_EQ(stocks_begun(), 0);
-	CHECK_EQ(stats_now().stocked, 0);
-
-	/* What is freed first is kept at once. */
-	stack = mw_stack_alloc(1, 0);
-	NEED(stack);
-	CHECK_EQ(stocks_begun(), 0);
-	mw_stack_free(stack, 1);
-	CHECK_EQ(stocks_begun(), 1);
-	CHECK_EQ(stats_now().stocked, 2);
-	page = mw_pages_alloc(1, 0);
-	NEED(page);
-	CHECK(stats_now().stocked > 2);
-	mw_pages_free(page, 1);
-	mw_reset();
-	CHECK_EQ(stocks_begun(), 0);
-	CHECK_EQ(stats_now().stocked, 0);
-}
-
-static void page_or_poison(unsigned int cpu, void *arg)
-{
-	(void)arg;
-	for (unsigned int i = 0; i < 20; i++) {
-		void *page;
-
-		if (!cpu) {
-			mw_page_poison(!(i & 1));
-			continue;
-		}
-		page = mw_pages_alloc(1, MW_ATOMIC);
-		CHECK(page != NULL);
-		mw_pages_free(page, 1);
-	}
-	if (!cpu)
-		mw_page_poison(true);
-}
-
-/* A stock that begins while stocks are closed for good is closed. */
-TEST(stocks_begin_while_others_close)
-{
-	for (unsigned long round = test_rounds(200); round; round--) {
-		NEED(test_heap(4 * MIB));
-		test_parallel(test_cpus(), page_or_poison, NULL);
-		CHECK_EQ(stats_now().stocked, 0);
-		CHECK(mw_page_check());
-		mw_page_poison(false);
 	}
 }
 

@@ -77,14 +77,14 @@ static size_t mw_class_best_length(size_t stride, size_t want, size_t least)
 
 /*
  * The first spans are short, because a small machine with many CPUs has hundreds of half-empty ones;
- * the last ones take 64 to 128 KiB, so that taking one is rare. Above 1 KiB, where sizes are many and objects
- * few, half of that: a span of fewer objects is more often empty.
+ * the last ones take 64 to 96 KiB, so that taking one is rare. Above 1 KiB, where eight objects take less, they
+ * hold no more: a span of fewer objects is more often empty.
  */
 void mw_class_lengths(size_t stride, unsigned short pages[MW_SPAN_LENGTHS])
 {
 	static const unsigned char shift[MW_SPAN_LENGTHS] = { 4, 2, 1, 0 };
-	size_t base = (size_t)(stride > MW_FINE_MAX ? 32 : 64) << 10;
-	size_t longest = mw_max(mw_min(8 * stride, base * 3 / 2), base);
+	size_t eight = mw_max(mw_min(8 * stride, (size_t)64 << 10), (size_t)32 << 10);
+	size_t longest = stride > MW_FINE_MAX ? eight : (size_t)64 << 10;
 	size_t least = mw_class_pages(&mw_class_rules, stride), first;
 
 	/* The first one holds eight objects, if that takes no more than a quarter of the longest. */

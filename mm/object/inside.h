@@ -150,10 +150,23 @@ static inline unsigned int mw_freer_begin(struct mw_span *span, unsigned int her
 	       ~(MW_OWNER_PENDING | MW_OWNER_NO_FREE);
 }
 
+static inline void mw_freer_leave(struct mw_freer *freer)
+{
+	atomic_store_explicit(&freer->span, MW_FREER_IDLE, memory_order_release);
+}
+
 static inline void mw_freer_end(unsigned int here)
 {
-	atomic_store_explicit(&mw_freers[here].span, MW_FREER_IDLE, memory_order_release);
+	mw_freer_leave(&mw_freers[here]);
 }
+
+/*
+ * What mw_free_elsewhere() ends with, if it is the CPU's first of its kind; if the owner has freed the object
+ * as well, just now; if the owner is to be told. Pinned, by @state; not any more when they return.
+ */
+void mw_free_first(struct mw_span *span, void *object, struct mw_cache *cache, unsigned long state);
+void mw_free_undo(struct mw_span *span, void *object, struct mw_cache *cache, unsigned long state);
+void mw_remote_tell(struct mw_span *span, unsigned long state);
 
 /* Does an object of the span, whichever it is by now, begin at @object? */
 static inline bool mw_span_has(const struct mw_span *span, const void *object, size_t *index)
@@ -185,8 +198,12 @@ void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags);
 void *mw_large_plain(size_t size, mw_flags_t flags, uintptr_t site);
 /* Not pinned. */
 enum mw_freed mw_large_free(struct mw_span *span, const void *object);
-/* The rest of mw_free_elsewhere(): mw_freer_begin() has said MW_OWNER_LARGE. */
+/*
+ * The rest of mw_free_elsewhere(): mw_freer_begin() has said MW_OWNER_LARGE, and the span has no bin; a free
+ * one has one, but the CPU has enough.
+ */
 void mw_free_large(struct mw_span *span, void *object, struct mw_cache *cache, unsigned long state);
+void mw_large_unkept(struct mw_span *span, unsigned long state);
 /*
  * Let a live large object have @size bytes where it is: pages behind it, or its last ones given back. With
  * MW_ZERO what is added is zero. Not pinned. Return: false: it has to move, and nothing has changed.

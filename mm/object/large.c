@@ -6,53 +6,7 @@
  * Nobody owns the span of a live large object, any CPU may free it: its one free bit is changed by
  * an atomic exchange, which also settles who was first of two.
  */
-#include "inside.h"
-
-/* Longer ones are not kept; nor more than this by one CPU, in all. */
-#define MW_STOCK_LONGEST ((size_t)1 << 20 >> MW_PAGE_SHIFT)
-#define MW_STOCK_PAGES ((size_t)2 << 20 >> MW_PAGE_SHIFT)
-
-/* Eight bins for each doubling; lengths in one bin differ by less than an eighth. */
-static inline unsigned int mw_stock_bin(size_t pages)
-{
-	unsigned int log2 = mw_highest_bit(pages);
-
-	return log2 < 3 ? (unsigned int)pages : 8 * (log2 - 3) + (unsigned int)(pages >> (log2 - 3));
-}
-
-/* A list of spans, linked by the first half of their links. */
-static inline struct mw_span *mw_stock_take(size_t pages)
-{
-	unsigned long state = mw_port_pin();
-	struct mw_cpu *cpu = mw_cpu_fast();
-	struct mw_list **bin = &cpu->stock.bin[mw_stock_bin(pages)];
-	struct mw_span *span = *bin ? mw_container(*bin, struct mw_span, link) : NULL;
-
-	if (mw_likely(span && span->pages >= pages)) {
-		*bin = span->link.next;
-		cpu->stock.pages -= span->pages;
-		cpu->large_allocs++;
-	} else {
-		span = NULL;
-	}
-	mw_port_unpin(state);
-	return span;
-}
-
-/* Pinned. Return: false: the CPU has enough, or the span is not of the kind that is kept. */
-static inline bool mw_stock_put(struct mw_span *span)
-{
-	struct mw_cpu *cpu = mw_cpu_fast();
-	size_t pages = cpu->stock.pages + span->pages;
-	bool kept = pages <= MW_STOCK_PAGES && span->bin; /* mw_cpu_none has more */
-
-	if (mw_likely(kept)) {
-		span->link.next = cpu->stock.bin[span->bin];
-		cpu->stock.bin[span->bin] = &span->link;
-		cpu->stock.pages = pages;
-	}
-	return kept;
-}
+#include "kept.h"
 
 static void mw_large_release(struct mw_span *span)
 {
@@ -79,11 +33,11 @@ static inline unsigned char mw_stock_kept_in(size_t pages)
 	return (unsigned char)(pages <= MW_STOCK_LONGEST ? mw_stock_bin(pages) : 0);
 }
 
-static size_t mw_stock_drop_from(struct mw_cpu *cpu, unsigned int first, size_t most)
+static size_t mw_stock_drop_from(struct mw_cpu *cpu, size_t first, size_t most)
 {
 	size_t pages = 0;
 
-	for (unsigned int i = first; pages < most && i < MW_STOCK_BINS && cpu->stock.pages; i++) {
+	for (size_t i = first; pages < most && i < MW_STOCK_BINS && cpu->stock.pages; i++) {
 		struct mw_list **bin = &cpu->stock.bin[i];
 
 		while (pages < most && *bin) {
@@ -115,19 +69,13 @@ void mw_stock_yield(size_t pages)
 
 	if (cpu && cpu->stock.pages) {
 		unsigned long used = cpu->large_allocs - cpu->stock.misses;
-		unsigned int first = pages < MW_STOCK_LONGEST ? mw_stock_bin(pages) + 1 : 0;
+		size_t first = pages < MW_STOCK_LONGEST ? mw_stock_bin(pages) + 1 : 0;
 
 		if (used == cpu->stock.used && !mw_stock_drop_from(cpu, first, pages))
 			(void)mw_stock_drop(cpu, pages);
 		cpu->stock.used = used;
 	}
 	mw_port_unpin(state);
-}
-
-/* What span->align says: a resize to a small object must keep any alignment that was asked for. */
-static inline unsigned int mw_large_noted(size_t align)
-{
-	return align > 8 ? mw_log2_up(align) : 0;
 }
 
 static void mw_large_fill(struct mw_span *span, mw_flags_t wanted, size_t align)
@@ -236,17 +184,15 @@ static void mw_large_count(void)
 
 static inline void *mw_large_again(size_t size, size_t align)
 {
-	struct mw_span *span;
+	unsigned long state;
+	void *object;
 
 	if (size > MW_STOCK_LONGEST << MW_PAGE_SHIFT)
 		return NULL;
-	span = mw_stock_take((size + MW_PAGE_SIZE - 1) >> MW_PAGE_SHIFT);
-	if (mw_unlikely(!span))
-		return NULL;
-	span->align = mw_large_noted(align);
-	mw_set_word(&span->free[0], ~1ul);
-	mw_shadow_live(span->base, span->size);
-	return span->base;
+	state = mw_port_pin();
+	object = mw_stock_take(mw_cpu_fast(), size, align);
+	mw_port_unpin(state);
+	return object;
 }
 
 void *mw_large_plain(size_t size, mw_flags_t flags, uintptr_t site)
@@ -278,15 +224,6 @@ void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags)
 	if (object)
 		mw_large_count();
 	return object;
-}
-
-/* Return: false: it was free. */
-static bool mw_large_set_free(struct mw_span *span)
-{
-	if (atomic_fetch_or_explicit(&span->free[0], 1, memory_order_acq_rel) & 1)
-		return false;
-	mw_shadow_dead(span->base, span->size, MW_SHADOW_FREE);
-	return true;
 }
 
 /*
@@ -322,7 +259,7 @@ enum mw_freed mw_large_free(struct mw_span *span, const void *object)
 		if (mw_freer_begin(span, here) == MW_OWNER_LARGE && object == span->base)
 			what = mw_large_set_free(span) ? MW_FREED : MW_FREED_TWICE;
 		mw_freer_end(here);
-		kept = what != MW_FREED || mw_stock_put(span);
+		kept = what != MW_FREED || (span->bin && mw_stock_put(mw_cpu_fast(), span));
 	}
 	mw_port_unpin(state);
 	if (!kept)
@@ -330,22 +267,23 @@ enum mw_freed mw_large_free(struct mw_span *span, const void *object)
 	return what;
 }
 
-__attribute__((noinline)) void mw_free_large(struct mw_span *span, void *object,
-					     struct mw_cache *cache, unsigned long state)
+MW_NOINLINE void mw_free_large(struct mw_span *span, void *object, struct mw_cache *cache,
+			       unsigned long state)
 {
-	bool kept;
-
 	/* Any flag makes it another kind, which is looked at twice. */
-	if (mw_unlikely(cache || span->flags || object != span->base || !mw_large_set_free(span))) {
-		mw_freer_end(mw_port_cpu());
-		mw_free_otherwise(span, object, cache, state);
-		return;
-	}
+	bool done = !cache && !span->flags && object == span->base && mw_large_set_free(span);
+
 	mw_freer_end(mw_port_cpu());
-	kept = mw_stock_put(span);
+	if (mw_unlikely(!done))
+		mw_free_otherwise(span, object, cache, state);
+	else
+		mw_large_unkept(span, state);
+}
+
+MW_NOINLINE void mw_large_unkept(struct mw_span *span, unsigned long state)
+{
 	mw_port_unpin(state);
-	if (mw_unlikely(!kept))
-		mw_large_release(span);
+	mw_large_release(span);
 }
 
 void mw_large_let_go(struct mw_span *span)
@@ -354,7 +292,7 @@ void mw_large_let_go(struct mw_span *span)
 
 	(void)mw_large_set_free(span);
 	mw_set_word(&span->remote[0], 0);
-	if (!mw_stock_put(span))
+	if (!span->bin || !mw_stock_put(mw_cpu_fast(), span))
 		mw_large_release(span);
 	mw_port_unpin(state);
 }

@@ -254,7 +254,7 @@ struct mw_slot {
 };
 
 /* Free spans of large objects that a CPU keeps. */
-#define MW_STOCK_BINS 64 /* more than mw_stock_bin() of 256 pages */
+#define MW_STOCK_BINS 80 /* more than mw_stock_bin() of 256 pages */
 
 struct mw_stock {
 	struct mw_list *bin[MW_STOCK_BINS]; /* see mw_stock_take() */

@@ -26,7 +26,7 @@
  * of one does not: the span may go back and become another one between any two of its steps. So it
  * says which span it is at, and nobody gives that one back meanwhile: see mw_freer_begin().
  */
-#include "inside.h"
+#include "elsewhere.h"
 
 static bool mw_pending_push(struct mw_cpu *cpu, struct mw_span *span)
 {
@@ -99,15 +99,6 @@ static MW_NOINLINE void mw_gathered_twice(struct mw_span *span, size_t w, unsign
 			      memory_order_relaxed);
 }
 
-/* Set the remote bit. Return: false: it was set before. */
-static inline bool mw_remote_bit(struct mw_span *span, size_t index)
-{
-	mw_atomic_t *word = &span->remote[index / MW_WORD_BITS];
-	unsigned long bit = 1ul << index % MW_WORD_BITS;
-
-	return !(atomic_fetch_or_explicit(word, bit, memory_order_seq_cst) & bit);
-}
-
 /* Take the remote bit back. If it was gathered meanwhile, whoever did that has said so. */
 static enum mw_freed mw_remote_undo(struct mw_span *span, size_t index)
 {
@@ -128,7 +119,7 @@ static enum mw_freed mw_remote_set(struct mw_span *span, size_t index)
 }
 
 /* Pinned, by @state; not any more afterwards. */
-static MW_NOINLINE void mw_remote_tell(struct mw_span *span, unsigned long state)
+MW_NOINLINE void mw_remote_tell(struct mw_span *span, unsigned long state)
 {
 	mw_remote_notify(span);
 	mw_port_unpin(state);
@@ -151,8 +142,8 @@ enum mw_freed mw_remote_free(struct mw_span *span, const void *object)
 	return what;
 }
 
-static MW_NOINLINE void mw_free_first(struct mw_span *span, void *object, struct mw_cache *cache,
-				      unsigned long state)
+MW_NOINLINE void mw_free_first(struct mw_span *span, void *object, struct mw_cache *cache,
+			       unsigned long state)
 {
 	mw_freer_first(span, mw_port_cpu());
 	mw_freer_end(mw_port_cpu());
@@ -160,8 +151,8 @@ static MW_NOINLINE void mw_free_first(struct mw_span *span, void *object, struct
 }
 
 /* The owner has freed the object as well, just now. */
-static MW_NOINLINE void mw_free_undo(struct mw_span *span, void *object, struct mw_cache *cache,
-				     unsigned long state)
+MW_NOINLINE void mw_free_undo(struct mw_span *span, void *object, struct mw_cache *cache,
+			      unsigned long state)
 {
 	size_t index = mw_span_index(span, object);
 	bool twice = mw_remote_undo(span, index) == MW_FREED_TWICE;
@@ -173,47 +164,10 @@ static MW_NOINLINE void mw_free_undo(struct mw_span *span, void *object, struct 
 		mw_remote_tell(span, state);
 }
 
-/*
- * mw_remote_free() and the pin's end, with no call in it but the last thing that it does: so nothing
- * is saved and restored. It leaves all that is not as usual to mw_free_otherwise().
- */
 __attribute__((noinline)) void mw_free_elsewhere(struct mw_span *span, void *object,
 						 struct mw_cache *cache, unsigned long state)
 {
-	unsigned int here = mw_port_cpu(), owner;
-	size_t index;
-
-	if (mw_unlikely(!atomic_exchange_explicit(&mw_freers[here].span, span, memory_order_seq_cst))) {
-		mw_free_first(span, object, cache, state);
-		return;
-	}
-	owner = atomic_load_explicit(&span->owner, memory_order_seq_cst) &
-		~(MW_OWNER_PENDING | MW_OWNER_FULL);
-	if (mw_unlikely(owner >= MW_MAX_CPUS)) {
-		if (owner != MW_OWNER_LARGE)
-			goto otherwise;
-		mw_free_large(span, object, cache, state);
-		return;
-	}
-	if (mw_unlikely(owner == here || (cache && mw_span_cache(span) != cache) ||
-			!mw_span_has(span, object, &index)))
-		goto otherwise;
-	mw_shadow_dead(object, span->size, MW_SHADOW_FREE);
-	if (mw_unlikely(!mw_remote_bit(span, index)))
-		goto otherwise;
-	if (mw_unlikely(mw_word(&span->free[index / MW_WORD_BITS]) & mw_bit(index))) {
-		mw_free_undo(span, object, cache, state);
-		return;
-	}
-	mw_freer_end(here);
-	if (mw_likely(mw_span_pending(span)))
-		mw_port_unpin(state);
-	else
-		mw_remote_tell(span, state);
-	return;
-otherwise:
-	mw_freer_end(here);
-	mw_free_otherwise(span, object, cache, state);
+	mw_free_outside(span, object, cache, state, mw_port_cpu());
 }
 
 void mw_freers_gone(struct mw_span *span)
