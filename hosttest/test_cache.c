@@ -80,6 +80,48 @@ TEST(alignment_and_size)
 	CHECK_EQ(wrong, 0);
 }
 
+static size_t not_all(const char *object, size_t size, char byte)
+{
+	size_t wrong = 0;
+
+	for (size_t b = 0; b < size; b++)
+		wrong += object[b] != byte;
+	return wrong;
+}
+
+/* What is made zero is the object, and not a byte of the next one, whatever its size. */
+TEST(zeroing_ends_with_the_object)
+{
+	static char *objects[256];
+	size_t wrong = 0;
+
+	NEED(test_heap(HEAP));
+	for (size_t size = 8; size <= 400; size += 8) {
+		struct mw_cache_want want = { .name = "x", .size = size, .align = 8 };
+		struct mw_cache *cache = mw_cache_create(&want);
+
+		NEED(cache);
+		for (unsigned int i = 0; i < 256; i++) {
+			objects[i] = mw_cache_alloc(cache, 0);
+			NEED(objects[i]);
+			__builtin_memset(objects[i], 1, size);
+		}
+		for (unsigned int i = 0; i < 256; i += 2)
+			mw_free(objects[i]);
+		for (unsigned int i = 0; i < 256; i += 2) {
+			objects[i] = mw_cache_alloc(cache, MW_ZERO);
+			NEED(objects[i]);
+			wrong += not_all(objects[i], size, 0);
+		}
+		for (unsigned int i = 1; i < 256; i += 2)
+			wrong += not_all(objects[i], size, 1);
+		for (unsigned int i = 0; i < 256; i++)
+			mw_free(objects[i]);
+		NEED(mw_cache_destroy(cache));
+	}
+	CHECK_EQ(wrong, 0);
+}
+
 TEST(contradictions)
 {
 	static const struct mw_cache_want bad[] = {
