@@ -117,6 +117,8 @@ int main(int argc, char **argv)
 		return 1;
 	n = strtoul(argv[2], NULL, 0);
 	size = strtoul(argv[3], NULL, 0);
+	if (argc > 4 && !mw_debug_set(argv[4]))
+		return 1;
 	cache = mw_cache_create(&want);
 	run(argv[1], n, size);
 	CALLGRIND_START_INSTRUMENTATION;

@@ -84,6 +84,47 @@ TEST(overrun)
 	CHECK(mw_debug_set("-"));
 }
 
+/* One write to each byte of a free object and of a live one's zones: it is found, and where it was. */
+static void spoil_each(struct mw_cache *cache)
+{
+	char *before = mw_cache_alloc(cache, 0), *object = mw_cache_alloc(cache, 0);
+	long size;
+
+	NEED(before && object);
+	size = (long)mw_usable_size(object);
+	for (long at = -16; at < size + 16; at++) {
+		bool zone = at < 0 || at >= size;
+
+		if (!zone)
+			mw_cache_free(cache, object);
+		test_spoil(object + at, 1);
+		test_expect_misuse(zone ? MW_OVERRUN : MW_USE_AFTER_FREE);
+		if (zone)
+			mw_cache_free(cache, object);
+		CHECK_PTR(mw_cache_alloc(cache, at & 1 ? MW_ZERO : 0), object);
+		CHECK_PTR(test_misuse_came()->address, object + at);
+	}
+	mw_cache_free(cache, before);
+	mw_cache_free(cache, object);
+}
+
+TEST(every_byte_is_watched)
+{
+	static const size_t sizes[] = { 8, 16, 32, 48, 64, 80, 96, 112, 320 };
+
+	NEED(test_heap(HEAP));
+	NEED(mw_debug_set("ZP,watched"));
+	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		const struct mw_cache_want want = { .name = "watched", .size = sizes[i], .align = 8 };
+		struct mw_cache *cache = mw_cache_create(&want);
+
+		NEED(cache);
+		spoil_each(cache);
+		NEED(mw_cache_destroy(cache));
+	}
+	CHECK(mw_debug_set("-"));
+}
+
 TEST(use_after_free)
 {
 	const struct mw_report *report;

@@ -62,7 +62,7 @@ TEST(grows_and_shrinks_in_place)
 /* Memory does not grow past freed large objects that are kept and not used. */
 TEST(kept_ones_make_room)
 {
-	void *large[16], *small[4096];
+	static void *large[16], *small[4096];
 	size_t before;
 
 	NEED(test_heap(HEAP));

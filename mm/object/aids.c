@@ -17,14 +17,52 @@
 	0xa5 /* of a free object: a write by one too many is told from a free one */
 #define MW_AID_NEW_BYTE 0x5a
 
-/* The first of @n bytes at @at that is not @byte. A word at a time: objects are aligned to 8. */
+#define MW_AID_ALL(byte) (UINT64_C(0x0101010101010101) * (byte))
+/* The last 8 bytes of a free object. */
+#define MW_AID_LAST_SHIFT (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 56 : 0)
+#define MW_AID_LAST                                                                                \
+	(MW_AID_ALL(MW_AID_FREE_BYTE) ^ (uint64_t)(MW_AID_FREE_BYTE ^ MW_AID_LAST_BYTE)            \
+						<< MW_AID_LAST_SHIFT)
+
+/*
+ * Objects and zones are so aligned, and of so many bytes, that all is looked at 8 bytes at a time. In line:
+ * for most of them a call would be most of the cost.
+ */
+static inline bool mw_aid_are(const void *at, size_t n, uint64_t want)
+{
+	const uint64_t *words = at, *end = words + n / 32 * 4;
+
+	for (; words < end; words += 4) {
+		if (words[0] != want || words[1] != want || words[2] != want || words[3] != want)
+			return false;
+	}
+	if (n & 16) {
+		if (words[0] != want || words[1] != want)
+			return false;
+		words += 2;
+	}
+	return !(n & 8) || words[0] == want;
+}
+
+static inline void mw_aid_fill(void *at, size_t n, uint64_t value)
+{
+	uint64_t *words = at, *end = words + n / 32 * 4;
+
+	for (; words < end; words += 4)
+		words[0] = words[1] = words[2] = words[3] = value;
+	if (n & 16) {
+		words[0] = words[1] = value;
+		words += 2;
+	}
+	if (n & 8)
+		words[0] = value;
+}
+
+/* The first of @n bytes at @at that is not @byte. */
 static const void *mw_aid_differs(const unsigned char *at, size_t n, unsigned char byte)
 {
 	const unsigned char *end = at + n;
-	unsigned long want = ~0ul / 255 * byte;
 
-	while (at + sizeof(want) <= end && *(const unsigned long *)at == want)
-		at += sizeof(want);
 	while (at < end && *at == byte)
 		at++;
 	return at < end ? at : NULL;
@@ -48,8 +86,21 @@ static void mw_aid_fill_zones(const struct mw_span *span, size_t index)
 	if (!(mw_aid_flags(span) & MW_DEBUG_REDZONE))
 		return;
 	if (mw_aid_has_left(span, index))
-		__builtin_memset(object - MW_AID_ZONE, MW_AID_ZONE_BYTE, MW_AID_ZONE);
-	__builtin_memset(object + span->size, MW_AID_ZONE_BYTE, MW_AID_ZONE);
+		mw_aid_fill(object - MW_AID_ZONE, MW_AID_ZONE, MW_AID_ALL(MW_AID_ZONE_BYTE));
+	mw_aid_fill(object + span->size, MW_AID_ZONE, MW_AID_ALL(MW_AID_ZONE_BYTE));
+}
+
+static inline bool mw_aid_zone_is_whole(const void *at)
+{
+	const uint64_t *words = at;
+
+	return words[0] == MW_AID_ALL(MW_AID_ZONE_BYTE) && words[1] == MW_AID_ALL(MW_AID_ZONE_BYTE);
+}
+
+static inline bool mw_aid_zones_are_whole(const struct mw_span *span, size_t index, const char *object)
+{
+	return (!mw_aid_has_left(span, index) || mw_aid_zone_is_whole(object - MW_AID_ZONE)) &&
+	       mw_aid_zone_is_whole(object + span->size);
 }
 
 const void *mw_aid_bad_zone(const struct mw_span *span, size_t index)
@@ -67,19 +118,21 @@ const void *mw_aid_bad_zone(const struct mw_span *span, size_t index)
 }
 
 /* A constructed object is as its user left it: nothing may be written into it. */
-static bool mw_aid_poisons(const struct mw_span *span)
+static inline bool mw_aid_poisons(const struct mw_span *span)
 {
 	return (mw_aid_flags(span) & MW_DEBUG_POISON) && !span->cache->construct;
 }
 
-static void mw_aid_poison(const struct mw_span *span, size_t index)
+static inline void mw_aid_poison(char *object, size_t size)
 {
-	char *object = mw_span_object(span, index);
+	mw_aid_fill(object, size - sizeof(uint64_t), MW_AID_ALL(MW_AID_FREE_BYTE));
+	*(uint64_t *)(object + size - sizeof(uint64_t)) = MW_AID_LAST;
+}
 
-	if (!mw_aid_poisons(span))
-		return;
-	__builtin_memset(object, MW_AID_FREE_BYTE, span->size - 1);
-	object[span->size - 1] = (char)MW_AID_LAST_BYTE;
+static inline bool mw_aid_poison_is_whole(const char *object, size_t size)
+{
+	return mw_aid_are(object, size - sizeof(uint64_t), MW_AID_ALL(MW_AID_FREE_BYTE)) &&
+	       *(const uint64_t *)(object + size - sizeof(uint64_t)) == MW_AID_LAST;
 }
 
 const void *mw_aid_bad_poison(const struct mw_span *span, size_t index)
@@ -146,54 +199,65 @@ static MW_NOINLINE void mw_aid_report(enum mw_misuse what, const struct mw_span 
 	mw_misuse(&report);
 }
 
-static void mw_aid_check_zone(const struct mw_span *span, size_t index)
+static MW_NOINLINE void mw_aid_overrun(const struct mw_span *span, size_t index)
 {
-	const void *bad = mw_aid_bad_zone(span, index);
-
-	if (mw_likely(!bad))
-		return;
-	mw_aid_report(MW_OVERRUN, span, index, bad);
+	mw_aid_report(MW_OVERRUN, span, index, mw_aid_bad_zone(span, index));
 	mw_aid_fill_zones(span, index);
 }
 
-/* The object's own surroundings, and with MW_DEBUG_CHECKS the neighbours' too. */
-static void mw_aid_check_zones(const struct mw_span *span, size_t index)
+static inline void mw_aid_check_zone(const struct mw_span *span, size_t index, const char *object)
 {
-	mw_aid_check_zone(span, index);
-	if (!(mw_aid_flags(span) & MW_DEBUG_CHECKS))
+	if (mw_unlikely(!mw_aid_zones_are_whole(span, index, object)))
+		mw_aid_overrun(span, index);
+}
+
+/* The object's own surroundings, and with MW_DEBUG_CHECKS the neighbours' too. */
+static inline void mw_aid_check_zones(const struct mw_span *span, size_t index, const char *object,
+				      unsigned int flags)
+{
+	if (!(flags & MW_DEBUG_REDZONE))
+		return;
+	mw_aid_check_zone(span, index, object);
+	if (!(flags & MW_DEBUG_CHECKS))
 		return;
 	if (index)
-		mw_aid_check_zone(span, index - 1);
+		mw_aid_check_zone(span, index - 1, object - span->stride);
 	if (index + 1 < span->count)
-		mw_aid_check_zone(span, index + 1);
+		mw_aid_check_zone(span, index + 1, object + span->stride);
 }
 
 void mw_aid_born(struct mw_span *span, size_t index)
 {
 	mw_aid_fill_zones(span, index);
-	mw_aid_poison(span, index);
+	if (mw_aid_poisons(span))
+		mw_aid_poison(mw_span_object(span, index), span->size);
 }
 
 void mw_aid_begin(struct mw_span *span, size_t index, bool zero)
 {
-	const void *bad = mw_aid_bad_poison(span, index);
-	void *object = mw_span_object(span, index);
+	unsigned int flags = mw_aid_flags(span);
+	char *object = mw_span_object(span, index);
+	bool poisons = mw_aid_poisons(span);
 
-	if (mw_unlikely(bad))
-		mw_aid_report(MW_USE_AFTER_FREE, span, index, bad);
-	mw_aid_check_zones(span, index);
+	if (mw_unlikely(poisons && !mw_aid_poison_is_whole(object, span->size)))
+		mw_aid_report(MW_USE_AFTER_FREE, span, index, mw_aid_bad_poison(span, index));
+	mw_aid_check_zones(span, index, object, flags);
 	if (zero)
-		__builtin_memset(object, 0, span->size);
-	else if (mw_aid_poisons(span))
-		__builtin_memset(object, MW_AID_NEW_BYTE, span->size);
-	if (mw_aid_flags(span) & MW_DEBUG_TRACK)
+		mw_zero(object, span->size);
+	else if (poisons)
+		mw_aid_fill(object, span->size, MW_AID_ALL(MW_AID_NEW_BYTE));
+	if (flags & MW_DEBUG_TRACK)
 		mw_trace_here(&span->debug->track[index].allocated);
 }
 
 void mw_aid_end(struct mw_span *span, size_t index)
 {
-	mw_aid_check_zones(span, index);
-	if (mw_aid_flags(span) & MW_DEBUG_TRACK)
+	unsigned int flags = mw_aid_flags(span);
+	char *object = mw_span_object(span, index);
+
+	mw_aid_check_zones(span, index, object, flags);
+	if (flags & MW_DEBUG_TRACK)
 		mw_trace_here(&span->debug->track[index].freed);
-	mw_aid_poison(span, index);
+	if (mw_aid_poisons(span))
+		mw_aid_poison(object, span->size);
 }

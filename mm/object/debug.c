@@ -130,21 +130,29 @@ static void mw_debug_between(struct mw_span *span, size_t index, bool between)
 		atomic_fetch_and_explicit(word, ~mw_bit(index), memory_order_acq_rel);
 }
 
+/* The first word of the span that has a free object, and which; 0: none has. */
+static inline unsigned long mw_debug_some(const struct mw_span *span, size_t *w)
+{
+	unsigned long some = 0;
+
+	for (*w = 0; *w < span->words; ++*w) {
+		some = mw_word(&span->free[*w]) & mw_span_mask(span, *w);
+		if (some)
+			break;
+	}
+	return some;
+}
+
 /* An object of the first span, neither live nor free when this returns. Not pinned. */
 static struct mw_span *mw_debug_take(struct mw_cache *cache, size_t *index)
 {
-	unsigned long state = mw_lock(&cache->lock);
+	unsigned long state = mw_lock(&cache->lock), some = 0;
 	struct mw_span *span = mw_container(cache->debug_spans.next, struct mw_span, link);
-	size_t w = 0;
+	size_t w;
 
-	if (mw_list_empty(&cache->debug_spans) || !mw_span_some_free(span) ||
-	    (span->debug->flags & MW_DEBUG_FAULT))
-		span = NULL;
-	if (span) {
-		unsigned long some;
-
-		while (!(some = mw_word(&span->free[w]) & mw_span_mask(span, w)))
-			w++;
+	if (!mw_list_empty(&cache->debug_spans) && !(span->debug->flags & MW_DEBUG_FAULT))
+		some = mw_debug_some(span, &w);
+	if (mw_likely(some)) {
 		*index = w * MW_WORD_BITS + mw_lowest_bit(some);
 		mw_debug_between(span, *index, true);
 		mw_set_word(&span->free[w], mw_word(&span->free[w]) & ~mw_bit(*index));
@@ -153,7 +161,7 @@ static struct mw_span *mw_debug_take(struct mw_cache *cache, size_t *index)
 			mw_debug_settle_locked(cache, span);
 	}
 	mw_unlock(&cache->lock, state);
-	return span;
+	return some ? span : NULL;
 }
 
 /* The first object of a new span, which then joins the list. */
