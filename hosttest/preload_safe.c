@@ -139,7 +139,8 @@ static __attribute__((constructor)) void set_up(void)
 		return;
 	comma = strchr(want, ',');
 	policy.wipe = !strncmp(want, "wipe", 4);
-	policy.hold = comma ? strtoul(comma + 1, NULL, 0) : 0;
+	policy.hold = comma ? strtoul(comma + 1, (char **)&comma, 0) : 0;
+	policy.percent = comma && *comma == ',' ? (unsigned int)strtoul(comma + 1, NULL, 0) : 0;
 	borrowed = preload_begin();
 	(void)mw_safe_free(NULL, &policy);
 	preload_end(borrowed);

@@ -91,8 +91,8 @@ TEST(of_a_random_load)
 	static const struct mw_safe_policy plain = { .on = true };
 	static const struct mw_safe_policy more = { .on = true, .hold = 4 << 20 };
 
-	compare("1 MiB", &plain, 1000);
-	compare("4 MiB", &more, 1000);
+	compare("1 MiB", &plain, 450);
+	compare("4 MiB", &more, 350);
 }
 
 #endif

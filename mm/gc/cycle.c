@@ -322,13 +322,17 @@ size_t mw_gc_pauses(struct mw_pause *last, size_t most, uint64_t *total, uint64_
 	return known;
 }
 
-static void restart(uint64_t *clock)
+static void restart(uint64_t *clock, bool safe)
 {
 	struct mw_gc_cycle *c = &mw_gc.cycle;
+	uint64_t ns;
 
 	mw_port_start_world();
 	c->start_ns = lap(clock);
-	note_pause(*clock, c->stop_ns + c->roots_ns + c->mark_ns + c->start_ns);
+	ns = c->stop_ns + c->roots_ns + c->mark_ns + c->start_ns;
+	note_pause(*clock, ns);
+	if (safe)
+		mw_safe_rest(*clock, ns);
 	mw_gc_announce(MW_GC_STARTED);
 	mw_port_wake(MW_WORKER_SWEEP);
 }
@@ -369,7 +373,7 @@ static bool collect(enum mw_collect how, bool safe)
 	mw_set_word(&mw_gc.cycles, mw_gc.cycle.number);
 	mw_gc.cycle.mark_ns = lap(&clock);
 	mw_gc_announce(MW_GC_MARKED);
-	restart(&clock);
+	restart(&clock, wide == MW_WIDE_SAFE);
 	if (how == MW_COLLECT_SWEPT)
 		finish_last_sweep();
 	return true;

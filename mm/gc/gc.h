@@ -168,9 +168,9 @@ struct mw_pace {
 	int64_t credit; /* may be spent; thousandths of ns: a 64-bit division is a call on small machines */
 	uint64_t earned_at; /* when the credit last grew */
 	unsigned int useless; /* cycles in a row that freed next to nothing, as far as they are counted */
-	/* Set aside by each CPU, and held back, not added to since and fresh yet; that CPU's, pinned. */
+	/* Set aside by each CPU and not added to since yet; that CPU's, pinned. */
 	struct {
-		size_t bytes, held;
+		size_t bytes;
 	} __attribute__((aligned(MW_CACHE_LINE))) cpu[MW_MAX_CPUS];
 };
 
@@ -289,9 +289,10 @@ bool mw_gc_collect_leaks(struct mw_leak_found *found, const void *floor);
 
 struct mw_safe {
 	_Atomic(bool) on; /* for some cache; set by who holds the world, asked by all */
-	mw_atomic_t hold; /* of the policy */
+	mw_atomic_t hold, percent; /* of the policy */
 	mw_atomic_t fresh; /* bytes held back since the last mark */
-	mw_atomic_t live; /* bytes of hand-managed objects at that mark */
+	mw_atomic_t looked; /* bytes that that mark looked at */
+	mw_atomic_t rested; /* when marks have had no more than their share of the time; in ticks() */
 	mw_atomic_t told; /* the worker was, since then */
 	/* Of who is collecting. */
 	size_t kept; /* bytes that the last mark found pointers to */
@@ -306,6 +307,8 @@ bool mw_safe_worth(void);
 void mw_safe_choose(bool asked);
 /* After the mark of a cycle of mode MW_WIDE_SAFE. */
 void mw_safe_look(void);
+/* The world runs again, since @now; it stood for @ns. */
+void mw_safe_rest(uint64_t now, uint64_t ns);
 
 /* ---- the room's state ---- */
 

@@ -14,18 +14,38 @@
 
 #if MW_GC
 
-#define FOLD ((size_t)32 << 10)
 #define HOLD_DEFAULT ((size_t)1 << 20)
-/* A mark is due when so big a part of what lives was freed. */
-#define PART 8
+#define PERCENT_DEFAULT 12
+/* What is held may grow so many times as big while marks have had their share of the time, */
+#define PATIENCE 4
+/* which is one part of so many. */
+#define SHARE 20
 /* With less than that part of what makes one due, memory is not worth a mark when it is out. */
 #define LITTLE 16
 
+/* Of about a microsecond, and as many as a word can tell: their differences count. */
+static unsigned long ticks(uint64_t ns)
+{
+	return (unsigned long)(ns >> 10);
+}
+
+/* What a mark costs is what it looks at: roots, and all that lives. So that says how often there is one. */
 static size_t goal(void)
 {
-	size_t live = mw_word(&mw_gc.safe.live) / PART, hold = mw_word(&mw_gc.safe.hold);
+	size_t hold = mw_word(&mw_gc.safe.hold), percent = mw_word(&mw_gc.safe.percent);
+	size_t part = mw_word(&mw_gc.safe.looked) / 100 * (percent ? percent : PERCENT_DEFAULT);
 
-	return mw_max(live, hold ? hold : HOLD_DEFAULT);
+	return mw_max(part, hold ? hold : HOLD_DEFAULT);
+}
+
+static bool enough(size_t held)
+{
+	size_t most = goal();
+
+	if (mw_likely(held < most))
+		return false;
+	return held / PATIENCE >= most ||
+	       (long)(ticks(mw_port_now()) - mw_word(&mw_gc.safe.rested)) >= 0;
 }
 
 static size_t fresh(void)
@@ -35,26 +55,24 @@ static size_t fresh(void)
 
 void mw_up_safe_held(size_t bytes)
 {
-	size_t *mine = &mw_gc.pace.cpu[mw_port_cpu()].held, total;
-
-	*mine += bytes;
-	if (mw_likely(*mine < FOLD))
-		return;
-	bytes = *mine;
-	*mine = 0;
-	total = atomic_fetch_add_explicit(&mw_gc.safe.fresh, bytes, memory_order_relaxed) + bytes;
-	if (total >= goal() && !atomic_exchange_explicit(&mw_gc.safe.told, 1, memory_order_relaxed))
+	bytes += atomic_fetch_add_explicit(&mw_gc.safe.fresh, bytes, memory_order_relaxed);
+	if (enough(bytes) && !atomic_exchange_explicit(&mw_gc.safe.told, 1, memory_order_relaxed))
 		mw_port_wake(MW_WORKER_COLLECT);
 }
 
 bool mw_safe_due(void)
 {
-	return mw_gc.safe.on && fresh() >= goal();
+	return mw_gc.safe.on && enough(fresh());
 }
 
 bool mw_safe_overdue(unsigned int part)
 {
-	return mw_gc.safe.on && fresh() >= goal() + goal() / part;
+	size_t held;
+
+	if (mw_likely(!mw_gc.safe.on))
+		return false;
+	held = fresh();
+	return enough(held - held / (part + 1));
 }
 
 bool mw_safe_worth(void)
@@ -82,18 +100,16 @@ void mw_safe_choose(bool asked)
 	mw_set_word(&mw_gc.wide.mode, MW_WIDE_SAFE);
 }
 
-static void look_at(struct mw_wide_span *wide, size_t *live)
+static void look_at(struct mw_wide_span *wide)
 {
-	size_t objects = 0, held = 0, kept = 0;
+	size_t held = 0, kept = 0;
 
 	for (size_t w = 0; w < wide->words; w++) {
 		unsigned long mark = mw_word(&mw_wide_mark(wide)[w]), back = mw_word(&wide->bits[w]);
 
-		objects += mw_count_bits(mark & ~back);
 		held += mw_count_bits(back);
 		kept += mw_count_bits(back & mark);
 	}
-	*live += objects * wide->stride;
 	mw_gc.safe.kept += kept * wide->stride;
 	if (held > kept)
 		mw_gc.safe.released += mw_span_let_go(wide->span, wide->bits, mw_wide_mark(wide));
@@ -103,20 +119,27 @@ void mw_safe_look(void)
 {
 	struct mw_wide_cursor cursor = { 0 };
 	struct mw_wide_span *wide;
-	size_t live = 0;
+	size_t words = 0;
 
 	mw_wide_take_bits();
 	mw_gc.safe.kept = 0;
 	mw_gc.safe.marks++;
 	while ((wide = mw_wide_next(&cursor)))
 		if (mw_wide_readable(wide))
-			look_at(wide, &live);
+			look_at(wide);
 	mw_wide_end();
-	mw_set_word(&mw_gc.safe.live, live);
+	for (unsigned int i = 0; i < MW_MAX_MARKERS; i++)
+		words += mw_gc.marking.marker[i].words;
+	mw_set_word(&mw_gc.safe.looked, words * sizeof(uintptr_t));
 	mw_set_word(&mw_gc.safe.fresh, 0);
 	mw_set_word(&mw_gc.safe.told, 0);
 	for (unsigned int i = 0; i < MW_MAX_CPUS; i++)
-		mw_gc.pace.cpu[i].held = 0;
+		mw_freers[i].held = 0;
+}
+
+void mw_safe_rest(uint64_t now, uint64_t ns)
+{
+	mw_set_word(&mw_gc.safe.rested, ticks(now) + ticks(ns) * (SHARE - 1));
 }
 
 /* ---- the mode ---- */
@@ -142,6 +165,7 @@ bool mw_safe_free(struct mw_cache *cache, const struct mw_safe_policy *policy)
 		return false;
 	mw_wide_wait();
 	mw_set_word(&mw_gc.safe.hold, policy->hold);
+	mw_set_word(&mw_gc.safe.percent, policy->percent);
 	mw_object_safe_set(cache, policy->on, policy->wipe);
 	mw_gc.safe.on = any_cache();
 	/* Some room for marks that are made because there is no memory. */
@@ -161,6 +185,7 @@ void mw_safe_stats(struct mw_safe_stats *stats)
 		.released = mw_gc.safe.released,
 		.marks = mw_gc.safe.marks,
 		.due = goal(),
+		.most = goal() * PATIENCE,
 	};
 	mw_object_held(&stats->held_objects, &stats->held_bytes);
 }

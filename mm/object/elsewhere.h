@@ -54,12 +54,15 @@ static inline __attribute__((always_inline)) void mw_free_outside(struct mw_span
 	owner = atomic_load_explicit(&span->owner, memory_order_seq_cst) &
 		~(MW_OWNER_PENDING | MW_OWNER_FULL);
 	if (mw_unlikely(owner >= MW_MAX_CPUS)) {
-		if (mw_unlikely(owner != MW_OWNER_LARGE))
-			goto otherwise;
-		if (mw_likely(span->bin))
+		if (mw_likely(owner == MW_OWNER_LARGE && span->bin))
 			mw_free_kept(span, object, cache, state, here);
-		else
+		else if (MW_GC && (span->flags & MW_SAFE_FLAGS) == MW_SPAN_SAFE &&
+			 (owner & ~MW_OWNER_NO_FREE) != MW_OWNER_GONE)
+			mw_safe_free_held(span, object, cache, state);
+		else if (owner == MW_OWNER_LARGE)
 			mw_free_large(span, object, cache, state);
+		else
+			goto otherwise;
 		return;
 	}
 	if (mw_unlikely(owner == here || (cache && mw_span_cache(span) != cache) ||

@@ -179,6 +179,8 @@ static inline bool mw_span_has(const struct mw_span *span, const void *object, s
 
 /* ---- safe.c: what is freed and held back ---- */
 
+#define MW_SAFE_FLAGS (MW_SPAN_SAFE | MW_SPAN_WIPE)
+
 /* Let a span of hand-managed objects that is new, or whose cache's mode has changed, have it. Pinned. */
 void mw_span_follow(struct mw_span *span);
 /*
@@ -186,6 +188,12 @@ void mw_span_follow(struct mw_span *span);
  * has ended, and nothing was done. Not pinned.
  */
 enum mw_freed mw_safe_hold(struct mw_span *span, const void *object);
+/*
+ * The usual case of it, for mw_free_elsewhere(), which has said mw_freer_begin(): a span in the mode that
+ * is not gone. Pinned, by @state; not any more when it returns.
+ */
+void mw_safe_free_held(struct mw_span *span, void *object, struct mw_cache *cache,
+		       unsigned long state);
 
 /* ---- stat.c, check.c ---- */
 

@@ -11,7 +11,6 @@
  */
 #include "inside.h"
 
-#define MW_SAFE_FLAGS (MW_SPAN_SAFE | MW_SPAN_WIPE)
 #define MW_WIPE_BYTE 0x6b
 
 static unsigned int mw_safe_wanted(const struct mw_span *span)
@@ -32,8 +31,57 @@ void mw_span_follow(struct mw_span *span)
 	mw_span_slow_frees(span, mw_span_always_slow(span) || span->records);
 }
 
-/* The bit, if the span is still what it was. Pinned. */
-static enum mw_freed mw_safe_set(struct mw_span *span, const void *object)
+/* Set the bit. Return: false: the object is not live. Only who lets go makes such an object free. */
+static inline bool mw_safe_bit(struct mw_span *span, size_t index)
+{
+	size_t w = index / MW_WORD_BITS;
+	unsigned long bit = mw_bit(index);
+
+	return !(mw_word(&span->free[w]) & bit) &&
+	       !(atomic_fetch_or_explicit(&span->remote[w], bit, memory_order_acq_rel) & bit);
+}
+
+static MW_NOINLINE void mw_safe_tell(struct mw_freer *freer, unsigned long state)
+{
+	size_t bytes = freer->held;
+
+	freer->held = 0;
+	mw_up_safe_held(bytes);
+	mw_port_unpin(state);
+}
+
+/* Pinned, by @state; not any more afterwards. */
+static inline void mw_safe_count(struct mw_freer *freer, size_t bytes, unsigned long state)
+{
+	freer->held += bytes;
+	if (mw_likely(freer->held < MW_SAFE_FOLD))
+		mw_port_unpin(state);
+	else
+		mw_safe_tell(freer, state);
+}
+
+/* No call in it but the last thing that it does, as in mw_free_elsewhere(). */
+void mw_safe_free_held(struct mw_span *span, void *object, struct mw_cache *cache,
+		       unsigned long state)
+{
+	struct mw_freer *freer = &mw_freers[mw_port_cpu()];
+	size_t index, stride;
+
+	if (mw_unlikely(__atomic_load_n(&span->records, __ATOMIC_RELAXED) ||
+			(cache && mw_span_cache(span) != cache) ||
+			!mw_span_has(span, object, &index) || !mw_safe_bit(span, index)))
+		goto otherwise;
+	stride = span->stride;
+	atomic_store_explicit(&freer->span, MW_FREER_IDLE, memory_order_release);
+	mw_safe_count(freer, stride, state);
+	return;
+otherwise:
+	atomic_store_explicit(&freer->span, MW_FREER_IDLE, memory_order_release);
+	mw_free_otherwise(span, object, cache, state);
+}
+
+/* The bit, if the span is still what it was. Pinned, by @state; not any more afterwards. */
+static enum mw_freed mw_safe_set(struct mw_span *span, const void *object, unsigned long state)
 {
 	unsigned int here = mw_port_cpu(), owner = mw_freer_begin(span, here);
 	enum mw_freed what = MW_FREED_MOVED;
@@ -41,36 +89,24 @@ static enum mw_freed mw_safe_set(struct mw_span *span, const void *object)
 
 	if (owner != MW_OWNER_GONE && (span->flags & MW_SPAN_SAFE) &&
 	    mw_span_has(span, object, &index)) {
-		mw_atomic_t *word = &span->remote[index / MW_WORD_BITS];
-		unsigned long bit = mw_bit(index);
-
-		what = MW_FREED_TWICE;
 		stride = span->stride;
-		if (mw_span_live(span, index) &&
-		    !(atomic_fetch_or_explicit(word, bit, memory_order_acq_rel) & bit))
-			what = MW_FREED;
+		what = mw_safe_bit(span, index) ? MW_FREED : MW_FREED_TWICE;
 	}
 	mw_freer_end(here);
-	if (what == MW_FREED)
-		mw_up_safe_held(stride);
+	mw_safe_count(&mw_freers[here], what == MW_FREED ? stride : 0, state);
 	return what;
 }
 
 enum mw_freed mw_safe_hold(struct mw_span *span, const void *object)
 {
 	struct mw_cache *cache = mw_span_cache(span);
-	unsigned long state;
-	enum mw_freed what;
 	size_t index;
 
 	/* As long as it is live nobody lets go of it. */
 	if (span->flags & MW_SPAN_WIPE && !(cache && cache->construct) &&
 	    mw_span_has(span, object, &index) && mw_span_live(span, index))
 		__builtin_memset(mw_span_object(span, index), MW_WIPE_BYTE, span->size);
-	state = mw_port_pin();
-	what = mw_safe_set(span, object);
-	mw_port_unpin(state);
-	return what;
+	return mw_safe_set(span, object, mw_port_pin());
 }
 
 size_t mw_span_let_go(struct mw_span *span, const mw_atomic_t *held, const mw_atomic_t *marked)

@@ -31,7 +31,8 @@ void mw_up_count(void);
 void mw_up_allocated(size_t bytes);
 /* Get @pages back by a collection. Not pinned, may wait. Return: whether it is worth another try. */
 bool mw_up_collect(size_t pages);
-/* So many bytes were freed and held back. Pinned. */
+/* So many bytes were freed and held back; each CPU says so when it has some of them together. Pinned. */
+#define MW_SAFE_FOLD ((size_t)32 << 10)
 void mw_up_safe_held(size_t bytes);
 /* Let go of what is held back and no pointer is found to. Not pinned, may wait. */
 void mw_up_safe_drain(void);

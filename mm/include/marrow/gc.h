@@ -354,10 +354,12 @@ struct mw_safe_policy {
 	bool on;
 	bool wipe; /* overwrite it, but for constructed objects: a dangling read finds 0x6b */
 	/*
-	 * Bytes held before a mark is due, if that is more than an eighth of what lives; 0: 1 MiB. The
-	 * last one that was set holds for all caches.
+	 * Bytes held before a mark is due, 0: 1 MiB; or the percentage of all that the last mark looked at, 0:
+	 * 12, if that is more. Up to four times as much while marks have had a twentieth of the
+	 * time. The last ones that were set hold for all caches.
 	 */
 	size_t hold;
+	unsigned int percent;
 };
 
 /**
@@ -374,6 +376,7 @@ struct mw_safe_stats {
 	size_t held_objects, held_bytes; /* now */
 	size_t kept_bytes; /* of these, what the last mark found pointers to */
 	size_t due; /* bytes freed since the last mark that make the next one due */
+	size_t most; /* the same, if marks have had their share of the time */
 	unsigned long released; /* objects, ever */
 	unsigned long marks;
 };
