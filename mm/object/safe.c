@@ -61,8 +61,7 @@ static inline void mw_safe_count(struct mw_freer *freer, size_t bytes, unsigned 
 }
 
 /* No call in it but the last thing that it does, as in mw_free_elsewhere(). */
-void mw_safe_free_held(struct mw_span *span, void *object, struct mw_cache *cache,
-		       unsigned long state)
+void mw_safe_free_held(struct mw_span *span, void *object, struct mw_cache *cache, unsigned long state)
 {
 	struct mw_freer *freer = &mw_freers[mw_port_cpu()];
 	size_t index, stride;

@@ -9,6 +9,8 @@
 #include "../base/profile.h"
 #include "object.h"
 
+#define MW_SAFE_FOLD ((size_t)32 << 10)
+
 #if MW_GC
 /* A span of a collected cache, or a large collected object, is about to be seen by everybody. */
 void mw_up_span_born(struct mw_span *span);
@@ -31,8 +33,7 @@ void mw_up_count(void);
 void mw_up_allocated(size_t bytes);
 /* Get @pages back by a collection. Not pinned, may wait. Return: whether it is worth another try. */
 bool mw_up_collect(size_t pages);
-/* So many bytes were freed and held back; each CPU says so when it has some of them together. Pinned. */
-#define MW_SAFE_FOLD ((size_t)32 << 10)
+/* So many bytes were freed and held back; each CPU says so when it has MW_SAFE_FOLD together. Pinned. */
 void mw_up_safe_held(size_t bytes);
 /* Let go of what is held back and no pointer is found to. Not pinned, may wait. */
 void mw_up_safe_drain(void);
