@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One span, and all CPUs that want it swept at the same moment: it is swept once, and for all of them. */
+/* One span that all CPUs want swept at the same moment; and what is handed out again: it is zero. */
 #include "gc_heap.h"
 
 #if MW_GC
@@ -72,6 +72,89 @@ TEST(all_sweep_one_span)
 	}
 	mw_gc_debug(0, 0);
 	CHECK_EQ(wrong, 0);
+}
+
+/* ---- what is handed out is zero, by whichever way it came to be free and is asked for ---- */
+
+static struct mw_field ahead_fields[] = { { "link", MW_FIELD_POINTER, 0, 1, NULL, 0, 0 } };
+static struct mw_type ahead_type = {
+	.name = "ahead",
+	.size = 48,
+	.fields = ahead_fields,
+	.field_count = 1,
+};
+
+static void *ask(size_t *size)
+{
+	static const size_t sizes[] = { 8, 16, 24, 48, 112, 1024, 1500 };
+	size_t r = (size_t)test_random();
+
+	*size = sizes[r / 8 % MW_LEN(sizes)];
+	switch (r % 4) {
+	case 0:
+		return mw_alloc(*size, MW_COLLECTED);
+	case 1:
+		*size = ahead_type.size;
+		return mw_new(&ahead_type, MW_NORMAL);
+	default:
+		return mw_new_words(*size, r % 64 < 8 ? MW_ATOMIC : MW_NORMAL);
+	}
+}
+
+static bool is_zero(const unsigned char *object, size_t size)
+{
+	unsigned char all = 0;
+
+	for (size_t i = 0; i < size; i++)
+		all |= object[i];
+	return !all;
+}
+
+static bool replace(size_t i)
+{
+	size_t size;
+	void *object;
+	bool zero;
+
+	/* Some are freed by hand, and may come again at once; the others are dropped. */
+	if (root[i] && test_random() % 4)
+		mw_free(root[i]);
+	root[i] = NULL;
+	object = ask(&size);
+	if (!object)
+		return true;
+	zero = is_zero(object, size);
+	__builtin_memset(object, 0x11, size);
+	root[i] = object;
+	return zero;
+}
+
+TEST(all_that_comes_is_zero)
+{
+	size_t wrong = 0, bad = 0;
+
+	setup(16 << 20);
+	test_heap_may_leak();
+	for (size_t i = 0; i < 60000; i++) {
+		wrong += !replace((size_t)test_random() % 400);
+		if (i % 997 == 0)
+			bad += !mw_heap_check();
+		if (i % 5000 == 4999)
+			collect();
+#if MW_WATCH
+		if (i % 7000 == 0)
+			mw_profile_rate(i / 7000 % 2 ? 512 : 0);
+#endif
+	}
+#if MW_WATCH
+	mw_profile_rate(0);
+#endif
+	CHECK_EQ(wrong, 0);
+	CHECK_EQ(bad, 0);
+	CHECK(mw_new_words(0, MW_NORMAL) != NULL);
+	CHECK(mw_gc_is_object(mw_new_words(1 << 20, MW_NORMAL)));
+	for (size_t i = 0; i < 400; i++)
+		root[i] = NULL;
 }
 
 #endif

@@ -89,10 +89,12 @@ static bool mw_slot_check(const struct mw_slot *slot)
 		MW_CHECK(slot, slot->span->where == MW_WHERE_CURRENT);
 		MW_CHECK(slot, w < slot->span->words && mw_mask_ok(slot->mask, slot->held,
 								   mw_span_mask(slot->span, w)));
-		MW_CHECK(slot, !(slot->ready & ~(mw_word(slot->word) & mw_span_mask(slot->span, w))));
+		MW_CHECK(slot, !((slot->ready | slot->ahead) &
+				 ~(mw_word(slot->word) & mw_span_mask(slot->span, w))));
+		MW_CHECK(slot, !(slot->ready && slot->ahead));
 		MW_CHECK(slot, slot->base == mw_span_object(slot->span, w * MW_WORD_BITS));
 	} else {
-		MW_CHECK(slot, !slot->mask && !slot->ready);
+		MW_CHECK(slot, !slot->mask && !slot->ready && !slot->ahead);
 	}
 	return true;
 }

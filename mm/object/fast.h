@@ -37,6 +37,8 @@ static inline void *mw_slot_take(struct mw_slot *slot)
 	char *object;
 
 	if (mw_unlikely(!ready)) {
+		if (slot->ahead)
+			slot->ahead = 0;
 		ready = mw_slot_some(slot);
 		if (mw_unlikely(!ready))
 			return NULL;

@@ -241,6 +241,7 @@ struct mw_slot {
 	char *base; /* of its first object */
 	size_t stride;
 	unsigned long allocs; /* ever */
+	unsigned long ahead; /* objects that are zeroed, for ahead.h alone; then @ready is 0 */
 	struct mw_span *span; /* that it belongs to; NULL: none */
 	struct mw_cache *cache;
 	unsigned long remote_frees; /* gathered here */

@@ -58,7 +58,7 @@ static void mw_slot_set_word(struct mw_slot *slot, struct mw_span *span, size_t 
 {
 	slot->word = &span->free[w];
 	slot->remote = &span->remote[w];
-	slot->ready = 0;
+	slot->ready = slot->ahead = 0;
 	slot->mask = mw_slot_mask(span, w);
 	slot->held = false;
 	slot->base = mw_span_object(span, w * MW_WORD_BITS);
@@ -101,7 +101,7 @@ void mw_slot_forget_current(struct mw_slot *slot)
 	slot->span = NULL;
 	slot->word = mw_slot_none.word;
 	slot->remote = mw_slot_none.word;
-	slot->ready = slot->mask = 0;
+	slot->ready = slot->ahead = slot->mask = 0;
 	slot->held = false;
 }
 

@@ -71,7 +71,7 @@ static void hold_at_due(struct mw_slot *slot)
 		bits &= bits - 1;
 	}
 	slot->ready = some;
-	slot->mask = 0;
+	slot->ahead = slot->mask = 0;
 	slot->held = true;
 }
 
