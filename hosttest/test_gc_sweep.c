@@ -157,4 +157,69 @@ TEST(all_that_comes_is_zero)
 		root[i] = NULL;
 }
 
+/* ---- a cycle that is due is made once, whoever else wants one at that moment ---- */
+
+static struct {
+	struct mw_gc_listener listener;
+	atomic_uint stopping;
+	unsigned long cycles;
+} once;
+
+/* The collecting CPU stops the world when the other one has taken the worker's turn and waits. */
+static void wait_for_the_worker(struct mw_gc_listener *self, enum mw_gc_moment moment,
+				const struct mw_gc_cycle *cycle)
+{
+	(void)self, (void)cycle;
+	if (moment != MW_GC_STOPPING || atomic_load(&once.stopping))
+		return;
+	atomic_store(&once.stopping, 1);
+	while (mw_word(&mw_gc.pace.due))
+		mw_port_relax();
+}
+
+static void collect_once(unsigned int i, void *arg)
+{
+	(void)arg;
+	if (i == 0) {
+		scribble();
+		CHECK(mw_gc_collect(MW_COLLECT_MARKED));
+	} else if (i == 1) {
+		while (!atomic_load(&once.stopping))
+			mw_port_relax();
+		(void)mw_worker_run(MW_WORKER_COLLECT, 0);
+	}
+}
+
+NOINLINE static void make_due(void)
+{
+	struct mw_gc_policy policy;
+
+	mw_gc_policy_get(&policy);
+	policy.percent = 100;
+	policy.least = 1 << 20;
+	CHECK(mw_gc_policy_set(&policy));
+	while (!mw_word(&mw_gc.pace.due) && mw_word(&mw_gc.cycles) == once.cycles)
+		(void)mw_new_words(64, MW_ATOMIC);
+}
+
+TEST(what_is_due_is_done_once)
+{
+	if (test_cpus() < 2)
+		test_skip("needs two CPUs");
+	setup(16 << 20);
+	test_heap_may_leak();
+	once.listener.moment = wait_for_the_worker;
+	atomic_store(&once.stopping, 0);
+	once.cycles = mw_word(&mw_gc.cycles);
+	mw_gc_listen(&once.listener);
+	make_due();
+	if (!mw_word(&mw_gc.pace.due)) {
+		mw_gc_unlisten(&once.listener);
+		test_skip("a worker was quicker");
+	}
+	test_parallel(2, collect_once, NULL);
+	mw_gc_unlisten(&once.listener);
+	CHECK_EQ(mw_word(&mw_gc.cycles), once.cycles + 1);
+}
+
 #endif

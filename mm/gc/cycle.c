@@ -394,9 +394,13 @@ bool mw_gc_collect(enum mw_collect how)
 	return collect_alone(how, true);
 }
 
-bool mw_gc_collect_due(void)
+/* While the worker waited to be alone, a cycle that an allocation waited for may have done it. */
+void mw_gc_collect_due(void)
 {
-	return collect_alone(MW_COLLECT_MARKED, false);
+	BEGIN_ALONE();
+	if (mw_pace_due())
+		(void)collect(MW_COLLECT_MARKED, false);
+	end_alone();
 }
 
 size_t mw_cleanups_stuck(void)
@@ -456,6 +460,8 @@ bool mw_gc_collect_forced(enum mw_collect how, bool last_resort)
 	if (mw_gc.cycle.number && mw_gc.cycle.started > asked) {
 		if (how == MW_COLLECT_SWEPT)
 			finish_last_sweep();
+	} else if (how == MW_COLLECT_MARKED && !mw_pace_overdue()) {
+		/* One that was under way has done it. */
 	} else if (mw_pace_may_force(last_resort)) {
 		uint64_t start = mw_port_now();
 

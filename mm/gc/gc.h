@@ -178,6 +178,9 @@ void mw_pace_init(void);
 /* At the end of a mark that found @bytes living. */
 void mw_pace_marked(size_t bytes);
 size_t mw_pace_live(void);
+/* Is a cycle due, of the heap or of safe free; so much that an allocation should wait for it? */
+bool mw_pace_due(void);
+bool mw_pace_overdue(void);
 /*
  * Cycles that allocations wait for are refused once they have had their share of the time. If it is
  * the @last_resort, only if little was allocated since the last one, or that one was no use.
@@ -409,8 +412,8 @@ bool mw_gc_check_lists(void);
 /* cycle.c */
 /* One that an allocation waits for, unless one began meanwhile. Return: false: refused, or failed. */
 bool mw_gc_collect_forced(enum mw_collect how, bool last_resort);
-/* One that the worker makes because it is due. */
-bool mw_gc_collect_due(void);
+/* One that the worker makes, if it is still due. */
+void mw_gc_collect_due(void);
 void mw_gc_announce(enum mw_gc_moment moment);
 /*
  * Stop the world with everything swept, and no cycle before mw_gc_release(). Not pinned.

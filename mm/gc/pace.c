@@ -110,6 +110,23 @@ size_t mw_pace_live(void)
 	return mw_word(&mw_gc.pace.marked) + mw_word(&mw_gc.pace.since);
 }
 
+bool mw_pace_due(void)
+{
+	return mw_word(&mw_gc.pace.since) >= mw_word(&mw_gc.pace.room) || mw_safe_due();
+}
+
+static bool heap_overdue(void)
+{
+	size_t since = mw_word(&mw_gc.pace.since), room = mw_word(&mw_gc.pace.room);
+
+	return since >= room && since - room >= mw_word(&mw_gc.pace.goal) / 8;
+}
+
+bool mw_pace_overdue(void)
+{
+	return heap_overdue() || mw_safe_overdue(4);
+}
+
 void mw_up_allocated(size_t bytes)
 {
 	struct mw_pace *pace = &mw_gc.pace;
@@ -170,13 +187,8 @@ void mw_pace_forced(uint64_t ns, const struct mw_gc_cycle *cycle)
 /* Before an allocation takes pages from the page heap, where it may wait. */
 void mw_up_grow(void)
 {
-	struct mw_pace *pace = &mw_gc.pace;
-	size_t since, room;
-
 	mw_gc_ready();
-	since = mw_word(&pace->since);
-	room = mw_word(&pace->room);
-	if (since >= room && since - room >= mw_word(&pace->goal) / 8)
+	if (heap_overdue())
 		(void)mw_gc_collect_forced(MW_COLLECT_MARKED, false);
 	else if (mw_unlikely(mw_safe_overdue(4)))
 		/* What is held is bounded, whatever share of the time that takes. */
