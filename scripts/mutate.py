@@ -14,16 +14,21 @@ first; the others of the room follow, then the rest, and after build host those 
 host-debug. In host-tsan nothing follows. The first
 failure ends it. A mutant that does not apply or does not compile is an error of the list: it counts as
 missed, like one that survives. A line "? why" says what is known of one that does.
-The tree is not touched: each worker has a copy of its own under build/mutate/.
+The tree is not touched: each worker has a copy of its own under build/mutate/, and all share compiled files
+where there is a ccache. build/mutate/seen.json remembers who caught what, to ask that suite first next time.
+
+A suite hangs if it takes many times the processor time that it takes without a mutant, or if all its threads
+sleep: how long it takes on a machine that others use as well says nothing.
 """
 
 import argparse
 import concurrent.futures
 import glob
+import json
 import os
 import queue
 import re
-import resource
+import select
 import shutil
 import signal
 import subprocess
@@ -31,8 +36,11 @@ import sys
 import time
 
 FLAGS = "-Wno-error -O1 -g0"  # quicker to compile and link
-SUITE_SECONDS = 400  # of a busy machine
-SUITE_CPU_SECONDS = 60
+CPU_SECONDS, CPU_TIMES = 10, 10  # what a suite may take: so much, and so many times what it takes unchanged
+SLEEP_SECONDS = 15  # in which no thread wants to run
+LAST_SECONDS = 600
+TICK = os.sysconf("SC_CLK_TCK")
+MEMORY = "build/mutate/seen.json"
 
 
 class Mutant:
@@ -106,26 +114,105 @@ class Slot:
                              stdout=subprocess.PIPE, check=True).stdout
         return sorted({line.split(".")[0].split()[-1] for line in out.splitlines() if "." in line})
 
-    def run(self, variant, suite):
-        """None, or how the suite failed."""
+    def run(self, variant, suite, usual=5.0):
+        """(how the suite failed or None, processor seconds)"""
+        with subprocess.Popen([f"build/{variant}/suites", "--timeout", "3600", suite], cwd=self.root,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                              start_new_session=True) as process:
+            try:
+                failure, used = watch(process, CPU_SECONDS + CPU_TIMES * usual)
+            finally:
+                stop_all(process)
+        if failure is None and process.returncode:
+            failure = f"status {process.returncode}"
+        return failure and (failure if "." in failure else f"{suite}: {failure}"), used
+
+
+def stop_all(process):
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)  # its own session: nothing else is in it
+    process.wait()
+
+
+def watch(process, most):
+    """Read until the first failure or the end: (failure or None, processor seconds)."""
+    text, used, moved_at, moved_used = b"", 0.0, time.monotonic(), 0.0
+    started, looked_at = moved_at, 0.0
+    while True:
+        ready, _, _ = select.select([process.stdout], [], [], 0.5)
+        if ready:
+            piece = os.read(process.stdout.fileno(), 65536)
+            if not piece:
+                process.wait()
+                return None, used
+            text = (text + piece)[-100000:]
+            failed = re.search(rb"^not ok \d+ - (.*)\n", text, re.M)
+            if failed:
+                return failed.group(1).decode(errors="replace"), used
+        now = time.monotonic()
+        if now - looked_at < 0.2:
+            continue
+        looked_at = now
+        used, wants = use_of(process.pid, used)
+        if wants or used > moved_used + 0.1:
+            moved_at, moved_used = now, used
+        if used > most:
+            return "goes on for ever", used
+        if now - moved_at > SLEEP_SECONDS:
+            return "all its threads sleep for ever", used
+        if now - started > LAST_SECONDS:
+            return "gives no answer", used
+
+
+def use_of(pid, before):
+    """Processor seconds of a process so far, and whether a thread of it wants to run."""
+    used, wants = before, False
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+            used = sum(int(n) for n in stat.read().rpartition(")")[2].split()[11:15]) / TICK
+        for path in glob.glob(f"/proc/{pid}/task/*/stat"):
+            with open(path, encoding="utf-8") as stat:
+                wants = wants or stat.read().rpartition(")")[2].split()[0] in "RD"
+    except OSError:
+        pass
+    return used, wants
+
+
+class Memory:
+    """Who caught what before, and what each suite takes."""
+
+    def __init__(self):
         try:
-            done = subprocess.run([f"build/{variant}/suites", "--timeout", "90", suite], cwd=self.root,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                  timeout=SUITE_SECONDS, check=False, preexec_fn=limit_cpu)
-        except subprocess.TimeoutExpired:
-            print(f"    {suite} gave no answer in {SUITE_SECONDS} s", flush=True)
-            return None
-        if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
-            return f"{suite}: goes on for ever"
-        if not done.returncode:
-            return None
-        text = done.stdout.decode(errors="replace")
-        found = re.search(r"^not ok \d+ - (.*)$", text, re.M)
-        return found.group(1) if found else f"{suite}: status {done.returncode}"
+            with open(MEMORY, encoding="utf-8") as file:
+                self.seen = json.load(file)
+        except (OSError, ValueError):
+            self.seen = {}
+        for key in ("caught", "files", "usual"):
+            self.seen.setdefault(key, {})
 
+    def usual(self, variant, suite):
+        return self.seen["usual"].get(f"{variant} {suite.split('.')[0]}", 5.0)
 
-def limit_cpu():
-    resource.setrlimit(resource.RLIMIT_CPU, (SUITE_CPU_SECONDS, SUITE_CPU_SECONDS))
+    def note_usual(self, variant, suite, seconds):
+        self.seen["usual"][f"{variant} {suite.split('.')[0]}"] = seconds
+
+    def note(self, mutant, suite):
+        self.seen["caught"][mutant.name] = suite
+        files = self.seen["files"].setdefault(mutant.path, {})
+        files[suite] = files.get(suite, 0) + 1
+
+    def sort(self, mutant, suites):
+        files = self.seen["files"].get(mutant.path, {})
+        last = self.seen["caught"].get(mutant.name)
+        return sorted(suites, key=lambda suite: (suite != last, -files.get(suite, 0)))
+
+    def last(self, mutant):
+        return self.seen["caught"].get(mutant.name)
+
+    def write(self):
+        with open(MEMORY + ".new", "w", encoding="utf-8") as file:
+            json.dump(self.seen, file, indent=1, sort_keys=True)
+        os.rename(MEMORY + ".new", MEMORY)
 
 
 def same(path, target):
@@ -140,31 +227,35 @@ SLOW = ("model_", "harness", "port", "page_", "gc_cost", "gc_storm", "special_ma
 NEVER = ("model_", "harness", "port", "page_cost")
 
 
-def order(mutant, suites, all_of_them):
-    """What is asked: the suites that the list names, those of the file's room, then all the others."""
+def order(mutant, suites, all_of_them, memory):
+    """What is asked: what caught it last, the suites that the list names, those of the file's room, then all the others."""
     room = mutant.path.split("/")[1] if mutant.path.startswith("mm/") else ""
     first = [s for s in mutant.suites if s.split(".")[0] in suites]
     if mutant.variant == "host-tsan":  # a suite takes minutes there: the list names tests
-        return first
+        return memory.sort(mutant, first)
+    last = memory.last(mutant)
+    if last in suites and last not in first:
+        first.append(last)
     near = [s for s in suites if s.startswith(room) and s not in first and not s.startswith(NEVER)]
     rest = [s for s in suites if s not in first and s not in near and not s.startswith(SLOW)]
-    return first + near + (rest if all_of_them else [])
+    return memory.sort(mutant, first) + memory.sort(mutant, near) + (memory.sort(mutant, rest) if all_of_them else [])
 
 
-def ask(slot, mutant, variant, all_of_them=True):
+def ask(slot, mutant, variant, all_of_them, memory):
     """(caught, what is said of it) by one build."""
     built = slot.build(variant)
     if built.returncode:
         return False, "does not compile: " + next((line for line in built.stdout.split("\n")
                                                  if "error" in line), built.stdout[-200:])
-    for suite in order(mutant, slot.suites(variant), all_of_them):
-        failure = slot.run(variant, suite)
+    for suite in order(mutant, slot.suites(variant), all_of_them, memory):
+        failure, _ = slot.run(variant, suite, memory.usual(variant, suite))
         if failure:
+            memory.note(mutant, suite)
             return True, failure if variant == "host" else f"{failure} ({variant})"
     return False, ""
 
 
-def judge(slot, mutant, near):
+def judge(slot, mutant, near, memory):
     """(caught, what is said of it)"""
     target = os.path.join(slot.root, mutant.path)
     with open(target, encoding="utf-8") as file:
@@ -176,25 +267,27 @@ def judge(slot, mutant, near):
     try:
         with open(target, "w", encoding="utf-8") as file:
             file.write(changed)
-        caught, said = ask(slot, mutant, mutant.variant, not near)
+        caught, said = ask(slot, mutant, mutant.variant, not near, memory)
         if not caught and not said and mutant.variant == "host" and not near:
-            caught, said = ask(slot, mutant, "host-debug", False)
+            caught, said = ask(slot, mutant, "host-debug", False, memory)
         return caught, said or "SURVIVED" + (f": {mutant.excuse}" if mutant.excuse else "")
     finally:
         with open(target, "w", encoding="utf-8") as file:
             file.write(text)
 
 
-def sound(slot, variants):
-    """Nothing may fail before a bug is planted."""
-    for variant in sorted(variants):
+def sound(slot, mutants, memory):
+    """Nothing may fail before a bug is planted. In host-tsan: what the list names."""
+    for variant in sorted({m.variant for m in mutants}):
         built = slot.build(variant)
         if built.returncode:
             sys.exit(f"{variant} does not build:\n{built.stdout}")
-        for suite in slot.suites(variant):
-            failure = slot.run(variant, suite)
+        named = {s for m in mutants if m.variant == variant for s in m.suites}
+        for suite in sorted(named) if variant == "host-tsan" else slot.suites(variant):
+            failure, used = slot.run(variant, suite)
             if failure:
                 sys.exit(f"{variant} fails without a mutant: {failure}")
+            memory.note_usual(variant, suite, used)
 
 
 def main():
@@ -209,19 +302,23 @@ def main():
         mutants = [m for word in options.only for m in mutants if word in (m.name, m.name.split("/")[0])]
     if not mutants:
         sys.exit("no such mutants")
-    slots = queue.Queue()
+    if shutil.which("ccache"):
+        os.environ.setdefault("CCACHE_BASEDIR", os.getcwd())
+        os.environ.setdefault("CCACHE_NOHASHDIR", "1")
+        os.environ["PATH"] = "/usr/lib/ccache:" + os.environ["PATH"]
+    memory, slots = Memory(), queue.Queue()
     for number in range(options.jobs):
         slots.put(Slot(number))
     if not options.trust:
         first = slots.get()
-        sound(first, {m.variant for m in mutants})
+        sound(first, mutants, memory)
         slots.put(first)
 
     def one(mutant):
         slot = slots.get()
         started = time.monotonic()
         try:
-            return mutant, judge(slot, mutant, options.near), time.monotonic() - started
+            return mutant, judge(slot, mutant, options.near, memory), time.monotonic() - started
         finally:
             slots.put(slot)
 
@@ -230,6 +327,7 @@ def main():
         for done in concurrent.futures.as_completed([pool.submit(one, m) for m in mutants]):
             mutant, (ok, said), seconds = done.result()
             table.setdefault(mutant.name.split("/")[0], []).append((mutant, ok, said))
+            memory.write()
             print(f"{'caught ' if ok else 'MISSED '} {mutant.name:<44} {seconds:5.1f} s  {said}", flush=True)
     return summary(table, len(mutants))
 
