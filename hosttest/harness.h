@@ -86,6 +86,14 @@ _Noreturn void backend_leave(void);
  */
 int backend_child(const char *name, char *out, size_t size);
 
+/*
+ * a(arg), with b(arg) of another CPU before its @at-th instruction; and fn(arg) as a third CPU, at once.
+ * backend_steps(): whether that can be had.
+ */
+bool backend_steps(void);
+bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigned long at);
+void backend_elsewhere(void (*fn)(void *arg), void *arg);
+
 /* There too: a sanitizer's own report ends the process where a fault would end a test. */
 bool backend_sanitized(void);
 

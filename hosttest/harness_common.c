@@ -159,6 +159,25 @@ _Noreturn void test_skip(const char *why)
 	backend_leave();
 }
 
+/* Not in the kernel. */
+__attribute__((weak)) bool backend_steps(void);
+__attribute__((weak)) bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigned long at);
+__attribute__((weak)) void backend_elsewhere(void (*fn)(void *arg), void *arg);
+
+bool test_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigned long at)
+{
+	if (!backend_steps || !backend_steps())
+		test_skip("no single steps here");
+	return backend_step(a, b, arg, at);
+}
+
+void test_elsewhere(void (*fn)(void *arg), void *arg)
+{
+	if (!backend_steps || !backend_steps())
+		test_skip("no single steps here");
+	backend_elsewhere(fn, arg);
+}
+
 void harness_panicked(const char *why)
 {
 	if (!now.test || backend_worker())

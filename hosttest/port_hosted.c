@@ -25,6 +25,7 @@ static __thread struct {
 
 void (*port_on_panic)(const char *why);
 bool (*port_on_write)(const char *text, size_t len);
+bool (*port_on_yield)(void);
 
 extern void *__libc_stack_end;
 
@@ -177,7 +178,8 @@ void port_yield(void)
 
 	if (!port_cpu.depth && atomic_load_explicit(&port_cpu.pending, memory_order_relaxed))
 		port_do_pending();
-	sched_yield();
+	if (!port_on_yield || !port_on_yield())
+		sched_yield();
 	errno = error;
 }
 

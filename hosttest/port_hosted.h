@@ -46,6 +46,9 @@ extern void (*port_on_panic)(const char *why);
 /* Gets the text of mw_port_write() first. Return: true if it has taken it. */
 extern bool (*port_on_write)(const char *text, size_t len);
 
+/* Who turns in a spin loop calls it now and then. Return: true: somebody else had a turn. */
+extern bool (*port_on_yield)(void);
+
 /* What mw_port_release() and mw_port_reclaim() do from now on; NULL: as Linux does. */
 void port_pages_are(bool (*release)(void *page, size_t len), bool (*reclaim)(void *page, size_t len));
 

@@ -91,6 +91,15 @@ void test_parallel(unsigned int n, void (*fn)(unsigned int i, void *arg), void *
 /* Inside: a barrier of all n. Spins with pause. */
 void test_barrier(void);
 
+/*
+ * a(arg) and b(arg) as two CPUs would run them, with one switch: before the @at-th instruction of @a the other CPU
+ * has its turn, until it ends or waits for this one. Return: false: @a has not so many, and @b came after it.
+ * The first call of these two skips the test where they cannot be had; hosted only.
+ */
+bool test_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigned long at);
+/* fn(arg) as a third CPU, that does nothing otherwise. */
+void test_elsewhere(void (*fn)(void *arg), void *arg);
+
 /* A function that looks at what is not its own on purpose: sanitizers leave it alone. */
 #define TEST_UNCHECKED __attribute__((noinline, no_sanitize_address))
 

@@ -324,6 +324,30 @@ TEST(pacing_keeps_the_heap_small)
 	CHECK(live_objects() < 5000);
 }
 
+/* A worker that is slow to come does not collect what somebody else has collected meanwhile. */
+TEST(a_late_worker_has_nothing_to_do)
+{
+	struct mw_gc_policy policy;
+	unsigned long cycles;
+
+	setup(64 << 20);
+	mw_gc_policy_get(&policy);
+	policy.least = 1 << 20;
+	CHECK(mw_gc_policy_set(&policy));
+	for (unsigned int i = 0; i < 3; i++) {
+		while (!mw_word(&mw_gc.pace.due))
+			(void)plain_garbage(10, 100, MW_COLLECTED);
+		collect();
+		cycles = mw_word(&mw_gc.cycles);
+		CHECK(!mw_worker_run(MW_WORKER_COLLECT, 1000000));
+		CHECK_EQ(mw_word(&mw_gc.cycles), cycles);
+		while (!mw_word(&mw_gc.pace.due))
+			(void)plain_garbage(10, 100, MW_COLLECTED);
+		CHECK(!mw_worker_run(MW_WORKER_COLLECT, 1000000));
+		CHECK_EQ(mw_word(&mw_gc.cycles), cycles + 1);
+	}
+}
+
 TEST(out_of_memory_collects_first)
 {
 	struct mw_gc_policy policy;

@@ -175,4 +175,60 @@ TEST(births_between_stop_and_start)
 	CHECK(live_objects() < 3 * RING);
 }
 
+/* ---- what is born during a mark, and what it points to ---- */
+
+struct pair {
+	struct pair *behind;
+	uintptr_t name;
+};
+
+/* No root: inverted. The older one is known to a handler alone as soon as the younger one is there. */
+static struct {
+	uintptr_t older, younger;
+} hidden;
+
+static void bear(struct mw_gc_listener *self, enum mw_gc_moment moment,
+		 const struct mw_gc_cycle *cycle)
+{
+	struct pair *pair;
+
+	(void)self, (void)cycle;
+	if (moment != MW_GC_ROOTS_DONE || hidden.younger)
+		return;
+	pair = mw_alloc(sizeof(*pair), MW_COLLECTED | MW_ATOMIC);
+	NEED(pair);
+	pair->behind = (struct pair *)~hidden.older;
+	pair->name = 2;
+	hidden.younger = ~(uintptr_t)pair;
+}
+
+NOINLINE static void make_older(void)
+{
+	struct pair *pair = mw_alloc(sizeof(*pair), MW_COLLECTED);
+
+	NEED(pair);
+	*pair = (struct pair){ .name = 1 };
+	hidden.older = ~(uintptr_t)pair;
+	hidden.younger = 0;
+}
+
+TEST(newborns_keep_what_they_point_to)
+{
+	static struct mw_gc_listener listener = { .moment = bear };
+	struct pair *pair;
+
+	prepare();
+	mw_gc_listen(&listener);
+	for (unsigned int i = 0; i < 8; i++) {
+		make_older();
+		collect();
+		NEED(hidden.younger);
+		pair = (struct pair *)~hidden.younger;
+		CHECK(mw_gc_is_object(pair) && mw_gc_is_object((struct pair *)~hidden.older));
+		CHECK_EQ(pair->name, 2);
+		CHECK_EQ(((struct pair *)~hidden.older)->name, 1);
+	}
+	mw_gc_unlisten(&listener);
+}
+
 #endif

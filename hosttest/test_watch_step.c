@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+/* The event trace, read while it is written and written while it is read: a switch at each instruction. */
+#include "test.h"
+#include "../mm/watch/trace.h"
+
+#if MW_WATCH
+
+#define MOST 5000u /* instructions, more than either has */
+
+static struct {
+	struct mw_ring *ring;
+	unsigned long turn; /* the reader's */
+	struct mw_event_seen seen;
+	bool believed;
+	unsigned long torn;
+} trace;
+
+static void say(void *arg)
+{
+	unsigned long n = mw_word(&trace.ring->written) + 1;
+
+	(void)arg;
+	mw_up_event(MW_EVENT_REFILL, n, ~n);
+}
+
+static void look(void *arg)
+{
+	(void)arg;
+	trace.believed = mw_ring_read(trace.ring, trace.turn, &trace.seen);
+	if (trace.believed && (trace.seen.a != trace.turn || trace.seen.b != ~trace.turn ||
+			       trace.seen.what != MW_EVENT_REFILL || !trace.seen.when))
+		trace.torn++;
+}
+
+/* Who writes has the only ring. */
+static void find_ring(void)
+{
+	trace.ring = NULL;
+	for (unsigned int i = 0; i < MW_MAX_CPUS && !trace.ring; i++)
+		trace.ring = mw_trace_state.ring[i];
+	NEED(trace.ring);
+	trace.torn = 0;
+}
+
+static void first_round(void *arg)
+{
+	(void)arg;
+	for (unsigned long n = 1; n <= MW_RING; n++)
+		mw_up_event(MW_EVENT_REFILL, n, ~n);
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+/* The event that is being written, and the one that it is written over. */
+static void look_at_both(void *arg)
+{
+	unsigned long next = *(unsigned long *)arg;
+
+	trace.turn = next - MW_RING;
+	look(NULL);
+	trace.turn = next;
+	look(NULL);
+}
+
+TEST_WITH(a_reader_at_each_step_of_a_writer, TEST_HOSTED)
+{
+	unsigned long at = 0, next;
+
+	test_heap(8 << 20);
+	first_round(NULL);
+	find_ring();
+	do
+		next = mw_word(&trace.ring->written) + 1;
+	while (test_step(say, look_at_both, &next, at++) && at < MOST);
+	CHECK(at > 20 && at < MOST);
+	CHECK_EQ(trace.torn, 0);
+	test_note("%lu instructions", at);
+}
+
+TEST_WITH(a_writer_at_each_step_of_a_reader, TEST_HOSTED)
+{
+	unsigned long at = 0, believed = 0;
+	bool more;
+
+	test_heap(8 << 20);
+	(void)test_step(nothing, first_round, NULL, MOST);
+	find_ring();
+	do {
+		trace.turn = mw_word(&trace.ring->written) + 1 - MW_RING;
+		more = test_step(look, say, NULL, at++);
+		believed += trace.believed;
+	} while (more && at < MOST);
+	CHECK(at > 10 && at < MOST);
+	CHECK(believed > 0 && believed < at);
+	CHECK_EQ(trace.torn, 0);
+	test_note("%lu instructions", at);
+}
+
+#endif
