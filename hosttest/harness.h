@@ -87,7 +87,7 @@ _Noreturn void backend_leave(void);
 int backend_child(const char *name, char *out, size_t size);
 
 /*
- * a(arg), with b(arg) of another CPU before its @at-th instruction; and fn(arg) as a third CPU, at once.
+ * a(arg), with b(arg) of another CPU before one of its instructions; and fn(arg) as a third CPU: see test.h.
  * backend_steps(): whether that can be had.
  */
 bool backend_steps(void);

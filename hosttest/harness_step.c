@@ -2,20 +2,26 @@
 /*
  * A switch between two CPUs at a chosen instruction, for Linux on x86: one thread plays both.
  *
- * The trap flag stops @a before each of its instructions. When it is the one, the signal handler goes over to
- * @b, which has a stack of its own and is another CPU to the heap: pins and number in port_cpu are changed with
- * the stacks. Whoever then turns in a spin loop lets the other one go on, as it waits for that one. So it is the
- * same every time, and no scheduler has a say in it.
+ * The trap flag shows which instructions @a is made of, in one run. In a later one there is a breakpoint on one
+ * of them, which may be passed some times before; then the signal handler goes over to @b, which has a stack of
+ * its own and is another CPU to the heap: pins and number in port_cpu are changed with the stacks. Whoever then
+ * turns in a spin loop lets the other one go on, as it waits for that one. So it is the same every time, and no
+ * scheduler has a say in it.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <ucontext.h>
+#include <unistd.h>
 #include <marrow/port.h>
 #include "harness.h"
 #include "port_hosted.h"
 
 #define TRAP_FLAG 0x100ul
+#define BREAKPOINT 0xcc
+#define MOST_STEPS 65536u
 #define OTHER (MW_MAX_CPUS - 1) /* numbers that no thread gets: there are not so many */
 #define THIRD (MW_MAX_CPUS - 2)
 
@@ -23,8 +29,12 @@ static struct {
 	ucontext_t first, second;
 	void (*fn)(void *arg);
 	void *arg;
-	unsigned long left; /* instructions until the switch */
-	volatile bool stepping; /* it has not come yet */
+	uintptr_t seen[MOST_STEPS]; /* where @a's instructions are */
+	unsigned long count;
+	uintptr_t at; /* of the breakpoint */
+	unsigned long passes; /* how often it is passed before it counts */
+	unsigned char byte; /* what stands there */
+	volatile enum { RUNS, RECORDS, BREAKS, PASSES } mode; /* RUNS: nothing stops @a, or not any more */
 	bool second_runs, second_ended;
 	struct {
 		unsigned long depth;
@@ -65,43 +75,81 @@ static void second_main(void)
 /* Who spins waits for the other one, if that has begun and goes on. */
 static bool on_yield(void)
 {
-	if (!steps_here || step.stepping || step.second_ended)
+	if (!steps_here || step.mode != RUNS || step.second_ended)
 		return false;
 	change();
 	return true;
 }
 
+static bool put_byte(uintptr_t at, unsigned char byte)
+{
+	static int memory = -1;
+
+	if (memory < 0)
+		memory = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	return memory >= 0 && pread(memory, &step.byte, 1, (off_t)at) == 1 &&
+	       pwrite(memory, &byte, 1, (off_t)at) == 1;
+}
+
+static bool plant(void)
+{
+	return put_byte(step.at, BREAKPOINT);
+}
+
+static void take_back(void)
+{
+	(void)put_byte(step.at, step.byte);
+}
+
 #if defined(__x86_64__) || defined(__i386__)
 
 #ifdef __x86_64__
-#define FLAGS REG_EFL
+#define WHERE REG_RIP
 #define read_flags() __builtin_ia32_readeflags_u64()
 #define write_flags(flags) __builtin_ia32_writeeflags_u64(flags)
 #else
-#define FLAGS REG_EFL
+#define WHERE REG_EIP
 #define read_flags() __builtin_ia32_readeflags_u32()
 #define write_flags(flags) __builtin_ia32_writeeflags_u32(flags)
 #endif
 
-static void on_step(int signal, siginfo_t *info, void *context)
+static void on_break(greg_t *registers)
 {
-	ucontext_t *at = context;
-
-	(void)signal, (void)info;
-	if (step.stepping && step.left--)
-		return;
-	at->uc_mcontext.gregs[FLAGS] &= ~(greg_t)TRAP_FLAG;
-	if (!step.stepping)
-		return;
-	step.stepping = false;
-	change();
+	take_back();
+	registers[WHERE] = (greg_t)step.at;
+	if (step.passes--) {
+		step.mode = PASSES;
+		registers[REG_EFL] |= (greg_t)TRAP_FLAG;
+	} else {
+		step.mode = RUNS;
+		change();
+	}
 }
 
-static void run_stepped(void (*a)(void *arg), void *arg)
+static void on_trap(int signal, siginfo_t *info, void *context)
 {
+	greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+
+	(void)signal, (void)info;
+	if (step.mode == RECORDS && step.count < MOST_STEPS) {
+		step.seen[step.count++] = (uintptr_t)registers[WHERE];
+		return;
+	}
+	registers[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+	if (step.mode == BREAKS && (uintptr_t)registers[WHERE] == step.at + 1)
+		on_break(registers);
+	else if (step.mode == PASSES)
+		step.mode = plant() ? BREAKS : RUNS;
+}
+
+static void run_recorded(void (*a)(void *arg), void *arg)
+{
+	step.count = 0;
+	step.mode = RECORDS;
 	write_flags(read_flags() | TRAP_FLAG);
 	a(arg);
 	write_flags(read_flags() & ~TRAP_FLAG);
+	step.mode = RUNS;
 }
 
 bool backend_steps(void)
@@ -111,12 +159,12 @@ bool backend_steps(void)
 
 #else
 
-static void on_step(int signal, siginfo_t *info, void *context)
+static void on_trap(int signal, siginfo_t *info, void *context)
 {
 	(void)signal, (void)info, (void)context;
 }
 
-static void run_stepped(void (*a)(void *arg), void *arg)
+static void run_recorded(void (*a)(void *arg), void *arg)
 {
 	a(arg);
 }
@@ -128,10 +176,24 @@ bool backend_steps(void)
 
 #endif
 
+static void run_to_break(void (*a)(void *arg), void *arg, unsigned long at)
+{
+	step.at = step.seen[at];
+	step.passes = 0;
+	for (unsigned long i = 0; i < at; i++)
+		step.passes += step.seen[i] == step.at;
+	step.mode = BREAKS;
+	if (!plant())
+		step.mode = RUNS;
+	a(arg);
+	if (step.mode != RUNS)
+		take_back();
+	step.mode = RUNS;
+}
+
 bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigned long at)
 {
-	struct sigaction action = { .sa_sigaction = on_step, .sa_flags = SA_SIGINFO }, before;
-	bool came;
+	struct sigaction action = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO }, before;
 
 	if (sigaction(SIGTRAP, &action, &before) || getcontext(&step.second))
 		abort();
@@ -140,21 +202,25 @@ bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigne
 	makecontext(&step.second, second_main, 0);
 	step.fn = b;
 	step.arg = arg;
-	step.left = at;
 	step.second_runs = step.second_ended = false;
 	step.waits.depth = 0;
 	step.waits.slot = OTHER;
+	step.mode = BREAKS; /* who yields until the switch has nobody to yield to */
 	port_on_yield = on_yield;
-	steps_here = step.stepping = true;
-	run_stepped(a, arg);
-	came = !step.stepping;
-	step.stepping = false;
+	steps_here = true;
+	if (!at)
+		a(arg);
+	else if (at == 1)
+		run_recorded(a, arg);
+	else
+		run_to_break(a, arg, at - 2);
+	step.mode = RUNS;
 	while (!step.second_ended)
 		change();
 	steps_here = false;
 	port_on_yield = NULL;
 	sigaction(SIGTRAP, &before, NULL);
-	return came;
+	return at < 1 || at - 1 < step.count;
 }
 
 void backend_elsewhere(void (*fn)(void *arg), void *arg)

@@ -92,8 +92,9 @@ void test_parallel(unsigned int n, void (*fn)(unsigned int i, void *arg), void *
 void test_barrier(void);
 
 /*
- * a(arg) and b(arg) as two CPUs would run them, with one switch: before the @at-th instruction of @a the other CPU
- * has its turn, until it ends or waits for this one. Return: false: @a has not so many, and @b came after it.
+ * a(arg) and b(arg) as two CPUs would run them, with one switch: somewhere in @a the other CPU has its turn, until
+ * it ends or waits for this one. To be called with @at from 0 on until it returns false: the first two times @b comes
+ * after @a, of which the second shows what instructions there are; then before the first of them, and so on.
  * The first call of these two skips the test where they cannot be had; hosted only.
  */
 bool test_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigned long at);

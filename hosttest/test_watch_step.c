@@ -86,7 +86,7 @@ TEST_WITH(a_writer_at_each_step_of_a_reader, TEST_HOSTED)
 	bool more;
 
 	test_heap(8 << 20);
-	(void)test_step(nothing, first_round, NULL, MOST);
+	(void)test_step(nothing, first_round, NULL, 0);
 	find_ring();
 	do {
 		trace.turn = mw_word(&trace.ring->written) + 1 - MW_RING;

@@ -89,8 +89,8 @@ def read_list(path):
 class Slot:
     """A copy of the tree, built once and changed one file at a time."""
 
-    def __init__(self, number):
-        self.root = f"build/mutate/{number}"
+    def __init__(self, at):
+        self.root = at
         files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "Makefile", "mm", "hosttest",
                                 "scripts", "kernel", "arch", "boot"], stdout=subprocess.PIPE, text=True, check=True)
         kept = set()
@@ -293,6 +293,7 @@ def sound(slot, mutants, memory):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--at", default="build/mutate", help="where the copies are: another place for each of two runs")
     parser.add_argument("--trust", action="store_true", help="do not run the suites without a mutant first")
     parser.add_argument("--near", action="store_true", help="only the suites that the lists name and those of the room")
     parser.add_argument("only", nargs="*", help="rooms, or room/name")
@@ -308,7 +309,7 @@ def main():
         os.environ["PATH"] = "/usr/lib/ccache:" + os.environ["PATH"]
     memory, slots = Memory(), queue.Queue()
     for number in range(options.jobs):
-        slots.put(Slot(number))
+        slots.put(Slot(f"{options.at}/{number}"))
     if not options.trust:
         first = slots.get()
         sound(first, mutants, memory)
