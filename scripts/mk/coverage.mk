@@ -3,11 +3,14 @@
 # make coverage: the hosted suites, built by gcc to count lines and branches, and what of mm/ they reach.
 # Suites that say nothing of mm/ (the harness's, the models) are left out; whether tests pass is for make test to say.
 # build/coverage/index.html shows each line. Lines are counted in all of mm/. Of branches these do not count:
-# those of assertions and of checkers' MW_CHECK, one side of which is a bug in Marrow; and those of
-# the three headers that are forced inline once for each constant, where a copy decides nothing.
-# It fails under the goals.
+# those of assertions and of checkers' MW_CHECK, one side of which is a bug in Marrow. What is forced inline
+# elsewhere, once for each constant, is a function here, and counts once. Tests are not counted themselves: it
+# would leave more dead pointers in their frames, where a collection finds them. It fails under the goals.
 
-$(eval $(call host-variant,host-coverage,--coverage -fprofile-update=atomic))
+$(eval $(call host-variant,host-coverage,))
+counted := --coverage -fprofile-update=atomic -Dalways_inline=noinline -Wno-attributes
+$(host-coverage_dir)/mm/%.o: private host_flags += $(counted)
+$(host-coverage_dir)/suites: private host_flags += --coverage
 coverage_suites := $(filter-out harness model_% port,$(test_sources:hosttest/test_%.c=%))
 coverage_run = gcovr --root . --filter mm/ --object-directory $(host-coverage_dir)
 
@@ -20,6 +23,6 @@ coverage: setup-coverage $(host-coverage_dir)/suites ## lines and branches of mm
 		--fail-under-line 95 $(host-coverage_dir)/mm; status=$$?; cat build/coverage/lines; exit $$status
 	$(Q)$(coverage_run) --branches --txt build/coverage/branches --fail-under-branch 85 \
 		--exclude-branches-by-pattern '.*MW_(ASSERT|DASSERT|WASSERT|CHECK)\(.*' --exclude-unreachable-branches \
-		--exclude 'mm/gc/(mark|scan|layout)\.h' $(host-coverage_dir)/mm; \
+		$(host-coverage_dir)/mm; \
 		status=$$?; cat build/coverage/branches; exit $$status
 .PHONY: coverage
