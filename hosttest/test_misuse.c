@@ -176,7 +176,7 @@ TEST(wrong_size)
 	CHECK_EQ(mw_object_live_bytes(), 0);
 }
 
-TEST(wrong_cache)
+static void wrong_cache_of(size_t heap)
 {
 	const struct mw_cache_want inodes = { .name = "inode", .size = 200 };
 	const struct mw_cache_want files = { .name = "file", .size = 200 };
@@ -184,7 +184,7 @@ TEST(wrong_cache)
 	const struct mw_report *report;
 	void *object, *plain;
 
-	NEED(test_heap(HEAP));
+	NEED(test_heap(heap));
 	inode = mw_cache_create(&inodes);
 	file = mw_cache_create(&files);
 	NEED(inode && file);
@@ -207,6 +207,17 @@ TEST(wrong_cache)
 	mw_free(plain);
 	CHECK(mw_cache_destroy(inode));
 	CHECK(mw_cache_destroy(file));
+}
+
+TEST(wrong_cache)
+{
+	wrong_cache_of(HEAP);
+}
+
+/* Where there are leaves of the page map, and spans are found on the shortest way. */
+TEST_WITH(wrong_cache_in_much_memory, TEST_HOSTED)
+{
+	wrong_cache_of((size_t)1 << 30);
 }
 
 TEST(pages_as_an_object)

@@ -163,6 +163,46 @@ TEST_WITH(two_push_spans_on_one_list, TEST_HOSTED)
 	free_two(64, 256);
 }
 
+static void stop(void *arg)
+{
+	(void)arg;
+	mw_cpu_stop();
+}
+
+static void take_over(void *arg)
+{
+	(void)arg;
+	NEED(frees.anchor[0] = mw_alloc(frees.size[0], 0));
+}
+
+static void stop_third(void *arg)
+{
+	mw_free(frees.anchor[0]);
+	stop(arg);
+}
+
+/* The owner goes away, and another CPU takes the span over: what is freed then must not wait for the first one. */
+TEST_WITH(an_owner_stops_at_each_step_of_a_free, TEST_HOSTED)
+{
+	unsigned long at = 0, lost = 0;
+	bool more;
+
+	start(64, 64);
+	do {
+		as_other(make_both, NULL);
+		more = test_step(free_first, stop, NULL, at++);
+		lost += !is_free(frees.first);
+		test_elsewhere(take_over, NULL);
+		NEED(mw_span_of(frees.anchor[0]) == mw_span_of(frees.second));
+		mw_free(frees.second);
+		test_elsewhere(gather, NULL);
+		lost += !is_free(frees.second);
+		test_elsewhere(stop_third, NULL);
+	} while (more && !lost && at < MOST);
+	CHECK_EQ(lost, 0);
+	ends(at);
+}
+
 /* ---- spans that no CPU owns ---- */
 
 #define SIZE 64u

@@ -30,6 +30,32 @@ static size_t object_pages(void)
 	return stats.objects;
 }
 
+/* What lies behind an object is not read: behind memory is nothing, hosted. */
+TEST(moves_from_the_end_of_memory)
+{
+	unsigned char *all[16], *last = NULL;
+	size_t had = 200 * KB, n = 0;
+	void *more;
+
+	NEED(test_heap(2 << 20));
+	more = test_memory(8 << 20);
+	for (; n < 16 && (all[n] = mw_alloc(had, MW_ATOMIC)); n++)
+		last = all[n] > last ? all[n] : last;
+	NEED(n && n < 16 && mw_region_add(more, (uint64_t)1 << 33, 8 << 20));
+	fill(last, 0, had);
+	for (size_t i = 0; i < n; i++) {
+		if (all[i] != last)
+			continue;
+		all[i] = mw_realloc(last, 2 * had, 0);
+		NEED(all[i] && all[i] != last);
+		CHECK_EQ(wrong_bytes(all[i], 0, had), 0);
+	}
+	while (n)
+		mw_free(all[--n]);
+	CHECK_EQ(mw_object_live_bytes(), 0);
+	CHECK(mw_heap_check());
+}
+
 TEST(grows_and_shrinks_in_place)
 {
 	size_t had = 100 * KB, before;

@@ -276,6 +276,18 @@ def judge(slot, mutant, near, memory):
             file.write(text)
 
 
+def applies(mutants):
+    status = 0
+    for mutant in mutants:
+        try:
+            with open(mutant.path, encoding="utf-8") as file:
+                mutant.apply(file.read())
+        except (OSError, ValueError) as error:
+            print(f"{mutant.where}: {mutant.name}: {error}")
+            status = 1
+    return status
+
+
 def sound(slot, mutants, memory):
     """Nothing may fail before a bug is planted. In host-tsan: what the list names."""
     for variant in sorted({m.variant for m in mutants}):
@@ -295,6 +307,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--at", default="build/mutate", help="where the copies are: another place for each of two runs")
     parser.add_argument("--trust", action="store_true", help="do not run the suites without a mutant first")
+    parser.add_argument("--applies", action="store_true", help="only see whether the changes still fit the sources")
     parser.add_argument("--near", action="store_true", help="only the suites that the lists name and those of the room")
     parser.add_argument("only", nargs="*", help="rooms, or room/name")
     options = parser.parse_args()
@@ -303,6 +316,8 @@ def main():
         mutants = [m for word in options.only for m in mutants if word in (m.name, m.name.split("/")[0])]
     if not mutants:
         sys.exit("no such mutants")
+    if options.applies:
+        return applies(mutants)
     if shutil.which("ccache"):
         os.environ.setdefault("CCACHE_BASEDIR", os.getcwd())
         os.environ.setdefault("CCACHE_NOHASHDIR", "1")
