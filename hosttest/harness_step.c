@@ -9,15 +9,19 @@
  * scheduler has a say in it.
  */
 #define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64 /* of /proc/self/mem */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
 #include <marrow/port.h>
 #include "harness.h"
 #include "port_hosted.h"
+
+#if defined(__x86_64__) || defined(__i386__)
 
 #define TRAP_FLAG 0x100ul
 #define BREAKPOINT 0xcc
@@ -25,7 +29,8 @@
 #define OTHER (MW_MAX_CPUS - 1) /* numbers that no thread gets: there are not so many */
 #define THIRD (MW_MAX_CPUS - 2)
 
-static struct {
+/* Not in the program's data, which is a root: what lies on that stack must not keep anything. */
+static struct step {
 	ucontext_t first, second;
 	void (*fn)(void *arg);
 	void *arg;
@@ -41,7 +46,7 @@ static struct {
 		int slot;
 	} waits; /* of who does not run */
 	_Alignas(16) char stack[(size_t)256 << 10];
-} step;
+} *step;
 static __thread bool steps_here;
 
 static void change_cpu(unsigned long *depth, int *slot)
@@ -57,51 +62,29 @@ static void change_cpu(unsigned long *depth, int *slot)
 
 static void change(void)
 {
-	change_cpu(&step.waits.depth, &step.waits.slot);
-	step.second_runs = !step.second_runs;
-	if (step.second_runs)
-		swapcontext(&step.first, &step.second);
+	change_cpu(&step->waits.depth, &step->waits.slot);
+	step->second_runs = !step->second_runs;
+	if (step->second_runs)
+		swapcontext(&step->first, &step->second);
 	else
-		swapcontext(&step.second, &step.first);
+		swapcontext(&step->second, &step->first);
 }
 
 static void second_main(void)
 {
-	step.fn(step.arg);
-	step.second_ended = true;
+	step->fn(step->arg);
+	step->second_ended = true;
 	change();
 }
 
 /* Who spins waits for the other one, if that has begun and goes on. */
 static bool on_yield(void)
 {
-	if (!steps_here || step.mode != RUNS || step.second_ended)
+	if (!steps_here || step->mode != RUNS || step->second_ended)
 		return false;
 	change();
 	return true;
 }
-
-static bool put_byte(uintptr_t at, unsigned char byte)
-{
-	static int memory = -1;
-
-	if (memory < 0)
-		memory = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
-	return memory >= 0 && pread(memory, &step.byte, 1, (off_t)at) == 1 &&
-	       pwrite(memory, &byte, 1, (off_t)at) == 1;
-}
-
-static bool plant(void)
-{
-	return put_byte(step.at, BREAKPOINT);
-}
-
-static void take_back(void)
-{
-	(void)put_byte(step.at, step.byte);
-}
-
-#if defined(__x86_64__) || defined(__i386__)
 
 #ifdef __x86_64__
 #define WHERE REG_RIP
@@ -113,15 +96,38 @@ static void take_back(void)
 #define write_flags(flags) __builtin_ia32_writeeflags_u32(flags)
 #endif
 
+static int memory(void)
+{
+	static int file = -1;
+
+	if (file < 0)
+		file = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	return file;
+}
+
+static bool plant(void)
+{
+	const unsigned char breakpoint = BREAKPOINT;
+
+	return pread(memory(), &step->byte, 1, (off_t)step->at) == 1 &&
+	       pwrite(memory(), &breakpoint, 1, (off_t)step->at) == 1;
+}
+
+static void take_back(void)
+{
+	if (pwrite(memory(), &step->byte, 1, (off_t)step->at) != 1)
+		abort();
+}
+
 static void on_break(greg_t *registers)
 {
 	take_back();
-	registers[WHERE] = (greg_t)step.at;
-	if (step.passes--) {
-		step.mode = PASSES;
+	registers[WHERE] = (greg_t)step->at;
+	if (step->passes--) {
+		step->mode = PASSES;
 		registers[REG_EFL] |= (greg_t)TRAP_FLAG;
 	} else {
-		step.mode = RUNS;
+		step->mode = RUNS;
 		change();
 	}
 }
@@ -131,25 +137,25 @@ static void on_trap(int signal, siginfo_t *info, void *context)
 	greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
 
 	(void)signal, (void)info;
-	if (step.mode == RECORDS && step.count < MOST_STEPS) {
-		step.seen[step.count++] = (uintptr_t)registers[WHERE];
+	if (step->mode == RECORDS && step->count < MOST_STEPS) {
+		step->seen[step->count++] = (uintptr_t)registers[WHERE];
 		return;
 	}
 	registers[REG_EFL] &= ~(greg_t)TRAP_FLAG;
-	if (step.mode == BREAKS && (uintptr_t)registers[WHERE] == step.at + 1)
+	if (step->mode == BREAKS && (uintptr_t)registers[WHERE] == step->at + 1)
 		on_break(registers);
-	else if (step.mode == PASSES)
-		step.mode = plant() ? BREAKS : RUNS;
+	else if (step->mode == PASSES)
+		step->mode = plant() ? BREAKS : RUNS;
 }
 
 static void run_recorded(void (*a)(void *arg), void *arg)
 {
-	step.count = 0;
-	step.mode = RECORDS;
+	step->count = 0;
+	step->mode = RECORDS;
 	write_flags(read_flags() | TRAP_FLAG);
 	a(arg);
 	write_flags(read_flags() & ~TRAP_FLAG);
-	step.mode = RUNS;
+	step->mode = RUNS;
 }
 
 bool backend_steps(void)
@@ -157,55 +163,40 @@ bool backend_steps(void)
 	return !backend_sanitized() && backend_cpus() > 1;
 }
 
-#else
-
-static void on_trap(int signal, siginfo_t *info, void *context)
-{
-	(void)signal, (void)info, (void)context;
-}
-
-static void run_recorded(void (*a)(void *arg), void *arg)
-{
-	a(arg);
-}
-
-bool backend_steps(void)
-{
-	return false;
-}
-
-#endif
-
 static void run_to_break(void (*a)(void *arg), void *arg, unsigned long at)
 {
-	step.at = step.seen[at];
-	step.passes = 0;
+	step->at = step->seen[at];
+	step->passes = 0;
 	for (unsigned long i = 0; i < at; i++)
-		step.passes += step.seen[i] == step.at;
-	step.mode = BREAKS;
+		step->passes += step->seen[i] == step->at;
+	step->mode = BREAKS;
 	if (!plant())
-		step.mode = RUNS;
+		step->mode = RUNS;
 	a(arg);
-	if (step.mode != RUNS)
+	if (step->mode != RUNS)
 		take_back();
-	step.mode = RUNS;
+	step->mode = RUNS;
 }
 
 bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigned long at)
 {
 	struct sigaction action = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO }, before;
 
-	if (sigaction(SIGTRAP, &action, &before) || getcontext(&step.second))
+	if (!step)
+		step = mmap(NULL, sizeof(*step), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (step == MAP_FAILED)
 		abort();
-	step.second.uc_stack.ss_sp = step.stack;
-	step.second.uc_stack.ss_size = sizeof(step.stack);
-	makecontext(&step.second, second_main, 0);
-	step.fn = b;
-	step.arg = arg;
-	step.second_runs = step.second_ended = false;
-	step.waits.depth = 0;
-	step.waits.slot = OTHER;
-	step.mode = BREAKS; /* who yields until the switch has nobody to yield to */
+	if (sigaction(SIGTRAP, &action, &before) || getcontext(&step->second))
+		abort();
+	step->second.uc_stack.ss_sp = step->stack;
+	step->second.uc_stack.ss_size = sizeof(step->stack);
+	makecontext(&step->second, second_main, 0);
+	step->fn = b;
+	step->arg = arg;
+	step->second_runs = step->second_ended = false;
+	step->waits.depth = 0;
+	step->waits.slot = OTHER;
+	step->mode = BREAKS; /* who yields until the switch has nobody to yield to */
 	port_on_yield = on_yield;
 	steps_here = true;
 	if (!at)
@@ -214,13 +205,13 @@ bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigne
 		run_recorded(a, arg);
 	else
 		run_to_break(a, arg, at - 2);
-	step.mode = RUNS;
-	while (!step.second_ended)
+	step->mode = RUNS;
+	while (!step->second_ended)
 		change();
 	steps_here = false;
 	port_on_yield = NULL;
 	sigaction(SIGTRAP, &before, NULL);
-	return at < 1 || at - 1 < step.count;
+	return !at || at - 1 < step->count;
 }
 
 void backend_elsewhere(void (*fn)(void *arg), void *arg)
@@ -232,3 +223,5 @@ void backend_elsewhere(void (*fn)(void *arg), void *arg)
 	fn(arg);
 	change_cpu(&depth, &slot);
 }
+
+#endif

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Locks: one at a time, from interrupts too; and, in debug builds, the order of ranks. */
+#include <marrow/watch.h>
 #include "test.h"
+#include "../mm/base/hold.h"
 #include "../mm/base/lock.h"
 
 #define TURNS test_rounds(10000)
@@ -168,4 +170,47 @@ TEST(order_of_ranks_is_executed)
 	expect_death(same_rank_twice, true);
 	expect_death(unlock_not_held, true);
 	expect_death(unlock_of_anothers, true);
+}
+
+/* ---- all locks at once, as for a fork ---- */
+
+static void hold_and_release(void *arg)
+{
+	unsigned long state = mw_port_pin();
+
+	(void)arg;
+	mw_hold_all();
+	mw_unhold_all();
+	mw_port_unpin(state);
+}
+
+/* Takes locks of caches, the page heap, and records. */
+static void use_all(void *arg)
+{
+	void *small = mw_alloc(64, 0), *large = mw_alloc(200000, 0), *page = mw_pages_alloc(1, 0);
+
+	NEED(small && large && page);
+	mw_free(small);
+	mw_free(large);
+	mw_pages_free(page, 1);
+	++*(unsigned long *)arg;
+}
+
+/* Who needs a lock meanwhile waits for it, and gets it. */
+TEST_WITH(all_are_held_and_given_back, TEST_HOSTED)
+{
+	unsigned long at = 0, used = 0, turns = 0;
+	bool more;
+
+	NEED(test_heap(16 << 20));
+	use_all(&used);
+	do {
+		more = test_step(hold_and_release, use_all, &used, at);
+		at += at < 2 ? 1 : 809; /* there are many, and most are alike */
+		turns++;
+	} while (more);
+	use_all(&used);
+	CHECK_EQ(used, turns + 2);
+	CHECK(mw_heap_check());
+	test_note("%lu instructions, %lu turns", at, turns);
 }
