@@ -161,7 +161,8 @@ _Noreturn void test_skip(const char *why)
 
 /* Not in the kernel. */
 __attribute__((weak)) bool backend_steps(void);
-__attribute__((weak)) bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigned long at);
+__attribute__((weak)) bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg,
+					unsigned long at);
 __attribute__((weak)) void backend_elsewhere(void (*fn)(void *arg), void *arg);
 
 bool test_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigned long at)

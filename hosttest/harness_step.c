@@ -25,7 +25,8 @@
 
 #define TRAP_FLAG 0x100ul
 #define BREAKPOINT 0xcc
-#define MOST_STEPS 65536u
+#define MOST_STEPS 16384u
+#define MOST_TURNS 16u
 #define OTHER (MW_MAX_CPUS - 1) /* numbers that no thread gets: there are not so many */
 #define THIRD (MW_MAX_CPUS - 2)
 
@@ -39,14 +40,19 @@ static struct step {
 	uintptr_t at; /* of the breakpoint */
 	unsigned long passes; /* how often it is passed before it counts */
 	unsigned char byte; /* what stands there */
-	volatile enum { RUNS, RECORDS, BREAKS, PASSES } mode; /* RUNS: nothing stops @a, or not any more */
+	volatile enum {
+		RUNS,
+		RECORDS,
+		BREAKS,
+		PASSES
+	} mode; /* RUNS: nothing stops @a, or not any more */
 	bool second_runs, second_ended;
 	struct {
 		unsigned long depth;
 		int slot;
 	} waits; /* of who does not run */
 	_Alignas(16) char stack[(size_t)256 << 10];
-} *step;
+} * step;
 static __thread bool steps_here;
 
 static void change_cpu(unsigned long *depth, int *slot)
@@ -119,6 +125,19 @@ static void take_back(void)
 		abort();
 }
 
+/* Of what is repeated the first turns stand for the others. */
+static void record(uintptr_t at)
+{
+	unsigned int turns = 0;
+
+	if (step->count == MOST_STEPS || (step->count && step->seen[step->count - 1] == at))
+		return;
+	for (unsigned long i = 0; i < step->count; i++)
+		turns += step->seen[i] == at;
+	if (turns < MOST_TURNS)
+		step->seen[step->count++] = at;
+}
+
 static void on_break(greg_t *registers)
 {
 	take_back();
@@ -137,8 +156,8 @@ static void on_trap(int signal, siginfo_t *info, void *context)
 	greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
 
 	(void)signal, (void)info;
-	if (step->mode == RECORDS && step->count < MOST_STEPS) {
-		step->seen[step->count++] = (uintptr_t)registers[WHERE];
+	if (step->mode == RECORDS) {
+		record((uintptr_t)registers[WHERE]);
 		return;
 	}
 	registers[REG_EFL] &= ~(greg_t)TRAP_FLAG;
@@ -183,7 +202,8 @@ bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigne
 	struct sigaction action = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO }, before;
 
 	if (!step)
-		step = mmap(NULL, sizeof(*step), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		step = mmap(NULL, sizeof(*step), PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (step == MAP_FAILED)
 		abort();
 	if (sigaction(SIGTRAP, &action, &before) || getcontext(&step->second))

@@ -131,6 +131,28 @@ TEST(regions_end_where_they_end)
 	CHECK(mw_virt(last.phys + last.pages * PAGE) != end);
 }
 
+/* Two regions share 64 MiB, and the part of the page map for that lies in the one that came first. */
+TEST_WITH(what_lends_its_map_stays, TEST_HOSTED)
+{
+	size_t leaf = (size_t)1 << MW_MAP_LEAF_SHIFT;
+	char *memory, *first, *second;
+
+	test_heap(4 * PAGE);
+	memory = test_memory(4 * MIB);
+	mw_reset();
+	NEED(mw_region_add(memory, (uint64_t)1 << 30, 4 * MIB)); /* has all other records */
+	memory = (char *)mw_round_up((uintptr_t)test_memory(2 * leaf), leaf);
+	first = memory + 8 * MIB;
+	second = memory + 24 * MIB;
+	NEED(mw_region_add(first, (uint64_t)1 << 33, 4 * MIB));
+	NEED(mw_region_add(second, (uint64_t)1 << 34, 4 * MIB));
+	CHECK(!mw_region_remove(first));
+	CHECK(mw_phys(second) == (uint64_t)1 << 34);
+	CHECK(mw_page_check());
+	CHECK(mw_region_remove(second));
+	CHECK(mw_region_remove(first));
+}
+
 /* A leaf of the page map that lies in memory with something in it. */
 TEST_WITH(leaf_wakes_clean, TEST_HOSTED)
 {

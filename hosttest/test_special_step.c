@@ -29,7 +29,8 @@ static void begin(void)
 }
 
 /* @ready before each pair, @judge after it. */
-static void steps(void (*ready)(void), void (*a)(void *arg), void (*b)(void *arg), void (*judge)(void))
+static void steps(void (*ready)(void), void (*a)(void *arg), void (*b)(void *arg),
+		  void (*judge)(void))
 {
 	unsigned long at = 0;
 	bool more;

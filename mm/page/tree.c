@@ -70,31 +70,6 @@ size_t mw_tree_next(const struct mw_tree *tree, size_t i)
 	return i;
 }
 
-size_t mw_tree_prev(const struct mw_tree *tree, size_t i)
-{
-	unsigned int l = 0;
-
-	if (!tree->n)
-		return MW_TREE_NONE;
-	i = mw_min(i, tree->n - 1);
-	for (;;) {
-		unsigned int shift = MW_WORD_BITS - 1 - i % MW_WORD_BITS;
-		unsigned long word = tree->level[l][i / MW_WORD_BITS] << shift;
-
-		if (word) {
-			i = i - (MW_WORD_BITS - 1 - mw_highest_bit(word));
-			break;
-		}
-		i /= MW_WORD_BITS;
-		if (!i || ++l == tree->levels)
-			return MW_TREE_NONE;
-		i--;
-	}
-	while (l--)
-		i = i * MW_WORD_BITS + mw_highest_bit(tree->level[l][i]);
-	return i;
-}
-
 bool mw_tree_check(const struct mw_tree *tree)
 {
 	size_t n = tree->n;

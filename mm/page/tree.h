@@ -26,9 +26,8 @@ void mw_tree_init(struct mw_tree *tree, unsigned long *storage, size_t most);
 /* Numbers below @n from now on. @clear: the storage is not known to be zero. */
 void mw_tree_grow(struct mw_tree *tree, size_t n, bool clear);
 
-/* The lowest member from @i up; the highest from @i down; MW_TREE_NONE. */
+/* The lowest member from @i up; MW_TREE_NONE. */
 size_t mw_tree_next(const struct mw_tree *tree, size_t i);
-size_t mw_tree_prev(const struct mw_tree *tree, size_t i);
 /* Every summary agrees with what is below it. */
 bool mw_tree_check(const struct mw_tree *tree);
 size_t mw_tree_count(const struct mw_tree *tree);
