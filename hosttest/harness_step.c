@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -37,6 +38,7 @@ static struct step {
 	void *arg;
 	uintptr_t seen[MOST_STEPS]; /* where @a's instructions are */
 	unsigned long count;
+	unsigned char turns[65536]; /* how often each is in @seen, by the end of its address */
 	uintptr_t at; /* of the breakpoint */
 	unsigned long passes; /* how often it is passed before it counts */
 	unsigned char byte; /* what stands there */
@@ -128,14 +130,13 @@ static void take_back(void)
 /* Of what is repeated the first turns stand for the others. */
 static void record(uintptr_t at)
 {
-	unsigned int turns = 0;
+	unsigned char *turns = &step->turns[at % sizeof(step->turns)];
 
-	if (step->count == MOST_STEPS || (step->count && step->seen[step->count - 1] == at))
+	if (step->count == MOST_STEPS || (step->count && step->seen[step->count - 1] == at) ||
+	    *turns == MOST_TURNS)
 		return;
-	for (unsigned long i = 0; i < step->count; i++)
-		turns += step->seen[i] == at;
-	if (turns < MOST_TURNS)
-		step->seen[step->count++] = at;
+	++*turns;
+	step->seen[step->count++] = at;
 }
 
 static void on_break(greg_t *registers)
@@ -170,6 +171,7 @@ static void on_trap(int signal, siginfo_t *info, void *context)
 static void run_recorded(void (*a)(void *arg), void *arg)
 {
 	step->count = 0;
+	memset(step->turns, 0, sizeof(step->turns));
 	step->mode = RECORDS;
 	write_flags(read_flags() | TRAP_FLAG);
 	a(arg);

@@ -202,6 +202,8 @@ TEST_WITH(all_are_held_and_given_back, TEST_HOSTED)
 	unsigned long at = 0, used = 0, turns = 0;
 	bool more;
 
+	if (MW_DEBUG > 1)
+		test_skip("it holds many locks of one rank");
 	NEED(test_heap(16 << 20));
 	use_all(&used);
 	do {

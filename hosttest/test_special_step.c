@@ -248,6 +248,75 @@ TEST_WITH(one_cancels_what_the_other_brings_about, TEST_HOSTED)
 	root[0] = NULL;
 }
 
+/* ---- a span that is swept in pieces ---- */
+
+#define MANY ((size_t)3 * MW_SWEEP_STEP)
+
+BARE NOINLINE static void collect_marked(void)
+{
+	scribble();
+	CHECK(mw_gc_collect(MW_COLLECT_MARKED));
+}
+
+static struct {
+	struct mw_span *span;
+	unsigned long between; /* the other one came when it had been given back */
+} pieces;
+
+NOINLINE static void make_one(size_t i)
+{
+	void *object = mw_alloc(16, MW_COLLECTED);
+
+	NEED(object && mw_cleanup_add(object, note_end, (void *)(i + 1)));
+	pieces.span = mw_span_of(object);
+	both.wrong += mw_span_of(root[0]) != pieces.span;
+}
+
+BARE static void make_many(void)
+{
+	for (size_t i = 0; i < MANY; i++)
+		make_one(i);
+	both.wrong += records() != MANY;
+	forget_calls();
+	collect_marked();
+}
+
+static void sweep_it(void *arg)
+{
+	(void)arg;
+	mw_up_span_sweep(pieces.span);
+}
+
+static void sweep_it_too(void *arg)
+{
+	pieces.between += mw_up_span_unswept(pieces.span) && mw_word(&pieces.span->gc_scanned);
+	sweep_it(arg);
+	both.wrong += mw_up_span_unswept(pieces.span) || records() != MANY;
+}
+
+static void judge_many(void)
+{
+	uintptr_t sum = 0;
+
+	while (mw_worker_run(MW_WORKER_FINALIZE, 1000000))
+		;
+	for (size_t i = 0; i < mw_word(&calls.n) && i < MOST_CALLS; i++)
+		sum += ~calls.object[i];
+	both.wrong += mw_word(&calls.n) != MANY || sum != MANY * (MANY + 1) / 2 || records() != 0;
+	both.wrong += mw_word(&pieces.span->gc_scanned) != 0;
+}
+
+/* All are told once, whoever sweeps which piece. */
+TEST_WITH(two_sweep_a_span_in_pieces, TEST_HOSTED)
+{
+	begin();
+	pieces.between = 0;
+	NEED(root[0] = mw_alloc(16, MW_COLLECTED));
+	steps(make_many, sweep_it, sweep_it_too, judge_many);
+	CHECK(pieces.between > 0);
+	test_note("%lu times between two pieces", pieces.between);
+}
+
 TEST_WITH(one_brings_about_what_the_other_cancels, TEST_HOSTED)
 {
 	begin();

@@ -81,8 +81,10 @@ void mw_up_span_gone(struct mw_span *span)
 			mw_port_relax();
 		else if (atomic_compare_exchange_weak_explicit(&span->generation, &old, 0,
 							       memory_order_acq_rel,
-							       memory_order_relaxed))
+							       memory_order_relaxed)) {
+			mw_set_word(&span->gc_scanned, 0); /* it may have been swept in part */
 			return;
+		}
 	}
 }
 
@@ -139,16 +141,22 @@ void mw_sweep_clear(struct mw_span *span)
 	}
 }
 
-/* The caller has claimed the span, and is pinned. The span is not to be touched after this. */
-static void sweep_claimed(struct mw_span *span, mw_atomic_t *counter)
+/*
+ * The caller has claimed the span, and is pinned. Return: false: it has many records, and is given back for who
+ * comes next to go on; else the span is not to be touched after this.
+ */
+static bool sweep_claimed(struct mw_span *span, mw_atomic_t *counter)
 {
 	struct mw_cache *cache = mw_span_cache(span);
 	/* A large object that was freed during the mark, when its span had to stay. */
 	bool freed = !cache && mw_word(&span->free[0]) & 1;
 	size_t dead;
 
-	if (mw_unlikely(mw_span_records(span)))
-		mw_records_sweep(span);
+	if (mw_unlikely(mw_span_records(span)) && !mw_records_sweep(span)) {
+		atomic_store_explicit(&span->generation, current_generation() - MW_GENERATION_STEP,
+				      memory_order_release);
+		return false;
+	}
 	dead = sweep_bits(span);
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 	/* Whoever waits for the span may have it, and lose it, as soon as its generation says so. */
@@ -157,25 +165,28 @@ static void sweep_claimed(struct mw_span *span, mw_atomic_t *counter)
 		mw_object_swept(cache, span, dead);
 	else if (dead || freed)
 		mw_object_free_large(span);
+	return true;
 }
 
-/* Return: false: it was somebody else's to sweep, or swept. */
+/* With a look at interrupts between two pieces. Return: false: somebody else is at it, or it is swept. */
 static bool sweep(struct mw_span *span, mw_atomic_t *counter)
 {
-	unsigned long state = mw_port_pin();
-	bool ours = claim(span);
+	bool ours, done;
 
-	if (ours)
-		sweep_claimed(span, counter);
-	mw_port_unpin(state);
-	return ours;
+	do {
+		unsigned long state = mw_port_pin();
+
+		ours = claim(span);
+		done = ours && sweep_claimed(span, counter);
+		mw_port_unpin(state);
+	} while (ours && !done);
+	return done;
 }
 
+/* Somebody who is at it may be interrupted between two pieces, and wait for this CPU: so it is asked for again. */
 void mw_up_span_sweep(struct mw_span *span)
 {
-	if (!mw_up_span_unswept(span) || sweep(span, &mw_gc.sweeping.swept_demand))
-		return;
-	while (mw_up_span_unswept(span))
+	while (mw_up_span_unswept(span) && !sweep(span, &mw_gc.sweeping.swept_demand))
 		mw_port_relax();
 }
 

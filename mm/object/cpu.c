@@ -3,6 +3,9 @@
 #include "../base/fail.h"
 #include "inside.h"
 
+/* Caches of size classes that are made between two looks at interrupts. */
+#define MW_START_STEP 8
+
 struct mw_object mw_object = { .lock = MW_LOCK_INIT(MW_RANK_REGISTRY) };
 
 static mw_atomic_t mw_no_word;
@@ -52,7 +55,7 @@ static void mw_builtin_init(enum mw_policy policy, unsigned int class)
 		atomic_init(&cache->debug, mw_debug_flags_of(cache->name));
 }
 
-static void mw_object_start_locked(void)
+static void mw_object_begin(void)
 {
 	mw_class_fill(&mw_object.classes);
 	mw_fixed_init(&mw_object.slots, mw_round_up(sizeof(struct mw_slot), MW_CACHE_LINE),
@@ -62,21 +65,39 @@ static void mw_object_start_locked(void)
 	for (unsigned int i = 0; i < MW_LEN(mw_object.bitmaps); i++)
 		mw_fixed_init(&mw_object.bitmaps[i], sizeof(unsigned long) * 8 << i, MW_USE_SPANS,
 			      NULL);
-	for (unsigned int p = 0; p < MW_NR_POLICIES; p++) {
-		for (unsigned int c = 1; c < mw_object.classes.count; c++)
-			mw_builtin_init(p, c);
-	}
 }
 
+/* A few of the size classes' caches. Return: whether there are all. */
+static bool mw_object_start_locked(void)
+{
+	unsigned int classes = mw_object.classes.count, left = MW_START_STEP;
+
+	if (!classes) {
+		mw_object_begin();
+		return false;
+	}
+	for (; left && mw_object.started < MW_NR_POLICIES * (classes - 1); left--) {
+		mw_builtin_init(mw_object.started / (classes - 1),
+				1 + mw_object.started % (classes - 1));
+		mw_object.started++;
+	}
+	return left;
+}
+
+/* With a look at interrupts between two steps. Whoever comes meanwhile does the next one. */
 MW_NOINLINE void mw_object_start(void)
 {
-	unsigned long state = mw_lock(&mw_object.lock);
+	bool ready;
 
-	if (!atomic_load_explicit(&mw_object.ready, memory_order_relaxed)) {
-		mw_object_start_locked();
-		atomic_store_explicit(&mw_object.ready, true, memory_order_release);
-	}
-	mw_unlock(&mw_object.lock, state);
+	do {
+		unsigned long state = mw_lock(&mw_object.lock);
+
+		ready = atomic_load_explicit(&mw_object.ready, memory_order_relaxed) ||
+			mw_object_start_locked();
+		if (ready)
+			atomic_store_explicit(&mw_object.ready, true, memory_order_release);
+		mw_unlock(&mw_object.lock, state);
+	} while (!ready);
 }
 
 static void mw_cpu_init(struct mw_cpu *cpu, unsigned int number)

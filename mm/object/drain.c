@@ -27,6 +27,7 @@ static size_t mw_drain_here(void)
 	size_t left = SIZE_MAX, pages = 0;
 	bool more = true;
 
+	mw_object_ready(); /* not pinned: it takes long, the first time */
 	while (more) {
 		unsigned long state = mw_port_pin();
 		struct mw_cpu *cpu = mw_cpu_here();

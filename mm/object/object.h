@@ -300,6 +300,7 @@ extern struct mw_freer {
 struct mw_object {
 	struct mw_lock lock; /* MW_RANK_REGISTRY; guards setting up, and the list of caches */
 	_Atomic(bool) ready;
+	unsigned int started; /* caches of size classes that are made; lock */
 	unsigned long drains; /* of stopped worlds; of who has stopped it */
 	_Atomic(bool) slowly; /* the same, for the collector's debugging */
 	_Atomic(bool) sampling; /* each allocation */

@@ -100,30 +100,44 @@ static struct mw_record **end_object(struct mw_span *span, struct mw_record **at
 	return at;
 }
 
-void mw_records_sweep(struct mw_span *span)
+/* One bucket. Return: objects that were looked at. */
+static size_t sweep_list(struct mw_span *span, struct mw_record **at, struct ended *ended)
 {
+	size_t looks = 0;
+
+	for (; *at; looks++) {
+		size_t index = mw_span_index(span, span->base + (*at)->offset);
+
+		if (mw_span_marked(span, index))
+			at = behind(span, at, index);
+		else
+			at = end_object(span, at, index, ended);
+	}
+	return looks;
+}
+
+/*
+ * gc_scanned, of no use to small objects else, says how many buckets are done. Until all are nobody gets
+ * at the records but by going on here, as the span is not swept.
+ */
+bool mw_records_sweep(struct mw_span *span)
+{
+	size_t i = span->count == 1 ? 0 : mw_word(&span->gc_scanned), looks = 0, lists;
+	struct mw_records *gone = NULL;
 	struct ended ended = { 0 };
-	struct mw_records *gone;
-	size_t lists;
 
 	mw_lock_pinned(&span->records_lock);
 	lists = mw_record_lists(span);
-	for (size_t i = 0; i < lists; i++) {
-		struct mw_record **at = mw_record_list(span, i);
-
-		while (*at) {
-			size_t index = mw_span_index(span, span->base + (*at)->offset);
-
-			if (mw_span_marked(span, index))
-				at = behind(span, at, index);
-			else
-				at = end_object(span, at, index, &ended);
-		}
-	}
-	gone = mw_records_drop(span);
+	while (i < lists && looks < MW_SWEEP_STEP)
+		looks += 1 + sweep_list(span, mw_record_list(span, i++), &ended);
+	if (i >= lists)
+		gone = mw_records_drop(span);
 	mw_unlock_pinned(&span->records_lock);
 	mw_records_free_index(gone);
 	free_ended(&ended);
+	if (span->count > 1)
+		mw_set_word(&span->gc_scanned, i);
+	return i >= lists;
 }
 
 static bool is_on(struct mw_record *const *at, uint32_t offset)
