@@ -8,6 +8,9 @@
  * is held by who will free it, object 1 is garbage. The allocator takes the span from its cache's
  * list, or makes it anew once it went back to the page heap.
  *
+ * The span has records, that are swept in a piece of their own: behind it the claim is given back, and a sweeper
+ * in the background may be interrupted, and stopped.
+ *
  * Free words are read and written in two steps by a sweep, as they are in truth, so a free by hand
  * from an interrupt can be lost to it: what was freed is found as garbage by the next mark.
  */
@@ -27,6 +30,7 @@ enum bug {
 	GONE_BLIND, /* a span goes back while it is being swept */
 	BACK_IN_MARK, /* a span goes back while a marker has it */
 	BORN_OLD, /* born during a mark, of the generation before it */
+	PART_IS_ALL, /* after the first piece the span counts as swept */
 	TWO_WORDS, /* a birth learns of the mark first, of the generation later */
 };
 
@@ -48,6 +52,8 @@ enum owner {
 enum sub {
 	NONE,
 	CLAIM,
+	PIECE,
+	BETWEEN,
 	READ,
 	WRITE,
 	PUBLISH,
@@ -83,6 +89,7 @@ struct state {
 	unsigned char generation, free, mark, owner; /* the span's */
 	unsigned char live; /* objects that the program has */
 	unsigned char taken; /* object 1 was allocated again */
+	unsigned char pieces; /* of records that are to be swept yet */
 	unsigned char lock, stopped, queued, cycles;
 	unsigned char bad;
 	struct thread_state {
@@ -120,10 +127,17 @@ static void do_claim(struct state *s, struct thread_state *me, bool waits)
 
 	if (old || (bug == NO_CLAIM && unswept(s))) {
 		s->generation = (unsigned char)(now(s) - STEP + 1);
-		me->sub = READ;
+		me->sub = s->pieces ? PIECE : READ;
 	} else if (!waits || !unswept(s)) {
 		me->sub = NONE;
 	}
+}
+
+static void do_piece(struct state *s, struct thread_state *me)
+{
+	s->pieces--;
+	s->generation = (unsigned char)(bug == PART_IS_ALL ? now(s) : now(s) - STEP);
+	me->sub = bug == PART_IS_ALL ? NONE : BETWEEN;
 }
 
 static void do_settle(struct state *s, struct thread_state *me)
@@ -154,6 +168,14 @@ static void sub_step(struct state *s, struct thread_state *me, bool waits)
 	switch ((enum sub)me->sub) {
 	case CLAIM:
 		do_claim(s, me, waits);
+		break;
+	case PIECE:
+		do_piece(s, me);
+		me->pinned = me->pinned && waits;
+		break;
+	case BETWEEN:
+		me->pinned = me != &s->thread[COLLECTOR];
+		me->sub = CLAIM;
 		break;
 	case READ:
 		me->saw = s->free;
@@ -202,6 +224,7 @@ static bool somebody_pinned(const struct state *s, bool handler)
 static void bump(struct state *s)
 {
 	s->word = (unsigned char)(now(s) + STEP);
+	s->pieces = 1;
 }
 
 static void collector_mark(struct state *s, struct thread_state *me)
@@ -509,6 +532,11 @@ TEST_WITH(finds_a_span_given_back_while_a_marker_has_it, TEST_HOSTED)
 TEST_WITH(finds_a_birth_of_the_old_generation, TEST_HOSTED)
 {
 	found(BORN_OLD);
+}
+
+TEST_WITH(finds_a_piece_that_counts_as_all, TEST_HOSTED)
+{
+	found(PART_IS_ALL);
 }
 
 TEST_WITH(finds_a_birth_that_reads_two_words, TEST_HOSTED)
