@@ -288,18 +288,22 @@ def applies(mutants):
     return status
 
 
-def sound(slot, mutants, memory):
-    """Nothing may fail before a bug is planted. In host-tsan: what the list names."""
-    for variant in sorted({m.variant for m in mutants}):
+def sound(slots, variant, mutants, memory):
+    """Nothing may fail before a bug is planted. In host-tsan: what the list names. Return: what is wrong."""
+    slot = slots.get()
+    try:
         built = slot.build(variant)
         if built.returncode:
-            sys.exit(f"{variant} does not build:\n{built.stdout}")
+            return f"{variant} does not build:\n{built.stdout}"
         named = {s for m in mutants if m.variant == variant for s in m.suites}
         for suite in sorted(named) if variant == "host-tsan" else slot.suites(variant):
             failure, used = slot.run(variant, suite)
             if failure:
-                sys.exit(f"{variant} fails without a mutant: {failure}")
+                return f"{variant} fails without a mutant: {failure}"
             memory.note_usual(variant, suite, used)
+    finally:
+        slots.put(slot)
+    return None
 
 
 def main():
@@ -326,9 +330,11 @@ def main():
     for number in range(options.jobs):
         slots.put(Slot(f"{options.at}/{number}"))
     if not options.trust:
-        first = slots.get()
-        sound(first, mutants, memory)
-        slots.put(first)
+        with concurrent.futures.ThreadPoolExecutor(max_workers=options.jobs) as pool:
+            variants = sorted({m.variant for m in mutants})
+            for wrong in pool.map(lambda variant: sound(slots, variant, mutants, memory), variants):
+                if wrong:
+                    sys.exit(wrong)
 
     def one(mutant):
         slot = slots.get()

@@ -5,7 +5,8 @@
  * Each span is swept once a cycle, by whoever needs it first: the CPU that is about to allocate from
  * it, a free by hand into it, the worker in the background, or the next cycle, which begins by
  * finishing the last sweep. Who does it is settled by one compare-and-swap of span->generation, see
- * struct mw_sweeping; who needs the span and lost waits for the few hundred instructions it takes.
+ * struct mw_sweeping; who needs the span and lost waits for the few hundred instructions it takes. Where objects
+ * have records it may take many more: then the sweeper gives its claim back now and then, and who comes next goes on.
  *
  * The walk over all spans is shared: a cursor that background, demand and cycle advance together.
  */
