@@ -127,13 +127,22 @@ static void take_back(void)
 		abort();
 }
 
+/* The functions of two instructions by which 32-bit code learns where it is: the signal handler calls them too. */
+static bool is_thunk(uintptr_t at)
+{
+	const unsigned char *code = (const unsigned char *)at;
+
+	code -= *code == 0xc3 ? 3 : 0; /* ret */
+	return sizeof(at) == 4 && code[0] == 0x8b && code[2] == 0x24 && code[3] == 0xc3;
+}
+
 /* Of what is repeated the first turns stand for the others. */
 static void record(uintptr_t at)
 {
 	unsigned char *turns = &step->turns[at % sizeof(step->turns)];
 
 	if (step->count == MOST_STEPS || (step->count && step->seen[step->count - 1] == at) ||
-	    *turns == MOST_TURNS)
+	    *turns == MOST_TURNS || is_thunk(at))
 		return;
 	++*turns;
 	step->seen[step->count++] = at;
