@@ -18,16 +18,15 @@ TESTS = "page,page_fit,page_limits,page_race,object,object_cpus,cache,linux,gc,g
 BOUND = 20000  # 10 microseconds at two instructions a nanosecond
 # Where interrupts are off for longer, for how long at most, and why.
 LONGER = {
-    "mw_object_start": (600000, "once, at the first allocation of all: makes every size class"),
-    "mw_drain_here": (600000, "makes the size classes, if memory is out before the first allocation of an object"),
-    "sweep": (900000, "a span is swept at once: 4096 objects of 16 bytes that all have a finalizer or the like"),
+    "mw_drain_here": (60000, "32 spans between two looks at interrupts, when memory is out"),
     "mw_fixed_check": (300000, "the structure checker walks all records of a kind"),
     "mw_cache_each_slot": (150000, "destroying a cache looks at the spans of one CPU at once"),
     "mw_fixed_alloc": (60000, "once for each page of records: their list is made"),
     "mw_span_alloc": (60000, "once for each page of records"),
     "add": (60000, "a region joins: its first records"),
     "mw_slot_stop": (60000, "32 spans between two looks at interrupts, when a CPU stops"),
-    "mw_records_release": (40000, "1000 objects with records in one span that is searched"),
+    "mw_records_release": (40000, "1000 objects with records in one span that is searched: no memory for a larger index"),
+    "mw_record_attach": (40000, "the same"),
 }
 DOCUMENT = "docs/bench/pinned.md"
 TEXT = """# Interrupts off

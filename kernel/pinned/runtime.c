@@ -6,8 +6,10 @@
  */
 #include "pinned.h"
 #include "../kernel.h"
+#include "../../mm/base/lock.h"
 
 #define PLACES 4096u
+#define UNLOCK_BYTES 256u /* more than mw_unlock() has */
 
 unsigned long pinned_since;
 
@@ -47,6 +49,10 @@ void pinned_end(void)
 	const uintptr_t *frame = __builtin_frame_address(0);
 	uintptr_t site = frame[1], entry = site;
 	struct place *place;
+
+	/* Who gives a lock back says more than that it is one. */
+	if (site - (uintptr_t)mw_unlock < UNLOCK_BYTES)
+		site = ((const uintptr_t *)frame[0])[1];
 
 	for (unsigned int depth = 0; depth < 32 && in_mm(frame[1]); depth++) {
 		entry = frame[1];

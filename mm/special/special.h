@@ -230,7 +230,7 @@ void mw_record_free(enum mw_record_kind kind, void *record);
  * The caller is about to sweep the span, alone and pinned; it has records. Objects that finalizers
  * keep are marked. Return: false: those of some MW_SWEEP_STEP objects were looked at, and there are more.
  */
-#define MW_SWEEP_STEP 64
+#define MW_SWEEP_STEP 48
 bool mw_records_sweep(struct mw_span *span);
 bool mw_span_marked(const struct mw_span *span, size_t index);
 /* Quiet samples on objects that are not live end, in all spans. Not pinned. */
