@@ -70,7 +70,7 @@ void gc_start(unsigned int markers, size_t node_size)
 
 void *gc_plain(size_t size)
 {
-	return mw_new_words(size, MW_NORMAL);
+	return mw_alloc(size, MW_COLLECTED);
 }
 
 struct node *gc_node(void)

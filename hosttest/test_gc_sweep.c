@@ -97,7 +97,7 @@ static void *ask(size_t *size)
 		*size = ahead_type.size;
 		return mw_new(&ahead_type, MW_NORMAL);
 	default:
-		return mw_new_words(*size, r % 64 < 8 ? MW_ATOMIC : MW_NORMAL);
+		return mw_alloc(*size, (r % 64 < 8 ? MW_ATOMIC : MW_NORMAL) | MW_COLLECTED);
 	}
 }
 
@@ -151,8 +151,8 @@ TEST(all_that_comes_is_zero)
 #endif
 	CHECK_EQ(wrong, 0);
 	CHECK_EQ(bad, 0);
-	CHECK(mw_new_words(0, MW_NORMAL) != NULL);
-	CHECK(mw_gc_is_object(mw_new_words(1 << 20, MW_NORMAL)));
+	CHECK(mw_alloc(0, MW_COLLECTED) != NULL);
+	CHECK(mw_gc_is_object(mw_alloc(1 << 20, MW_COLLECTED)));
 	for (size_t i = 0; i < 400; i++)
 		root[i] = NULL;
 }
@@ -199,7 +199,7 @@ NOINLINE static void make_due(void)
 	policy.least = 1 << 20;
 	CHECK(mw_gc_policy_set(&policy));
 	while (!mw_word(&mw_gc.pace.due) && mw_word(&mw_gc.cycles) == once.cycles)
-		(void)mw_new_words(64, MW_ATOMIC);
+		(void)mw_alloc(64, MW_ATOMIC | MW_COLLECTED);
 }
 
 TEST(what_is_due_is_done_once)

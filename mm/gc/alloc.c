@@ -114,21 +114,13 @@ static void *new_bytes(struct mw_type *type, size_t bytes, mw_flags_t flags)
 	return cache ? mw_cache_alloc(cache, flags | MW_ZERO) : NULL;
 }
 
-/* Nothing is zeroed ahead: in functions of their own, so that the usual way saves no registers. */
+/* Nothing is zeroed ahead: in a function of its own, so that the usual way saves no registers. */
 static __attribute__((noinline)) void *new_more(struct mw_slot *slot, unsigned long state,
 						struct mw_cache *cache, mw_flags_t flags)
 {
 	void *object = mw_slot_more_ahead(slot, state);
 
 	return mw_likely(object) ? object : mw_cache_alloc(cache, flags);
-}
-
-static __attribute__((noinline)) void *new_more_words(struct mw_slot *slot, unsigned long state,
-						      size_t size, mw_flags_t flags)
-{
-	void *object = mw_slot_more_ahead(slot, state);
-
-	return mw_likely(object) ? object : mw_alloc(size, flags | MW_COLLECTED);
 }
 
 static inline void *new_of(struct mw_cache *cache, mw_flags_t flags)
@@ -139,26 +131,6 @@ static inline void *new_of(struct mw_cache *cache, mw_flags_t flags)
 
 	if (mw_unlikely(!object))
 		return new_more(slot, state, cache, flags);
-	mw_port_unpin(state);
-	return object;
-}
-
-/* Before the tables are filled every size is of class 0, which has no slot. */
-void *mw_new_words(size_t size, mw_flags_t flags)
-{
-	struct mw_slot *slot;
-	unsigned long state;
-	void *object;
-	size_t id;
-
-	if (mw_unlikely(size > MW_FINE_MAX))
-		return mw_alloc(size, flags | MW_COLLECTED);
-	id = MW_POLICY_COLLECTED * MW_MAX_CLASSES + mw_object.classes.fine[(size + 7) / 8];
-	state = mw_port_pin();
-	slot = mw_cpu_fast()->slot[id];
-	object = mw_slot_take_ahead(slot);
-	if (mw_unlikely(!object))
-		return new_more_words(slot, state, size, flags);
 	mw_port_unpin(state);
 	return object;
 }

@@ -2,6 +2,7 @@
 /* The ways in: mw_alloc() and its kin. See object.h for the way down. */
 #include <marrow/fast.h>
 #include "../base/fail.h"
+#include "ahead.h"
 #include "inside.h"
 
 /* What the slot says after an allocation: its spans, and whether the profile has it for a sample. */
@@ -204,10 +205,10 @@ void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site)
 /* Flags that make the way of a small object another one. */
 #define MW_SPECIAL_FLAGS (MW_POLICY_FLAGS | MW_ZONE_FLAGS)
 
-/* Pinned, by @state; not any more when it returns. */
-static inline void *mw_slot_take_zeroed(struct mw_slot *slot, unsigned long state, size_t size,
-					mw_flags_t flags, uintptr_t site)
+static __attribute__((noinline)) void *mw_alloc_zeroed(size_t size, mw_flags_t flags, uintptr_t site)
 {
+	unsigned long state = mw_port_pin();
+	struct mw_slot *slot = mw_cpu_fast()->fine[(size + 7) / 8];
 	void *object = mw_slot_take(slot);
 
 	mw_port_unpin(state);
@@ -217,11 +218,14 @@ static inline void *mw_slot_take_zeroed(struct mw_slot *slot, unsigned long stat
 	return mw_asked(object, size);
 }
 
-static __attribute__((noinline)) void *mw_alloc_zeroed(size_t size, mw_flags_t flags, uintptr_t site)
+/* In a function of its own, so that the usual way saves no registers. */
+static __attribute__((noinline)) void *mw_alloc_more_collected(struct mw_slot *slot,
+							       unsigned long state, size_t size,
+							       mw_flags_t flags, uintptr_t site)
 {
-	unsigned long state = mw_port_pin();
+	void *object = mw_slot_more_ahead(slot, state);
 
-	return mw_slot_take_zeroed(mw_cpu_fast()->fine[(size + 7) / 8], state, size, flags, site);
+	return mw_likely(object) ? mw_asked(object, size) : mw_alloc_at(size, 0, flags, site);
 }
 
 /*
@@ -234,8 +238,13 @@ static __attribute__((noinline)) void *mw_alloc_collected(size_t size, mw_flags_
 	unsigned int id = MW_POLICY_COLLECTED % MW_NR_POLICIES * MW_MAX_CLASSES +
 			  mw_object.classes.fine[(size + 7) / 8];
 	unsigned long state = mw_port_pin();
+	struct mw_slot *slot = mw_cpu_fast()->slot[id];
+	void *object = mw_slot_take_ahead(slot);
 
-	return mw_slot_take_zeroed(mw_cpu_fast()->slot[id], state, size, flags, site);
+	if (mw_unlikely(!object))
+		return mw_alloc_more_collected(slot, state, size, flags, site);
+	mw_port_unpin(state);
+	return object;
 }
 
 /* Sizes above MW_FINE_MAX without flags. The numbers of classes are the numbers of their caches. */
@@ -264,10 +273,10 @@ void *mw_alloc(size_t size, mw_flags_t flags)
 	if (mw_unlikely(flags & (MW_ZERO | MW_SPECIAL_FLAGS))) {
 		if (mw_unlikely(size > MW_FINE_MAX))
 			return mw_alloc_at(size, 0, flags, MW_SITE);
-		if (mw_likely(!(flags & MW_SPECIAL_FLAGS)))
-			return mw_alloc_zeroed(size, flags, MW_SITE);
 		if (MW_GC && (flags & MW_SPECIAL_FLAGS) == MW_COLLECTED)
 			return mw_alloc_collected(size, flags, MW_SITE);
+		if (mw_likely(!(flags & MW_SPECIAL_FLAGS)))
+			return mw_alloc_zeroed(size, flags, MW_SITE);
 		return mw_alloc_at(size, 0, flags, MW_SITE);
 	}
 	if (mw_unlikely(size > MW_FINE_MAX))

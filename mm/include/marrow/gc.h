@@ -153,12 +153,6 @@ void *mw_new(struct mw_type *type, mw_flags_t flags);
 void *mw_new_array(struct mw_type *type, size_t count, mw_flags_t flags);
 /** mw_new_flex - one with @bytes behind it for its flexible array, zeroed */
 void *mw_new_flex(struct mw_type *type, size_t bytes, mw_flags_t flags);
-/**
- * mw_new_words - @size bytes of no type, of which any word may be a pointer
- *
- * mw_alloc() with MW_COLLECTED, in fewer instructions.
- */
-void *mw_new_words(size_t size, mw_flags_t flags);
 
 /** mw_gc_is_object - does @word point into a live collected object? interrupt: yes. waits: no. */
 bool mw_gc_is_object(const void *word);
