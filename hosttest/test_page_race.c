@@ -212,6 +212,25 @@ TEST_WITH(stocks_begin_when_they_are_wanted, TEST_HOSTED)
 	CHECK_EQ(stats_now().stocked, 0);
 }
 
+/* While stocks are closed, one that begins is closed too, and opens with the others. */
+TEST_WITH(a_stock_begins_closed, TEST_HOSTED)
+{
+	void *page;
+
+	NEED(test_heap(16 * MIB));
+	mw_stocks_close();
+	page = mw_pages_alloc(1, 0);
+	NEED(page);
+	CHECK_EQ(stocks_begun(), 1);
+	mw_pages_free(page, 1);
+	CHECK_EQ(stats_now().stocked, 0);
+	mw_stocks_open();
+	page = mw_pages_alloc(1, 0);
+	NEED(page);
+	CHECK(stats_now().stocked > 0);
+	mw_pages_free(page, 1);
+}
+
 static void page_or_poison(unsigned int cpu, void *arg)
 {
 	(void)arg;

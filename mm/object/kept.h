@@ -34,10 +34,13 @@ static inline void *mw_stock_take(struct mw_cpu *cpu, size_t size, size_t align)
 {
 	size_t pages = (size + MW_PAGE_SIZE - 1) >> MW_PAGE_SHIFT;
 	struct mw_list **bin = &cpu->stock.bin[mw_stock_bin(pages)], *first = *bin;
-	struct mw_span *span = mw_container(first, struct mw_span, link);
+	struct mw_span *span;
 	void *object;
 
-	if (mw_unlikely(!first || span->pages < pages))
+	if (mw_unlikely(!first))
+		return NULL;
+	span = mw_container(first, struct mw_span, link);
+	if (mw_unlikely(span->pages < pages))
 		return NULL;
 	*bin = first->next;
 	cpu->stock.pages -= span->pages;

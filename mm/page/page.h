@@ -120,9 +120,9 @@ struct mw_page {
 	 * 16 MiB is too good for it where there is other. Changes while stocks are closed.
 	 */
 	_Atomic(uintptr_t) stock_mask;
-	/* One bit a CPU: its stock is set up. Are they open? See mw_stock_begin(). */
+	/* One bit a CPU: its stock is set up. How often they were opened and closed; odd: they are open. */
 	mw_atomic_t stocks_begun[(MW_MAX_CPUS + MW_WORD_BITS - 1) / MW_WORD_BITS];
-	_Atomic(bool) stocks_open;
+	mw_atomic_t stocks_turn;
 	size_t reserve; /* pages that only MW_RESERVE requests may take; heap lock */
 	unsigned int epoch; /* of the scavenger; heap lock */
 	uint64_t epoch_at[MW_AGE_MASK + 1]; /* when each began; heap lock */

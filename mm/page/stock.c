@@ -33,9 +33,11 @@ static void set_up(struct mw_page_stock *stock, bool open)
 	for (unsigned int i = 0; i < MW_SHELVES; i++) {
 		struct mw_shelf *shelf = &stock->shelf[i];
 
-		if (!shelf->bottom)
+		/* Once: others read it without the lock. */
+		if (!shelf->bottom) {
+			shelf->bottom = slots;
 			atomic_store_explicit(&shelf->top, slots, memory_order_relaxed);
-		shelf->bottom = slots;
+		}
 		shelf->limit = slots + (open && affords(i) ? room_of(i) : 0);
 		slots += room_of(i);
 	}
@@ -49,9 +51,21 @@ bool mw_stock_begun(unsigned int cpu)
 }
 
 /*
- * First the bit, then whether stocks are open, under the lock; set_all() does it the other way around. So it
- * sees the bit and waits for the lock, or this sees what it said.
+ * First the bit, then whether stocks are open is asked once more, under the lock; set_all() says that first,
+ * then looks for the bit. So it sees the bit and waits for the lock, or this sees what it said.
  */
+static void begin_locked(struct mw_page_stock *stock, unsigned int cpu)
+{
+	unsigned long turn;
+
+	do {
+		turn = atomic_load_explicit(&mw_page.stocks_turn, memory_order_seq_cst);
+		set_up(stock, turn & 1);
+		atomic_fetch_or_explicit(&mw_page.stocks_begun[cpu / MW_WORD_BITS],
+					 1ul << cpu % MW_WORD_BITS, memory_order_seq_cst);
+	} while (turn != atomic_load_explicit(&mw_page.stocks_turn, memory_order_seq_cst));
+}
+
 MW_NOINLINE bool mw_stock_begin(void)
 {
 	unsigned long state = mw_port_pin();
@@ -61,9 +75,7 @@ MW_NOINLINE bool mw_stock_begin(void)
 
 	if (mw_unlikely(first)) {
 		mw_lock_pinned(&stock->lock);
-		atomic_fetch_or_explicit(&mw_page.stocks_begun[cpu / MW_WORD_BITS],
-					 1ul << cpu % MW_WORD_BITS, memory_order_seq_cst);
-		set_up(stock, atomic_load_explicit(&mw_page.stocks_open, memory_order_seq_cst));
+		begin_locked(stock, cpu);
 		mw_unlock_pinned(&stock->lock);
 	}
 	mw_port_unpin(state);
@@ -246,7 +258,9 @@ size_t mw_stock_pages(void)
 
 static void set_all(bool open)
 {
-	atomic_store_explicit(&mw_page.stocks_open, open, memory_order_seq_cst);
+	unsigned long turn = atomic_load_explicit(&mw_page.stocks_turn, memory_order_relaxed);
+
+	atomic_store_explicit(&mw_page.stocks_turn, ((turn | 1) + 1) | open, memory_order_seq_cst);
 	for (unsigned int cpu = 0; cpu < MW_MAX_CPUS; cpu++) {
 		unsigned long state;
 
