@@ -255,11 +255,15 @@ TEST(the_worker_runs_what_is_due)
 	if (!test_workers(true))
 		test_skip("no threads for workers");
 	test_parallel(cpus, many_body, NULL);
-	collect();
-	collect();
 	until = test_now() + UINT64_C(10000000000);
-	while (atomic_load(&many.cleaned) < many.cleanups * 9 / 10 && test_now() < until)
-		mw_port_relax();
+	/* A cleanup comes in the cycle after its object's finalizer has run, and that takes the worker's time. */
+	do {
+		uint64_t next = test_now() + 10000000;
+
+		collect();
+		while (test_now() < next)
+			mw_port_relax();
+	} while (atomic_load(&many.cleaned) < many.cleanups * 9 / 10 && test_now() < until);
 	test_workers(false);
 	CHECK_EQ(many.wrong, 0);
 	CHECK(many.finalized >= many.made * 9 / 10);
