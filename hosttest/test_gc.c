@@ -324,6 +324,22 @@ TEST(pacing_keeps_the_heap_small)
 	CHECK(live_objects() < 5000);
 }
 
+TEST(a_line_for_each_cycle)
+{
+	const char *text;
+
+	setup(16 << 20);
+	CHECK(mw_cpu_start());
+	test_capture();
+	mw_gc_trace(true);
+	collect();
+	mw_gc_trace(false);
+	collect();
+	text = test_captured();
+	CHECK(test_has(text, "gc 1: ") && test_has(text, " markers, stop "));
+	CHECK(!test_has(text, "gc 2: "));
+}
+
 /* A worker that is slow to come does not collect what somebody else has collected meanwhile. */
 TEST(a_late_worker_has_nothing_to_do)
 {

@@ -56,6 +56,32 @@ TEST(moves_from_the_end_of_memory)
 	CHECK(mw_heap_check());
 }
 
+TEST(objects_of_a_typed_cache_and_arrays)
+{
+	const struct mw_cache_want want = { .name = "two hundred", .size = 200 };
+	struct mw_cache *cache;
+	unsigned char *object, *again;
+
+	NEED(test_heap(HEAP));
+	NEED(cache = mw_cache_create(&want));
+	NEED(object = mw_cache_alloc(cache, 0));
+	fill(object, 0, 200);
+	CHECK_PTR(mw_realloc(object, 100, 0), object);
+	CHECK_PTR(mw_realloc(object, 200, 0), object);
+	again = mw_realloc(object, 1000, 0);
+	NEED(again && again != object);
+	CHECK_EQ(wrong_bytes(again, 0, 200), 0);
+	mw_free(again);
+	CHECK(mw_cache_destroy(cache));
+	NEED(object = mw_realloc_array(NULL, 10, 8, 0));
+	CHECK(!mw_realloc_array(object, SIZE_MAX / 2, 8, 0));
+	again = mw_realloc_array(object, 0, 8, 0); /* an object of no bytes */
+	NEED(again && !mw_usable_size(again));
+	NEED(again = mw_realloc_array(again, 3, 8, 0));
+	mw_free(again);
+	CHECK_EQ(mw_object_live_bytes(), 0);
+}
+
 TEST(grows_and_shrinks_in_place)
 {
 	size_t had = 100 * KB, before;
