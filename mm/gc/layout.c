@@ -194,6 +194,9 @@ static void summarize(struct mw_layout *layout)
 	}
 	layout->dense = layout->by_mask && !layout->plain &&
 			mw_count_bits(layout->mask) * WORD == layout->size;
+	at = &layout->step[layout->flex_step];
+	layout->flex_dense = layout->flex != SIZE_MAX && at->op == MW_OP_POINTERS && !at->offset &&
+			     at->count * WORD == layout->flex_stride;
 }
 
 static const struct mw_layout *complain(const struct mw_type *type, const struct builder *b)

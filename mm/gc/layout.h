@@ -45,6 +45,7 @@ struct mw_layout {
 	bool plain; /* no pointers at all */
 	bool by_mask; /* mask tells everything of the fixed part, and there is no flexible one */
 	bool dense; /* and every word of it is a pointer */
+	bool flex_dense; /* every word of the flexible array is one */
 	unsigned long mask; /* bit i: word i is a pointer */
 	unsigned int flex_step; /* where its steps begin */
 	unsigned int steps; /* with both MW_OP_ENDs */

@@ -53,11 +53,11 @@ bool mw_marked(struct mw_marker *marker, struct mw_span *span, unsigned long bit
 
 void mw_mark_settle_all(struct mw_marker *marker, struct mw_pending *pending, bool alone)
 {
-	for (unsigned int i = 0; i < pending->n; i++) {
-		const struct mw_pending_word *p = &pending->word[i];
-		size_t w = (size_t)(p->mark - p->span->mark);
+	const struct mw_pending_word *end = &pending->word[pending->n];
+
+	for (const struct mw_pending_word *p = pending->word; p++ < end;) {
 		unsigned long old = mw_word(p->mark);
-		unsigned long bits = p->bits & ~(old | mw_word(&p->span->free[w]));
+		unsigned long bits = p->bits & ~(old | mw_word(p->free));
 
 		if (!bits)
 			continue;
@@ -65,6 +65,10 @@ void mw_mark_settle_all(struct mw_marker *marker, struct mw_pending *pending, bo
 			mw_set_word(p->mark, old | bits);
 		else
 			bits &= ~atomic_fetch_or_explicit(p->mark, bits, memory_order_seq_cst);
+		/* Mostly it has been in a queue for long. */
+		if (!bits || (p->span->scanned &&
+			      atomic_load_explicit(&p->span->queued, memory_order_seq_cst)))
+			continue;
 		(void)mw_marked(marker, p->span, bits, alone);
 	}
 	pending->n = 0;
@@ -88,7 +92,7 @@ MW_UNSANITIZED static void scan_bytes(struct mw_marker *marker, const struct mw_
 	struct mw_pending pending;
 	struct mw_target target = { .pending = &pending };
 
-	pending.n = 0;
+	mw_pending_init(&pending);
 	if (alone)
 		mw_scan_bytes(marker, &target, layout, base, bytes, MW_ALONE_BATCH);
 	else

@@ -29,12 +29,12 @@ enum mw_marking_mode {
 #define MW_PENDING 16
 
 struct mw_pending {
-	unsigned int n;
+	unsigned int n; /* the last one that is pending; 0: none */
 	struct mw_pending_word {
-		mw_atomic_t *mark;
+		mw_atomic_t *mark, *free;
 		unsigned long bits; /* objects to be marked, if they are live and are not marked yet */
 		struct mw_span *span;
-	} word[MW_PENDING];
+	} word[1 + MW_PENDING]; /* the first one is of no span, so that the last one can always be looked at */
 };
 
 /* The span that the last pointer led to: the next one often leads there too. */
@@ -51,8 +51,14 @@ struct mw_target {
 	bool queued;
 	/* In the others. */
 	struct mw_pending *pending;
-	struct mw_pending_word last; /* not among them yet */
 };
+
+static inline void mw_pending_init(struct mw_pending *pending)
+{
+	pending->n = 0;
+	pending->word[0].mark = NULL;
+	pending->word[0].bits = 0;
+}
 
 static inline void mw_queue_push(struct mw_span_queue *queue, struct mw_span *span)
 {
@@ -91,26 +97,30 @@ bool mw_marked(struct mw_marker *marker, struct mw_span *span, unsigned long bit
 /* Set what is pending. */
 void mw_mark_settle_all(struct mw_marker *marker, struct mw_pending *pending, bool alone);
 
-MW_MARK_INLINE void mw_mark_later(struct mw_marker *marker, struct mw_target *t,
-				  enum mw_marking_mode mode)
+/* Objects of the target, in the word of marks with the number @w. */
+MW_MARK_INLINE void mw_mark_later(struct mw_marker *marker, struct mw_target *t, size_t w,
+				  unsigned long bit, enum mw_marking_mode mode)
 {
-	struct mw_pending *p = t->pending;
+	struct mw_pending_word *p = &t->pending->word[t->pending->n];
 
-	if (!t->last.bits)
+	if (&t->mark[w] == p->mark) {
+		p->bits |= bit;
 		return;
-	if (mw_unlikely(p->n == MW_PENDING))
-		mw_mark_settle_all(marker, p, mode != MW_SHARED);
-	p->word[p->n++] = t->last;
-	t->last = (struct mw_pending_word){ 0 };
+	}
+	__builtin_prefetch((void *)&t->mark[w], 1);
+	if (mw_unlikely(t->pending->n == MW_PENDING)) {
+		mw_mark_settle_all(marker, t->pending, mode != MW_SHARED);
+		p = t->pending->word;
+	}
+	t->pending->n++;
+	p[1] = (struct mw_pending_word){ &t->mark[w], &t->free[w], bit, t->span };
 }
 
 MW_MARK_INLINE void mw_mark_settle(struct mw_marker *marker, struct mw_target *t,
 				   enum mw_marking_mode mode)
 {
-	if (mode == MW_ALONE)
-		return;
-	mw_mark_later(marker, t, mode);
-	mw_mark_settle_all(marker, t->pending, mode != MW_SHARED);
+	if (mode != MW_ALONE)
+		mw_mark_settle_all(marker, t->pending, mode != MW_SHARED);
 }
 
 MW_MARK_INLINE void mw_target_set(struct mw_target *t, struct mw_span *span)
@@ -165,13 +175,7 @@ MW_MARK_INLINE unsigned long mw_mark_word(struct mw_marker *marker, struct mw_ta
 			t->queued = mw_marked(marker, t->span, bit, true);
 		return bit;
 	}
-	if (&t->mark[w] != t->last.mark) {
-		mw_mark_later(marker, t, mode);
-		t->last.mark = &t->mark[w];
-		t->last.span = t->span;
-		__builtin_prefetch((void *)t->last.mark, 1);
-	}
-	t->last.bits |= bit;
+	mw_mark_later(marker, t, w, bit, mode);
 	return 0;
 }
 

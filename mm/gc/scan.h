@@ -53,8 +53,17 @@ MW_MARK_INLINE void mw_scan_program(struct mw_marker *marker, struct mw_target *
 				    enum mw_marking_mode mode)
 {
 	struct mw_visitor visitor = { marker, t, mode };
+	const uintptr_t *words = (const uintptr_t *)(base + layout->flex);
+	size_t n;
 
-	mw_layout_each(layout, base, bytes, mw_scan_visit, &visitor);
+	if (!layout->flex_dense) {
+		mw_layout_each(layout, base, bytes, mw_scan_visit, &visitor);
+		return;
+	}
+	mw_layout_run(layout->step, base, mw_scan_visit, &visitor);
+	n = (bytes - layout->flex) / sizeof(*words);
+	marker->words += n;
+	mw_mark_each(marker, t, words, words + n, mode);
 }
 
 /* The words of @mask, which has at least one bit. */
@@ -288,7 +297,7 @@ MW_MARK_INLINE void mw_scan_span(struct mw_marker *marker, const struct mw_scan 
 	struct mw_target target = { .pending = &pending };
 	struct mw_scan scan = *given;
 
-	pending.n = 0;
+	mw_pending_init(&pending);
 	mw_target_set(&target, scan.span);
 	for (size_t w = 0; w < scan.span->words; w++) {
 		if (!mw_scan_todo(scan.span, w))
