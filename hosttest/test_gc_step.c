@@ -177,10 +177,12 @@ static void second_marker(void *arg)
 static void mark_one(unsigned int marker, unsigned int i)
 {
 	size_t index = mw_span_index(marks.span[i], marks.object[i]);
-	struct mw_pending pending = { .n = 1 };
+	struct mw_pending pending;
 
-	pending.word[0] = (struct mw_pending_word){
+	mw_pending_init(&pending);
+	pending.word[++pending.n] = (struct mw_pending_word){
 		.mark = &marks.span[i]->mark[index / MW_WORD_BITS],
+		.free = &marks.span[i]->free[index / MW_WORD_BITS],
 		.bits = mw_bit(index),
 		.span = marks.span[i],
 	};
