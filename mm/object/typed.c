@@ -52,9 +52,6 @@ static void mw_cache_fill(struct mw_cache *cache, const struct mw_cache_want *wa
 	enum mw_policy policy = mw_policy_of(want->flags);
 	size_t stride = mw_round_up(want->size, align);
 
-	/* As mw_zero() wants it, which else would go on into the next object. */
-	if (stride > 8)
-		stride = mw_round_up(stride, 16);
 	cache->policy = (unsigned char)policy;
 	cache->span_flags = mw_object.builtin[policy * MW_MAX_CLASSES + 1].span_flags;
 	cache->flags = want->flags & MW_ZONE_FLAGS;
