@@ -321,7 +321,7 @@ def main():
     if not mutants:
         sys.exit("no such mutants")
     if options.applies:
-        return applies(mutants)
+        return applies(mutants + list(read_list("kernel/seams/races.txt")))
     if shutil.which("ccache"):
         os.environ.setdefault("CCACHE_BASEDIR", os.getcwd())
         os.environ.setdefault("CCACHE_NOHASHDIR", "1")

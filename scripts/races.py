@@ -65,7 +65,7 @@ def main():
              if not options.only or race.name.rpartition("/")[2] in options.only]
     if not races:
         sys.exit("no such races")
-    slot = mutate.Slot("races")
+    slot = mutate.Slot("build/mutate/races")
     found = 0
     for race in races:
         started = time.monotonic()
