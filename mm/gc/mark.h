@@ -26,7 +26,7 @@ enum mw_marking_mode {
  * before it and lets nothing after it begin: so they are made one after the other, when the words
  * they change have been fetched, and pointers are followed undisturbed meanwhile.
  */
-#define MW_PENDING 16
+#define MW_PENDING 12
 
 struct mw_pending {
 	unsigned int n; /* the last one that is pending; 0: none */
