@@ -6,16 +6,14 @@
  */
 #include "pinned.h"
 #include "../kernel.h"
-#include "../../mm/base/lock.h"
 
 #define PLACES 4096u
-#define UNLOCK_BYTES 256u /* more than mw_unlock() has */
 
 unsigned long pinned_since;
 
 static struct place {
-	uintptr_t entry,
-		site; /* the outermost address in mm/; the one that pinned when it took longest */
+	uintptr_t entry, site,
+		caller; /* the outermost address in mm/; the one that pinned when it took longest, and its caller */
 	unsigned long most, times;
 } places[PLACES];
 static unsigned long lost;
@@ -47,12 +45,8 @@ void pinned_end(void)
 {
 	unsigned long now = arch_tsc(), took = now - pinned_since;
 	const uintptr_t *frame = __builtin_frame_address(0);
-	uintptr_t site = frame[1], entry = site;
+	uintptr_t site = frame[1], caller = ((const uintptr_t *)frame[0])[1], entry = site;
 	struct place *place;
-
-	/* Who gives a lock back says more than that it is one. */
-	if (site - (uintptr_t)mw_unlock < UNLOCK_BYTES)
-		site = ((const uintptr_t *)frame[0])[1];
 
 	for (unsigned int depth = 0; depth < 32 && in_mm(frame[1]); depth++) {
 		entry = frame[1];
@@ -67,6 +61,7 @@ void pinned_end(void)
 	if (took > place->most) {
 		place->most = took;
 		place->site = site;
+		place->caller = caller;
 	}
 }
 
@@ -74,8 +69,8 @@ void pinned_report(void)
 {
 	for (unsigned int i = 0; i < PLACES; i++) {
 		if (places[i].entry)
-			mw_print("# pinned %lx %lx %lu %lu\n", places[i].entry, places[i].site,
-				 places[i].most, places[i].times);
+			mw_print("# pinned %lx %lx %lx %lu %lu\n", places[i].entry, places[i].site,
+				 places[i].caller, places[i].most, places[i].times);
 	}
 	mw_print("# pinned places lost: %lu\n", lost);
 }

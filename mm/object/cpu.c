@@ -178,9 +178,12 @@ struct mw_slot *mw_slot_make(struct mw_cpu *cpu, struct mw_cache *cache)
 
 bool mw_cpu_start(void)
 {
-	unsigned long state = mw_port_pin();
-	bool ok = mw_cpu_here() != NULL;
+	unsigned long state;
+	bool ok;
 
+	mw_object_ready(); /* not pinned: it takes long, the first time */
+	state = mw_port_pin();
+	ok = mw_cpu_here() != NULL;
 	mw_port_unpin(state);
 	return ok;
 }
