@@ -26,7 +26,7 @@ LONGER = {
     "mw_stock_refill": (40000, "a batch of single pages for a CPU's stock, taken under the heap's lock"),
     "add": (60000, "a region joins: its first records"),
     "mw_slot_stop": (60000, "32 spans between two looks at interrupts, when a CPU stops"),
-    "mw_records_release": (40000, "1000 objects with records in one span that is searched: no memory for a larger index"),
+    "mw_records_release": (40000, "1000 objects with records in one span that is searched"),
     "mw_record_attach": (40000, "the same"),
 }
 DOCUMENT = "docs/bench/pinned.md"
