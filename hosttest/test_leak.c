@@ -30,8 +30,12 @@ TEST(sizes_of_all_kinds)
 
 	setup(64 << 20);
 	for (size_t i = 0; i < MW_LEN(sizes); i++) {
+		size_t found;
+
 		leak(4, sizes[i]);
-		CHECK_EQ(scan(&quiet), 4);
+		found = scan(&quiet);
+		/* With 32 bits some number or other is the address of what is so large. */
+		CHECK(found == 4 || (MW_WORD_BITS < 64 && sizes[i] >= 1 << 20 && found < 4));
 		free_leaks(4);
 		CHECK_EQ(scan(&quiet), 0);
 	}

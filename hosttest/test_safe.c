@@ -127,14 +127,14 @@ BARE_TEST(a_list_that_is_still_linked)
 	free_a_list();
 	for (unsigned int i = 0; i < 2; i++) {
 		collect();
-		CHECK_EQ(held(), 3);
+		CHECK_HELD(3u);
 		CHECK_EQ(stamp_behind(0), OLD);
 		for (size_t k = 0; k < 3; k++)
 			CHECK(!comes_again(hidden[k], sizeof(struct thing)));
 	}
 	root[0] = NULL;
 	collect();
-	CHECK_EQ(held(), 0);
+	CHECK_HELD(0u);
 	off();
 }
 
@@ -153,9 +153,9 @@ BARE_TEST(what_only_freed_objects_point_to_goes)
 {
 	begin(16 << 20);
 	free_a_ring();
-	CHECK_EQ(held(), 2);
+	CHECK_HELD(2u);
 	collect();
-	CHECK_EQ(held(), 0);
+	CHECK_HELD(0u);
 	off();
 }
 
@@ -169,7 +169,7 @@ TEST(a_pointer_in_a_register_or_on_the_stack)
 	for (unsigned int i = 0; i < 3; i++) {
 		__asm__ volatile("" : "+r"(thing));
 		collect();
-		CHECK_EQ(held(), 1);
+		CHECK_HELD(1u);
 		CHECK(!comes_again(~(uintptr_t)thing, sizeof(*thing)));
 		collect();
 	}
@@ -191,29 +191,35 @@ NOINLINE static void dangle_from(void *holder, size_t slot, size_t offset)
 	mw_free(thing);
 }
 
+/* Whose frame goes, and the argument in it. */
+NOINLINE static void free_hidden(void)
+{
+	mw_free((void *)~hidden[0]);
+}
+
 BARE_TEST(a_pointer_in_another_object)
 {
 	begin(16 << 20);
 	dangle_from(mw_alloc(64, MW_ZERO), 0, 0);
-	dangle_from(mw_alloc(100 << 10, MW_ZERO), 1, 63);
+	dangle_from(mw_alloc(100 << 10, MW_ZERO), 1, sizeof(struct thing) - 1);
 	dangle_from(mw_alloc(64, MW_POINTERS | MW_ZERO), 2, 8);
 	dangle_from(mw_alloc(64, MW_COLLECTED), 3, 17);
 	collect();
-	CHECK_EQ(held(), 4);
+	CHECK_HELD(4u);
 	/* What lives keeps, whether something points to it or not. */
 	hidden[0] = ~(uintptr_t)root[0];
 	root[0] = NULL;
 	collect();
-	CHECK_EQ(held(), 4);
-	mw_free((void *)~hidden[0]);
+	CHECK_HELD(4u);
+	free_hidden();
 	collect();
 	collect();
-	CHECK_EQ(held(), 3);
+	CHECK_HELD(3u);
 	*(void **)root[1] = NULL;
 	*(void **)root[2] = NULL;
 	root[3] = NULL;
 	collect();
-	CHECK_EQ(held(), 0);
+	CHECK_HELD(0u);
 	mw_free(root[1]);
 	mw_free(root[2]);
 	root[1] = root[2] = NULL;
@@ -256,8 +262,9 @@ BARE_TEST(objects_of_all_sizes)
 		free_it_again();
 		root[0] = NULL;
 		collect();
-		/* With 32 bits a number may happen to be the address of what is large. */
-		CHECK(held() <= (MW_WORD_BITS < 64));
+		/* With 32 bits some number or other is the address of what is so large. */
+		if (MW_WORD_BITS >= 64 || sizes[i] < 1 << 20)
+			CHECK_HELD(0u);
 		CHECK(mw_heap_check());
 	}
 	off();
@@ -299,9 +306,9 @@ BARE_TEST(one_cache_alone)
 	on(cache, true);
 	dangle_in(cache, 0);
 	dangle(2);
-	CHECK_EQ(held(), 1);
+	CHECK_HELD(1u);
 	collect();
-	CHECK_EQ(held(), 1);
+	CHECK_HELD(1u);
 	/* What was constructed is as it was. */
 	CHECK_EQ(first_word(0), 4711);
 	root[2] = NULL;
@@ -326,10 +333,10 @@ TEST(caches_made_later_are_safe_too)
 	cache = mw_cache_create(&want);
 	NEED(cache);
 	dangle_in(cache, 0);
-	CHECK_EQ(held(), 1);
+	CHECK_HELD(1u);
 	off();
 	dangle_in(cache, 0);
-	CHECK_EQ(held(), 0);
+	CHECK_HELD(0u);
 	root[0] = NULL;
 	CHECK(mw_cache_destroy(cache));
 }
@@ -339,7 +346,7 @@ TEST(debug_aids_have_their_own_ways)
 	begin(16 << 20);
 	NEED(mw_debug_set("FZP"));
 	dangle(0);
-	CHECK_EQ(held(), 0);
+	CHECK_HELD(0u);
 	CHECK(mw_heap_check());
 	collect();
 	NEED(mw_debug_set("-"));
@@ -389,11 +396,11 @@ TEST(records_end_at_the_free)
 	CHECK_EQ(records(), 0);
 	CHECK_EQ(mw_tag_get(thing), 0);
 	CHECK(!mw_tag_set(thing, 8));
-	CHECK_EQ(held(), 1);
+	CHECK_HELD(1u);
 	/* With its records gone the span still lets no free pass by. */
 	thing = thing_new();
 	mw_free(thing);
-	CHECK_EQ(held(), 2);
+	CHECK_HELD(2u);
 	root[0] = NULL;
 	thing = NULL;
 	off();
@@ -422,7 +429,8 @@ TEST(what_is_held_is_bounded)
 	mw_page_stats(&page);
 	test_note("%lu marks, %zu bytes held, %zu pages of objects", stats.marks, stats.held_bytes,
 		  page.objects);
-	CHECK(stats.marks >= 25 && stats.marks <= 250);
+	/* The fewer the longer they take: down to a fourth. */
+	CHECK(stats.marks >= 25 / 4 && stats.marks <= 250);
 	/*
 	 * At twice the most that makes a mark due, one is made whatever share of the time marks have had; but it is
 	 * an allocation that takes pages which sees that, and each CPU may have a fold that is not counted yet.
@@ -519,13 +527,13 @@ BARE_TEST(without_memory_for_the_mark)
 	mw_fail_set(&fail);
 	for (unsigned int i = 0; i < 3; i++) {
 		collect();
-		CHECK_EQ(held(), 3);
+		CHECK_HELD(3u);
 		CHECK_EQ(stamp_behind(0), OLD);
 	}
 	mw_fail_set(NULL);
 	root[0] = NULL;
 	collect();
-	CHECK_EQ(held(), 0);
+	CHECK_HELD(0u);
 	off();
 }
 

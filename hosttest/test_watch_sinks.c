@@ -5,7 +5,12 @@
 
 #if MW_GC && MW_WATCH
 
+/* Moments that are tried of each; where they take long, fewer. */
+#if __STDC_HOSTED__ && !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
 #define MOST_PIECES 400u
+#else
+#define MOST_PIECES 40u
+#endif
 
 struct picky {
 	unsigned long takes, came,
