@@ -91,8 +91,8 @@ static void *ask(size_t *size)
 
 	*size = sizes[r / 8 % MW_LEN(sizes)];
 	switch (r % 4) {
-	case 0:
-		return mw_alloc(*size, MW_COLLECTED);
+	case 0: /* from the same slots, by the way that zeroes one at a time */
+		return mw_alloc_aligned(*size, 8, MW_COLLECTED);
 	case 1:
 		*size = ahead_type.size;
 		return mw_new(&ahead_type, MW_NORMAL);
