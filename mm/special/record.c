@@ -35,8 +35,8 @@ static struct mw_records *new_index(const struct mw_span *span, unsigned int poo
 	records->last = NULL;
 	records->pool = (unsigned char)pool;
 	records->shift = (unsigned char)(bits - pool - 2);
-	__builtin_memset(records->bucket, 0,
-			 mw_records_buckets(records) * sizeof(records->bucket[0]));
+	for (size_t i = 0; i < mw_records_buckets(records); i++)
+		records->bucket[i] = NULL;
 	return records;
 }
 
