@@ -4,7 +4,7 @@
  *
  * The way of an allocation. mw_alloc() finds the cache of the size; the CPU, pinned, has a slot for
  * each cache with the free word that it allocates from: lowest set bit, cleared, is the object. A
- * word that is empty is replaced (cache.c) by the next one of the span; a span that is, by another
+ * word that is empty is replaced (slot.c) by the next one of the span; a span that is, by another
  * one that the CPU owns, by what other CPUs freed in its spans, by one of the cache's central
  * list, by one from the page heap; and if there is none, by what drain.c can find.
  *
@@ -13,6 +13,7 @@
  * this CPU owns the span, setting the bit is all. If another one does, the bit in the span's remote
  * word is set instead (remote.c), and the owner gathers. If none does, the cache's lock is taken.
  * All of it happens pinned, and into a span that cannot go back meanwhile: see mw_freer_begin().
+ * Large objects have a span each, which a CPU keeps for a while when they are freed (kept.h).
  *
  * State of an object, exactly one of:
  *
