@@ -256,9 +256,14 @@ static void run_mailbox(void)
 
 static void run_unlocked(void (*fn)(void))
 {
+	struct thread *current = thread_current();
+	bool idle = current->idle;
+
+	current->idle = false;
 	sched_unlock(ARCH_RFLAGS_IF);
 	fn();
 	(void)sched_lock();
+	current->idle = idle;
 }
 
 /*
@@ -325,6 +330,7 @@ bool sched_wait(struct wait_queue *queue, uint64_t deadline)
 _Noreturn void thread_idle_loop(void)
 {
 	(void)sched_lock();
+	thread_current()->idle = true;
 	for (;;)
 		idle();
 }

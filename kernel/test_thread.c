@@ -4,6 +4,7 @@
 #include <marrow/port.h>
 #include "landing.h"
 #include "test.h"
+#include "text.h"
 #include "thread.h"
 
 #define MOST 24
@@ -347,6 +348,34 @@ TEST(stacks_of_waiting_threads_are_roots)
 	mw_port_start_world();
 	for (unsigned int i = 0; i < 4; i++)
 		CHECK(search[i].found);
+	atomic_store(&done, true);
+	join(4);
+}
+
+static void count_idle(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
+		       const void *hi)
+{
+	(void)lo, (void)hi;
+	*(unsigned int *)ctx += kind == MW_ROOT_STACK && text_equal(name, "idle");
+}
+
+/* In the frames that a CPU idles in there is left of those that it worked for: dead threads, if nothing else. */
+TEST(who_idles_has_no_roots)
+{
+	unsigned int asleep = 0, out = 0;
+
+	begin();
+	CHECK_EQ(mw_port_stop_world(), -1);
+	mw_port_scan_roots(count_idle, &asleep);
+	mw_port_start_world();
+	CHECK_EQ(asleep, 0);
+	start(4, hold_word);
+	while (atomic_load(&counter) < 4)
+		thread_yield();
+	CHECK_EQ(mw_port_stop_world(), -1);
+	mw_port_scan_roots(count_idle, &out);
+	mw_port_start_world();
+	CHECK_EQ(out, 0);
 	atomic_store(&done, true);
 	join(4);
 }

@@ -49,6 +49,7 @@ struct thread {
 	unsigned int cpu; /* where it runs, or ran last, or is queued */
 	bool waiting; /* for wait_link's queue to be woken, or for its time */
 	bool timed_out; /* the last wait ended by its time */
+	bool idle; /* it does nothing for anybody: what is on its stack, or in its registers, is no root */
 	struct sleeper sleeper; /* due UINT64_MAX: it waits for no time */
 	unsigned long switches; /* how often it began to run */
 	uint64_t began, ran_ns; /* when it did so last; how long it ran in all turns before */

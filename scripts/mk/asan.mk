@@ -5,11 +5,7 @@
 
 asan_elf := build/kernel-asan$(suffix)/kernel.elf
 
-# Left out are suites that count what a conservative mark finds: the zones between variables make
-# frames larger, in which more stale words survive.
-asan_suites := asan,base,base_lock,base_meta,cache,linux,memmap,misuse,object,object_cpus,object_debug,page,page_limits,$(strip \
-	)page_race,port,safe,sites,smp,stop,storm,thread,traps,workers,watch
-asan_part = --kernel $(asan_elf) --append test=$(if $(filter all,$(TESTS)),$(asan_suites),$(TESTS)) --cpus 4 --thread single
+asan_part = --kernel $(asan_elf) --append test=$(TESTS) --cpus 4 --thread single
 
 .PHONY: kernel-asan kernel-asan-build
 kernel-asan-build: setup-kernel

@@ -48,7 +48,7 @@ $(kernel_dir)/%.o: %.S $(kernel_dir)/flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(kernel_flags) $(KCFLAGS) -MMD -MP -c -o $@ $<
 
-$(eval $(call flags-file,$(kernel_dir)/flags,$$(CC) $$(kernel_flags) $$(KCFLAGS)))
+$(eval $(call flags-file,$(kernel_dir)/flags,$$(CC) $$(kernel_flags) $$(KCFLAGS) $$(call asan_flags,kernel/any)))
 
 # kernel-link (folder, objects): its kernel.elf. Linked twice: the second time with the table of the functions'
 # names and addresses, which stands behind the code and so does not move it.
