@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* The page heap on all CPUs at once. Each page is stamped by its owner: two owners are noticed. */
 #include <marrow/watch.h>
-#include "test.h"
+#include "page_heap.h"
 #include "../mm/page/stock.h"
 #include "../mm/page/up.h"
 
-#define PAGE MW_PAGE_SIZE
-#define MIB ((size_t)1 << 20)
 #define SLOTS 48
 #define MOST 40
 
@@ -160,14 +158,6 @@ TEST(interrupts_allocate_too)
 	churn(0, &ops);
 	CHECK(test_interrupts_off() > 0);
 	CHECK(mw_page_check());
-}
-
-static struct mw_page_stats stats_now(void)
-{
-	struct mw_page_stats stats;
-
-	mw_page_stats(&stats);
-	return stats;
 }
 
 static unsigned int stocks_begun(void)

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+/* Where pages are: boundaries, zones, regions that come and go, pages that leave and come back. */
+#include <marrow/watch.h>
+#include "page_heap.h"
+#include "../mm/page/span.h"
+#include "../mm/page/up.h"
+
+#define GIB ((uint64_t)1 << 30)
+
+TEST(boundaries_are_not_crossed)
+{
+	void *pages[400];
+	size_t n = 0;
+
+	own_heap(8 * MIB, 3 * PAGE + 64 * KIB);
+	for (; n < 400; n++) {
+		struct mw_pages want = { .count = 1 + test_below(8), .boundary = 32 * KIB };
+		uint64_t phys;
+
+		pages[n] = mw_pages_alloc_as(&want);
+		NEED(pages[n]);
+		phys = mw_phys(pages[n]);
+		CHECK_EQ(phys / (32 * KIB), (phys + want.count * PAGE - 1) / (32 * KIB));
+		mw_pages_free(pages[n], want.count);
+		pages[n] = mw_pages_alloc(3, 0);
+	}
+	while (n--)
+		mw_pages_free(pages[n], 3);
+}
+
+TEST_WITH(zones_by_physical_address, TEST_HOSTED)
+{
+	char *low, *page;
+	struct mw_pages big = { .count = 16 * MIB / PAGE, .flags = MW_BELOW_4G };
+
+	low = own_heap(64 * MIB, 1 * MIB); /* 1 MiB .. 65 MiB */
+	NEED(mw_region_add(test_memory(64 * MIB), 4 * GIB - 32 * MIB, 64 * MIB));
+	CHECK_EQ(stats_now().zone[0].pages > 0, 1);
+	CHECK_EQ(stats_now().regions, 4);
+	page = mw_pages_alloc(1, MW_BELOW_16M);
+	NEED(page);
+	CHECK(mw_phys(page) < 16 * MIB && page >= low);
+	mw_pages_free(page, 1);
+	page = mw_pages_alloc(8, 0);
+	CHECK(mw_phys(page) >= 4 * GIB);
+	mw_pages_free(page, 8);
+	page = mw_pages_alloc_as(&big);
+	NEED(page);
+	CHECK(mw_phys(page) + 16 * MIB <= 4 * GIB);
+	mw_pages_free(page, big.count);
+	CHECK(!mw_pages_alloc(16 * MIB / PAGE, MW_BELOW_16M | MW_ATOMIC));
+	CHECK(mw_page_check());
+}
+
+TEST(bad_regions_are_refused)
+{
+	char *memory = own_heap(4 * MIB, 64 * MIB);
+
+	test_expect_misuse(MW_BAD_REGION);
+	CHECK_EQ(mw_region_add(memory + MIB, 128 * MIB, MIB), 0); /* virtual overlap */
+	test_misuse_came();
+	test_expect_misuse(MW_BAD_REGION);
+	CHECK_EQ(mw_region_add(test_memory(MIB), 65 * MIB, MIB), 0); /* physical */
+	test_misuse_came();
+	test_expect_misuse(MW_BAD_REGION);
+	CHECK_EQ(mw_region_add(memory + 16 * MIB, 256 * MIB + 8, MIB), 0);
+	test_misuse_came();
+	test_expect_misuse(MW_BAD_REGION);
+	CHECK_EQ(mw_region_add(memory + 16 * MIB + 1, 256 * MIB + 1, PAGE), 0);
+	test_misuse_came();
+	test_expect_misuse(MW_BAD_REGION);
+	CHECK_EQ(mw_region_add((void *)(UINTPTR_MAX - MIB), 256 * MIB, MIB / 2), 0);
+	test_misuse_came();
+	test_expect_misuse(MW_BAD_REQUEST);
+	CHECK(!mw_pages_alloc_as(&(struct mw_pages){ .count = 1, .align = 12345 }));
+	test_misuse_came();
+	CHECK(mw_page_check());
+}
+
+TEST(regions_come_and_go)
+{
+	char *first = own_heap(2 * MIB, 64 * MIB), *second = test_memory(4 * MIB), *page;
+	size_t metadata = stats_now().metadata;
+
+	(void)first;
+	for (unsigned int round = 0; round < 20; round++) {
+		struct mw_pages want = { .count = 16, .at = second + MIB };
+
+		NEED(mw_region_add(second, 128 * MIB, 4 * MIB));
+		page = mw_pages_alloc_as(&want);
+		CHECK_PTR(page, want.at);
+		CHECK(!mw_region_remove(second)); /* in use */
+		CHECK_EQ(mw_phys(page), 129 * MIB);
+		mw_pages_free(page, 16);
+		CHECK(mw_page_check());
+		CHECK(mw_region_remove(second));
+		CHECK(mw_phys(page) == UINT64_MAX);
+		CHECK(!mw_map_get((uintptr_t)page));
+		CHECK(!mw_region_remove(second));
+		CHECK(mw_page_check());
+		__builtin_memset(second, 0xa5, 4 * MIB); /* it is not Marrow's any more */
+	}
+	CHECK(stats_now().metadata <= metadata + 4 * PAGE);
+}
+
+/* Two small regions, then a large one in the same 64 MiB: twigs become a leaf. */
+TEST_WITH(small_regions_grow_a_leaf, TEST_HOSTED)
+{
+	char *memory = test_memory(192 * MIB), *a, *b, *c;
+	struct mw_span *span;
+
+	memory = (char *)(((uintptr_t)memory + 64 * MIB - 1) & ~(uintptr_t)(64 * MIB - 1));
+	test_heap(PAGE * 4);
+	mw_reset();
+	NEED(mw_region_add(memory, 256 * MIB, MIB));
+	NEED(mw_region_add(memory + 2 * MIB, 258 * MIB, MIB));
+	a = mw_pages_alloc(1, 0);
+	span = mw_span_alloc(3, 0, 0);
+	NEED(a && span);
+	mw_span_publish(span);
+	NEED(mw_region_add(memory + 4 * MIB, 260 * MIB, 60 * MIB));
+	CHECK_PTR(mw_span_of(span->base + 2 * PAGE), span);
+	CHECK(mw_page_check());
+	b = mw_pages_alloc(1000, 0);
+	c = mw_pages_alloc(1, 0);
+	CHECK(b && c);
+	mw_pages_free(a, 1);
+	mw_pages_free(b, 1000);
+	mw_pages_free(c, 1);
+	mw_span_free(span);
+	CHECK(mw_page_check());
+	CHECK(!mw_region_remove(memory + 4 * MIB)); /* its leaf serves the others too */
+	CHECK(mw_page_check());
+}
+
+TEST_WITH(scavenged_pages_leave, TEST_HOSTED)
+{
+	size_t n = 48 * MIB, before;
+	char *run;
+
+	test_heap(64 * MIB);
+	run = mw_pages_alloc(n / PAGE, 0);
+	NEED(run);
+	__builtin_memset(run, 1, n);
+	before = port_resident();
+	mw_pages_free(run, n / PAGE);
+	CHECK_EQ(mw_scavenge(UINT64_C(3600000000000), SIZE_MAX), 0); /* not idle for an hour */
+	CHECK_EQ(mw_scavenge(0, 8 * MIB), 8 * MIB);
+	CHECK(mw_page_check());
+	CHECK(mw_scavenge(0, SIZE_MAX) >= n - 8 * MIB);
+	CHECK_EQ(mw_scavenge(0, SIZE_MAX), 0);
+	CHECK(mw_page_check());
+	CHECK(before - port_resident() >= n - MIB);
+	run = mw_pages_alloc(n / PAGE, MW_ZERO);
+	NEED(run);
+	/* Known to be zero: it was not even touched to clear it. */
+	CHECK(before - port_resident() >= n - MIB);
+	for (size_t i = 0; i < n; i += PAGE / 2)
+		NEED(!run[i]);
+	__builtin_memset(run, 1, n);
+	mw_pages_free(run, n / PAGE);
+	run = mw_pages_alloc(n / PAGE, MW_ZERO);
+	NEED(run);
+	for (size_t i = 0; i < n; i += PAGE / 2)
+		NEED(!run[i]);
+	mw_pages_free(run, n / PAGE);
+	CHECK(mw_page_check());
+}
+
+TEST(age_decides_what_is_scavenged)
+{
+	char *old, *young, *fence;
+	uint64_t until;
+
+	test_heap(4 * MIB);
+	old = mw_pages_alloc(100, 0);
+	fence = mw_pages_alloc(3, 0);
+	young = mw_pages_alloc(500, 0);
+	NEED(old && fence && young);
+	mw_pages_free(old, 100);
+	if (!mw_scavenge(0, PAGE))
+		test_skip("no way to release pages");
+	until = test_now() + 20000000;
+	while (test_now() < until)
+		CHECK_EQ(mw_scavenge(1000000000, SIZE_MAX), 0);
+	mw_pages_free(young, 500);
+	/* Idle for a millisecond: the old run, and not what was freed just now. */
+	CHECK(mw_scavenge(1000000, SIZE_MAX) >= 99 * PAGE);
+	CHECK(stats_now().zone[0].released + stats_now().zone[1].released +
+		      stats_now().zone[2].released <
+	      500);
+	mw_pages_free(fence, 3);
+	CHECK(mw_page_check());
+}
