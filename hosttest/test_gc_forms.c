@@ -344,11 +344,41 @@ TEST(as_many_ranges_as_one_likes)
 	CHECK(live_objects() <= 10);
 }
 
+/* ---- regions ---- */
+
+/* Not all of it is in the flat part of the page map: it is of the largest region. */
+TEST(one_list_through_two_regions)
+{
+	const size_t size = 60000, more = 2 << 20;
+	struct node **last = NULL, **next;
+	char *memory, *at = NULL;
+	size_t n = 0, there = 0;
+
+	setup(64 << 20);
+	memory = test_memory(more);
+	NEED(memory && mw_phys(memory) == UINT64_MAX);
+	NEED(mw_region_add(memory, (uint64_t)1 << 40, more));
+	while (n < 2000 && (next = mw_alloc(size, MW_COLLECTED))) {
+		*next = (struct node *)last;
+		root[0] = (struct node *)next;
+		last = next;
+		there += (size_t)((char *)next - memory) < more;
+		n++;
+	}
+	CHECK(there >= 30 && n >= 900);
+	collect();
+	CHECK_EQ(live_objects(), n);
+	for (next = last; next; next = (struct node **)at, n--)
+		at = (char *)*next;
+	CHECK_EQ(n, 0);
+}
+
 /* ---- what was freed by hand ---- */
 
-NOINLINE static void free_a_holder(void)
+/* Of one, two, or as many pointers as it has words. */
+NOINLINE static void free_a_holder(struct mw_type *type)
 {
-	struct node **holder = mw_alloc(64, MW_COLLECTED);
+	struct node **holder = type ? mw_new(type, MW_NORMAL) : mw_alloc(64, MW_COLLECTED);
 
 	NEED(holder);
 	holder[1] = make_list(50);
@@ -356,14 +386,30 @@ NOINLINE static void free_a_holder(void)
 	mw_free(holder);
 }
 
-/* A pointer to it is left, and its bytes are as they were: neither keeps anything. */
+NOINLINE static void point_from_an_object(void)
+{
+	struct node *node = make_list(1);
+
+	node->next = root[0];
+	root[0] = node;
+}
+
+/* A pointer to it is left, by a word that is looked at in each of these ways, and its bytes are as they were. */
 TEST(what_was_freed_keeps_nothing)
 {
-	setup(16 << 20);
-	free_a_holder();
-	collect();
-	collect();
-	CHECK(live_objects() <= 10);
+	struct mw_type *types[] = { NULL, &one_type, &maybe_type };
+
+	for (size_t from = 0; from < 2; from++) {
+		for (size_t i = 0; i < MW_LEN(types); i++) {
+			setup(16 << 20);
+			free_a_holder(types[i]);
+			if (from)
+				point_from_an_object();
+			collect();
+			collect();
+			CHECK(live_objects() <= 10);
+		}
+	}
 }
 
 #endif

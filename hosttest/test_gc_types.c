@@ -78,6 +78,69 @@ TEST(arrays_of_a_type_are_precise)
 	CHECK(mw_gc_check());
 }
 
+/* ---- words of objects without a type ---- */
+
+#define HOLDERS 128
+
+/*
+ * Objects of @words words, all zero but for one each: that leads to an object of @child bytes, or, first of all, if
+ * that is 0, to one that lies beside it. Those that nothing leads to are in between.
+ */
+NOINLINE static void make_holders(size_t words, size_t child)
+{
+	uintptr_t **table = mw_alloc(HOLDERS * sizeof(*table), MW_COLLECTED);
+
+	NEED(table);
+	root[0] = (struct node *)table;
+	for (size_t i = 0; i < HOLDERS; i++) {
+		table[i] = mw_alloc(words * sizeof(uintptr_t), MW_COLLECTED);
+		NEED(table[i]);
+		if (!child)
+			table[i][i % words] =
+				(uintptr_t)mw_alloc(words * sizeof(uintptr_t), MW_COLLECTED);
+	}
+	for (size_t i = 0; child && i < HOLDERS; i++) {
+		table[i][i % words] = (uintptr_t)mw_alloc(child, MW_COLLECTED);
+		NEED(mw_alloc(child, MW_COLLECTED));
+	}
+}
+
+/* Gaps of 0 to 49 zeros, beginning at each of sixteen places. Return: pointers. */
+NOINLINE static size_t make_gaps(void)
+{
+	size_t n = 0, most = 16 * 50 * 25 + 16, at = 0;
+	uintptr_t *words = mw_alloc(most * sizeof(*words), MW_COLLECTED);
+
+	NEED(words);
+	root[0] = (struct node *)words;
+	for (size_t gap = 0; gap < 50; gap++)
+		for (size_t i = 0; i < 16 && at < most; i++, n++) {
+			words[at] = (uintptr_t)mw_alloc(16, MW_COLLECTED);
+			NEED(words[at]);
+			at += gap + 1;
+		}
+	return n;
+}
+
+TEST(a_pointer_in_any_word)
+{
+	setup(16 << 20);
+	for (size_t words = 2; words <= 64; words += words < 16 ? 2 : 8) {
+		make_holders(words, 0);
+		collect();
+		CHECK_EQ(live_objects(), 1 + 2 * HOLDERS);
+		make_holders(words, 16);
+		collect();
+		CHECK(live_objects() >= 1 + 2 * HOLDERS && live_objects() <= 10 + 2 * HOLDERS);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		size_t n = make_gaps();
+
+		collect();
+		CHECK(live_objects() > n && live_objects() <= n + 10);
+	}
+}
+
 /* ---- roots ---- */
 
 TEST(typed_roots)

@@ -219,7 +219,7 @@ TEST(instructions_per_live_object)
 	test_note("%u instructions an object of a type, %u if every word may be a pointer", typed,
 		  plain);
 	CHECK(typed <= 45);
-	CHECK(plain <= 110);
+	CHECK(plain <= 95);
 	CHECK(mw_cache_destroy(cache));
 }
 
@@ -237,7 +237,7 @@ TEST(a_thousand_leaks_among_a_million_objects)
 	full = cost_of_scan(0);
 	test_note("%u instructions an object, two pointers to each",
 		  (unsigned int)((full - empty) / MILLION));
-	CHECK(full - empty <= 145ull * MILLION);
+	CHECK(full - empty <= 115ull * MILLION);
 	lose_them();
 	CHECK_EQ(scan(&want), SEEDS);
 	CHECK_EQ(scan(&quiet), SEEDS);

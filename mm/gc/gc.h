@@ -74,6 +74,9 @@ struct mw_marking {
 	mw_atomic_t births; /* spans born during this mark */
 	uintptr_t lo,
 		bytes; /* of all regions, with what lies between them: most words point elsewhere */
+	/* mw_map_flat as it was when the world stopped; what of it goes stays readable until the world runs. */
+	uintptr_t flat, flat_bytes;
+	mw_map_word *flat_words;
 	struct mw_range range[MW_MAX_RANGES];
 	size_t ranges;
 	mw_atomic_t next_range;

@@ -242,6 +242,9 @@ void mw_mark_begin(unsigned int markers)
 	marking->ranges = 0;
 	mw_page_bounds(&marking->lo, &marking->bytes);
 	marking->bytes -= marking->lo;
+	marking->flat = 0 - atomic_load_explicit(&mw_map_flat.bias, memory_order_relaxed);
+	marking->flat_bytes = mw_word(&mw_map_flat.pages) << MW_PAGE_SHIFT;
+	marking->flat_words = atomic_load_explicit(&mw_map_flat.words, memory_order_relaxed);
 }
 
 void mw_mark_again(void)

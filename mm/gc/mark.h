@@ -37,20 +37,15 @@ struct mw_pending {
 	} word[1 + MW_PENDING]; /* the first one is of no span, so that the last one can always be looked at */
 };
 
-/* The span that the last pointer led to: the next one often leads there too. */
+/*
+ * The span that the last pointer led to: the next one often leads there too. What else a mark wants of the
+ * span is read from it each time: a copy costs those that lead somewhere else each time more than that.
+ */
 struct mw_target {
 	struct mw_span *span;
 	uintptr_t base;
 	size_t bytes; /* of its objects; 0: there is no span */
-	unsigned long magic;
-	mw_atomic_t *free, *mark;
-	/*
-	 * It is, and alone, nobody takes it out of the queue before this marker looks for its next span:
-	 * so a mark is all there is to do. In MW_ALONE mode.
-	 */
-	bool queued;
-	/* In the others. */
-	struct mw_pending *pending;
+	struct mw_pending *pending; /* not in MW_ALONE mode */
 };
 
 static inline void mw_pending_init(struct mw_pending *pending)
@@ -102,18 +97,19 @@ MW_MARK_INLINE void mw_mark_later(struct mw_marker *marker, struct mw_target *t,
 				  unsigned long bit, enum mw_marking_mode mode)
 {
 	struct mw_pending_word *p = &t->pending->word[t->pending->n];
+	mw_atomic_t *mark = &t->span->mark[w];
 
-	if (&t->mark[w] == p->mark) {
+	if (mark == p->mark) {
 		p->bits |= bit;
 		return;
 	}
-	__builtin_prefetch((void *)&t->mark[w], 1);
+	__builtin_prefetch((void *)mark, 1);
 	if (mw_unlikely(t->pending->n == MW_PENDING)) {
 		mw_mark_settle_all(marker, t->pending, mode != MW_SHARED);
 		p = t->pending->word;
 	}
 	t->pending->n++;
-	p[1] = (struct mw_pending_word){ &t->mark[w], &t->free[w], bit, t->span };
+	p[1] = (struct mw_pending_word){ mark, &t->span->free[w], bit, t->span };
 }
 
 MW_MARK_INLINE void mw_mark_settle(struct mw_marker *marker, struct mw_target *t,
@@ -128,63 +124,100 @@ MW_MARK_INLINE void mw_target_set(struct mw_target *t, struct mw_span *span)
 	t->span = span;
 	t->base = (uintptr_t)span->base;
 	t->bytes = (size_t)span->count * span->stride;
-	t->magic = span->magic;
-	t->free = span->free;
-	t->mark = span->mark;
-	t->queued = atomic_load_explicit(&span->queued, memory_order_relaxed);
 }
 
 /* Return: false: @word points to nothing collected. */
 MW_MARK_INLINE bool mw_target_find(struct mw_target *t, uintptr_t word)
 {
-	struct mw_span *span;
+	const struct mw_marking *marking = &mw_gc.marking;
+	uintptr_t span;
 
-	if (word - mw_gc.marking.lo >= mw_gc.marking.bytes)
+	if (mw_likely(word - marking->flat < marking->flat_bytes))
+		span = atomic_load_explicit(
+			&marking->flat_words[(word - marking->flat) >> MW_PAGE_SHIFT],
+			memory_order_acquire);
+	else if (word - marking->lo < marking->bytes)
+		span = mw_map_get_far(word);
+	else
 		return false;
-	span = mw_span_of((void *)word);
-	if (!span || !span->mark)
+	span -= MW_MAP_SPAN;
+	if (span & MW_MAP_TAG || !((struct mw_span *)span)->mark)
 		return false;
-	mw_target_set(t, span);
+	mw_target_set(t, (struct mw_span *)span);
 	return word - t->base < t->bytes;
+}
+
+/* The same, and the target is what it points to. */
+MW_MARK_INLINE bool mw_target_reach(struct mw_target *t, uintptr_t word)
+{
+	return word - t->base < t->bytes || mw_target_find(t, word);
 }
 
 /* Of the object that @word, which points into the target, leads to. */
 MW_MARK_INLINE size_t mw_target_index(const struct mw_target *t, uintptr_t word)
 {
-	return (size_t)((mw_wide_t)(word - t->base) * t->magic >> MW_WORD_BITS);
+	return (size_t)((mw_wide_t)(word - t->base) * t->span->magic >> MW_WORD_BITS);
 }
 
-/* Return: in MW_ALONE mode, the bit that was set now, of the target; 0: none. */
-MW_MARK_INLINE unsigned long mw_mark_word(struct mw_marker *marker, struct mw_target *t,
-					  uintptr_t word, enum mw_marking_mode mode)
+/*
+ * In MW_ALONE mode nobody takes a span out of the queue before this marker looks for its next one: as long as
+ * it is in, a mark is all there is to do.
+ */
+MW_MARK_INLINE void mw_mark_word(struct mw_marker *marker, struct mw_target *t, uintptr_t word,
+				 enum mw_marking_mode mode)
 {
-	unsigned long bit, old;
+	struct mw_span *span;
+	unsigned long marks, old;
 	size_t index, w;
 
-	if (word - t->base >= t->bytes && !mw_target_find(t, word))
-		return 0;
+	if (!mw_target_reach(t, word))
+		return;
 	index = mw_target_index(t, word);
 	w = index / MW_WORD_BITS;
-	bit = mw_bit(index);
-	if (mode == MW_ALONE) {
-		/* No branch on whether it is marked, which nobody can predict. */
-		old = mw_word(&t->mark[w]);
-		bit &= ~(old | mw_word(&t->free[w]));
-		mw_set_word(&t->mark[w], old | bit);
-		if (mw_unlikely(!t->queued))
-			t->queued = mw_marked(marker, t->span, bit, true);
-		return bit;
+	if (mode != MW_ALONE) {
+		mw_mark_later(marker, t, w, mw_bit(index), mode);
+		return;
 	}
-	mw_mark_later(marker, t, w, bit, mode);
-	return 0;
+	span = t->span;
+	/* No branch on whether it is marked, which nobody can predict. */
+	old = mw_word(&span->mark[w]);
+	marks = old | (mw_bit(index) & ~mw_word(&span->free[w]));
+	mw_set_word(&span->mark[w], marks);
+	if (mw_likely(atomic_load_explicit(&span->queued, memory_order_relaxed)))
+		return;
+	/* Without this gcc asks for marks first. */
+	__asm__ volatile("");
+	if (marks != old)
+		mw_marked(marker, span, marks ^ old, true);
 }
 
-/* Most words are zero: where sixteen of them are, they are passed by at once. Return: the first that is not behind. */
-MW_MARK_INLINE const uintptr_t *mw_skip_zeros(const uintptr_t *lo, const uintptr_t *hi)
+/* All at once; they are read again one by one if not, which takes fewer registers. */
+MW_MARK_INLINE bool mw_four_zero(const uintptr_t *words)
 {
-	while (hi - lo >= 16 && !(lo[0] | lo[1] | lo[2] | lo[3] | lo[4] | lo[5] | lo[6] | lo[7] |
-				  lo[8] | lo[9] | lo[10] | lo[11] | lo[12] | lo[13] | lo[14] | lo[15]))
-		lo += 16;
+	return !(words[0] | words[1] | words[2] | words[3]);
+}
+
+MW_MARK_INLINE bool mw_sixteen_zero(const uintptr_t *words)
+{
+	return mw_four_zero(words) &&
+	       !(words[4] | words[5] | words[6] | words[7] | words[8] | words[9] | words[10] |
+		 words[11] | words[12] | words[13] | words[14] | words[15]);
+}
+
+/*
+ * Most words are zero: where many of them are, sixteen are passed by at once. Between @lo and @end are fours.
+ * Return: the first four that are not all zero, or @end.
+ */
+MW_MARK_INLINE const uintptr_t *mw_pass_zeros(const uintptr_t *lo, const uintptr_t *end)
+{
+	while (lo < end && mw_four_zero(lo)) {
+		lo += 4;
+		if (lo == end || !mw_four_zero(lo))
+			break;
+		lo += 4;
+		while (end - lo >= 16 && mw_sixteen_zero(lo))
+			lo += 16;
+	}
 	return lo;
 }
 
@@ -192,25 +225,24 @@ MW_MARK_INLINE const uintptr_t *mw_skip_zeros(const uintptr_t *lo, const uintptr
 MW_MARK_INLINE void mw_mark_each(struct mw_marker *marker, struct mw_target *t, const uintptr_t *lo,
 				 const uintptr_t *hi, enum mw_marking_mode mode)
 {
-	for (; hi - lo >= 4; lo += 4) {
-		uintptr_t a = lo[0], b = lo[1], c = lo[2], d = lo[3];
+	const uintptr_t *end = lo + ((hi - lo) & ~(ptrdiff_t)3);
 
-		if (!(a | b | c | d)) {
-			lo = mw_skip_zeros(lo + 4, hi) - 4;
-			continue;
-		}
-		if (a)
-			(void)mw_mark_word(marker, t, a, mode);
-		if (b)
-			(void)mw_mark_word(marker, t, b, mode);
-		if (c)
-			(void)mw_mark_word(marker, t, c, mode);
-		if (d)
-			(void)mw_mark_word(marker, t, d, mode);
+	for (; (lo = mw_pass_zeros(lo, end)) < end; lo += 4) {
+		const volatile uintptr_t *at = lo;
+		uintptr_t word;
+
+		if ((word = at[0]))
+			mw_mark_word(marker, t, word, mode);
+		if ((word = at[1]))
+			mw_mark_word(marker, t, word, mode);
+		if ((word = at[2]))
+			mw_mark_word(marker, t, word, mode);
+		if ((word = at[3]))
+			mw_mark_word(marker, t, word, mode);
 	}
 	for (; lo < hi; lo++)
 		if (*lo)
-			(void)mw_mark_word(marker, t, *lo, mode);
+			mw_mark_word(marker, t, *lo, mode);
 }
 
 #endif

@@ -19,6 +19,14 @@ enum mw_scan_kind {
 	MW_SCAN_PROGRAM,
 };
 
+/* A copy of what a list within one span is followed by. */
+struct mw_own {
+	uintptr_t base;
+	size_t bytes;
+	unsigned long magic;
+	mw_atomic_t *free, *mark;
+};
+
 /* What is to be known of a span to scan its objects. */
 struct mw_scan {
 	struct mw_span *span;
@@ -26,7 +34,7 @@ struct mw_scan {
 	size_t stride, size;
 	unsigned long mask; /* of MW_SCAN_MASK; bit i: word i is a pointer */
 	size_t at; /* of MW_SCAN_ONE: bytes to it */
-	struct mw_target own; /* what its objects point to if it is in this span */
+	struct mw_own own; /* what its objects point to if it is in this span */
 	mw_atomic_t *scanned;
 	size_t words; /* looked at in each object; 0: counted one by one */
 };
@@ -44,7 +52,7 @@ MW_MARK_INLINE void mw_scan_visit(void *ctx, uintptr_t *word, bool sure)
 	(void)sure;
 	v->marker->words++;
 	if (*word)
-		(void)mw_mark_word(v->marker, v->target, *word, v->mode);
+		mw_mark_word(v->marker, v->target, *word, v->mode);
 }
 
 /* By the steps of a layout that needs them: loops, tags, flexible arrays. */
@@ -75,7 +83,7 @@ MW_MARK_INLINE void mw_scan_masked(struct mw_marker *marker, struct mw_target *t
 		uintptr_t word = words[mw_lowest_bit(mask)];
 
 		if (word)
-			(void)mw_mark_word(marker, t, word, mode);
+			mw_mark_word(marker, t, word, mode);
 	} while ((mask &= mask - 1));
 }
 
@@ -86,7 +94,7 @@ MW_MARK_INLINE void mw_scan_masked(struct mw_marker *marker, struct mw_target *t
 MW_MARK_INLINE size_t mw_scan_chain(struct mw_marker *marker, struct mw_target *t,
 				    const struct mw_scan *scan, const char *object)
 {
-	const struct mw_target *own = &scan->own;
+	const struct mw_own *own = &scan->own;
 	size_t n = 0;
 
 	for (;;) {
@@ -96,10 +104,10 @@ MW_MARK_INLINE size_t mw_scan_chain(struct mw_marker *marker, struct mw_target *
 
 		if (word - own->base >= own->bytes) {
 			if (word)
-				(void)mw_mark_word(marker, t, word, MW_ALONE);
+				mw_mark_word(marker, t, word, MW_ALONE);
 			return n;
 		}
-		index = mw_target_index(own, word);
+		index = (size_t)((mw_wide_t)(word - own->base) * own->magic >> MW_WORD_BITS);
 		w = index / MW_WORD_BITS;
 		mark = mw_word(&own->mark[w]);
 		/* What a wide mark does not want to be looked into counts as scanned. */
@@ -116,32 +124,46 @@ MW_MARK_INLINE size_t mw_scan_chain(struct mw_marker *marker, struct mw_target *
 	}
 }
 
+/* A word that may lead on within the object's own span: if it does, to *@near - 1. In MW_ALONE mode. */
 MW_MARK_INLINE void mw_scan_near(struct mw_marker *marker, struct mw_target *t,
-				 const struct mw_span *span, uintptr_t word, uintptr_t *near)
+				 const struct mw_scan *scan, uintptr_t word, size_t *near)
 {
-	if (word && mw_mark_word(marker, t, word, MW_ALONE) && t->span == span)
-		*near = word;
+	struct mw_span *span;
+	unsigned long old;
+	size_t index, w;
+
+	if (!word || !mw_target_reach(t, word))
+		return;
+	span = t->span;
+	index = mw_target_index(t, word);
+	w = index / MW_WORD_BITS;
+	old = mw_word(&span->mark[w]);
+	if ((old | mw_word(&span->free[w])) >> index % MW_WORD_BITS & 1)
+		return;
+	mw_set_word(&span->mark[w], old | mw_bit(index));
+	if (mw_unlikely(!atomic_load_explicit(&span->queued, memory_order_relaxed)))
+		mw_marked(marker, span, mw_bit(index), true);
+	if (span == scan->span)
+		*near = index + 1;
 }
 
-/* The words of one object. Return: one that led to an object of its own span that was not marked; 0: none. */
-MW_MARK_INLINE uintptr_t mw_scan_words(struct mw_marker *marker, struct mw_target *t,
-				       const struct mw_scan *scan, const uintptr_t *words)
+/* The words of one object. Return: one behind an object of its own span that was not marked; 0: none. */
+MW_MARK_INLINE size_t mw_scan_words(struct mw_marker *marker, struct mw_target *t,
+				    const struct mw_scan *scan, const uintptr_t *words)
 {
-	const uintptr_t *end = words + scan->words;
-	uintptr_t near = 0;
+	const volatile uintptr_t *at = words;
+	size_t near = 0;
 
-	for (; end - words >= 4; words += 4) {
-		uintptr_t a = words[0], b = words[1], c = words[2], d = words[3];
-
-		if (!(a | b | c | d))
+	for (size_t n = scan->words / 4; n; n--, at += 4) {
+		if (mw_four_zero((const uintptr_t *)at))
 			continue;
-		mw_scan_near(marker, t, scan->span, a, &near);
-		mw_scan_near(marker, t, scan->span, b, &near);
-		mw_scan_near(marker, t, scan->span, c, &near);
-		mw_scan_near(marker, t, scan->span, d, &near);
+		mw_scan_near(marker, t, scan, at[0], &near);
+		mw_scan_near(marker, t, scan, at[1], &near);
+		mw_scan_near(marker, t, scan, at[2], &near);
+		mw_scan_near(marker, t, scan, at[3], &near);
 	}
-	for (; words < end; words++)
-		mw_scan_near(marker, t, scan->span, *words, &near);
+	for (size_t n = scan->words % 4; n; n--)
+		mw_scan_near(marker, t, scan, *at++, &near);
 	return near;
 }
 
@@ -149,18 +171,17 @@ MW_MARK_INLINE uintptr_t mw_scan_words(struct mw_marker *marker, struct mw_targe
 MW_MARK_INLINE size_t mw_scan_words_chain(struct mw_marker *marker, struct mw_target *t,
 					  const struct mw_scan *scan, const char *object)
 {
-	const struct mw_span *span = scan->span;
-	uintptr_t near;
-	size_t n = 0;
+	size_t n = 0, near;
 
 	while ((near = mw_scan_words(marker, t, scan, (const uintptr_t *)object))) {
-		size_t index = mw_span_index(span, (void *)near);
-		mw_atomic_t *scanned = &span->scanned[index / MW_WORD_BITS];
+		size_t index = near - 1;
+		mw_atomic_t *scanned = &scan->scanned[index / MW_WORD_BITS];
+		unsigned long old = mw_word(scanned);
 
-		if (mw_word(scanned) & mw_bit(index))
+		if (old >> index % MW_WORD_BITS & 1)
 			return n;
-		mw_set_word(scanned, mw_word(scanned) | mw_bit(index));
-		object = mw_span_object(span, index);
+		mw_set_word(scanned, old | mw_bit(index));
+		object = (const char *)scan->own.base + index * scan->stride;
 		n++;
 	}
 	return n;
@@ -323,8 +344,9 @@ MW_MARK_INLINE enum mw_scan_kind mw_scan_choose(struct mw_scan *scan, struct mw_
 		.stride = span->stride,
 		.size = span->size,
 		.scanned = span->scanned,
+		.own = { (uintptr_t)span->base, (size_t)span->count * span->stride, span->magic,
+			 span->free, span->mark },
 	};
-	mw_target_set(&scan->own, span);
 	if (!layout || layout->dense) {
 		scan->words = span->size / sizeof(uintptr_t);
 		return MW_SCAN_WORDS;
