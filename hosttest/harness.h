@@ -18,6 +18,7 @@
 struct harness_want {
 	const char *names; /* "page,base.format,gc.*": suites and tests; NULL or "": all */
 	unsigned int flags; /* TEST_HOSTED, TEST_LONG, TEST_HIDDEN: what may run here */
+	unsigned int only; /* what a test must have to be chosen; TEST_COUNTED: instructions must be counted */
 	uint64_t seed;
 	unsigned int percent; /* of the rounds of long loops, see test_rounds(); 0: all */
 	bool list; /* print names only */
@@ -36,7 +37,7 @@ void harness_panicked(const char *why);
 void harness_worker_left(void);
 
 /* harness_cpus.c, for each test: its random numbers begin anew, and nobody waits at a barrier. */
-void harness_begin(const char *name, unsigned int percent);
+void harness_begin(const struct harness_want *want, const struct test_case *test, const char *name);
 
 /* Return: true if a test captures the console and has taken the text. interrupt: yes. */
 bool harness_swallow(const char *text, size_t len);

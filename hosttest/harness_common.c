@@ -368,7 +368,7 @@ static bool chosen(const struct harness_want *want, const struct test_case *test
 {
 	const char *word = want->names;
 
-	if (test->flags & ~want->flags & TEST_HIDDEN)
+	if (test->flags & ~want->flags & TEST_HIDDEN || want->only & ~test->flags)
 		return false;
 	if (!word || !*word)
 		return true;
@@ -430,7 +430,8 @@ static void clean_up(void)
 	backend_memory_reset();
 }
 
-static enum outcome run_one(const struct test_case *test, unsigned int number, unsigned int percent)
+static enum outcome run_one(const struct harness_want *want, const struct test_case *test,
+			    unsigned int number)
 {
 	make_name(test, now.name);
 	now.number = number;
@@ -439,7 +440,7 @@ static enum outcome run_one(const struct test_case *test, unsigned int number, u
 	atomic_store(&now.checks, 0);
 	atomic_store(&now.failures, 0);
 	now.test = test;
-	harness_begin(now.name, percent);
+	harness_begin(want, test, now.name);
 	test_expect_misuse(MW_MISUSE_NONE);
 	mw_on_misuse(misuse_happened);
 	backend_test_begin(now.name);
@@ -484,7 +485,7 @@ unsigned int harness_run(const struct harness_want *want)
 		return 0;
 	say("1..%u\n", n);
 	for (const struct test_case *const *t = __start_mw_tests; t != __stop_mw_tests; t++) {
-		unsigned int missing = (*t)->flags & ~want->flags;
+		unsigned int missing = (*t)->flags & ~want->flags & (TEST_HOSTED | TEST_LONG);
 
 		make_name(*t, now.name);
 		if (!chosen(want, *t, now.name))
@@ -495,7 +496,7 @@ unsigned int harness_run(const struct harness_want *want)
 		else if (missing)
 			report_one(skip_one(*t, number, "long"));
 		else
-			report_one(run_one(*t, number, want->percent));
+			report_one(run_one(want, *t, number));
 	}
 	say("# done: %u tests, %u failed, %u skipped, seed 0x%llx\n", tests_run, tests_failed,
 	    tests_skipped, (unsigned long long)test_seed);

@@ -4,6 +4,7 @@
 #include "harness.h"
 
 static unsigned int percent_of_rounds;
+static bool may_count, must_count; /* instructions */
 
 /* ---- random numbers ---- */
 
@@ -117,9 +118,11 @@ void harness_worker_left(void)
 	(void)barrier_step(true);
 }
 
-void harness_begin(const char *name, unsigned int percent)
+void harness_begin(const struct harness_want *want, const struct test_case *test, const char *name)
 {
-	percent_of_rounds = percent;
+	percent_of_rounds = want->percent;
+	may_count = test->flags & TEST_COUNTED;
+	must_count = want->only & TEST_COUNTED;
 	dice_start(name);
 	barrier.n = 1;
 }
@@ -148,5 +151,11 @@ uint64_t test_now(void)
 
 uint64_t test_instructions(void)
 {
-	return backend_instructions();
+	uint64_t count = backend_instructions();
+
+	if (!may_count)
+		(void)test_check(false, __FILE__, __LINE__, "the test is TEST_COUNTED");
+	if (must_count && !count)
+		(void)test_check(false, __FILE__, __LINE__, "instructions are counted");
+	return count;
 }

@@ -30,6 +30,8 @@ struct test_case {
 #define TEST_HOSTED 1u /* needs what only Linux has: address space for a terabyte, say */
 #define TEST_LONG 2u /* only in `make soak` */
 #define TEST_HIDDEN 4u /* is meant to fail: run by the harness's own test only, in no plan */
+#define TEST_COUNTED                                                                               \
+	8u /* asks test_instructions(): has bounds that hold only where these are counted */
 
 /* Pointers to test cases are collected by the linker in a section of their own. */
 #define TEST_WITH(name_, flags_)                                                                   \
@@ -148,7 +150,10 @@ const struct mw_report *test_misuse_came(void);
  */
 unsigned long test_rounds(unsigned long n);
 
-/* Nanoseconds; and instructions executed by this CPU where they can be counted, else 0. */
+/*
+ * Nanoseconds; and instructions executed by this CPU where they can be counted, else 0. Only in TEST_COUNTED tests:
+ * one part of `make test` runs all of these, and only these, where instructions are counted, and there 0 is a failure.
+ */
 uint64_t test_now(void);
 uint64_t test_instructions(void);
 

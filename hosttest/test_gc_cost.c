@@ -24,7 +24,7 @@ NOINLINE static void keep_one_pointers(size_t n)
 }
 
 /* Of a chain, the worst shape for marks by spans. The difference of two heaps is what an object costs. */
-TEST(instructions_per_live_object)
+TEST_WITH(instructions_per_live_object, TEST_COUNTED)
 {
 	size_t few = 1000, many = 50000;
 	uint64_t cost[2];

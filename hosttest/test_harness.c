@@ -20,6 +20,12 @@ HIDDEN(hidden_check_fails)
 	CHECK_EQ(1 + zero, 2);
 }
 
+/* No part of the tests would hold its bounds. */
+HIDDEN(hidden_counts_unasked)
+{
+	CHECK(test_instructions() != 1);
+}
+
 HIDDEN(hidden_no_check)
 {
 }
@@ -160,6 +166,7 @@ TEST_WITH(failures_fail, TEST_HOSTED)
 	expect("hidden_check_fails", 1, "\nnot ok 1 - ", "1 + zero == 2: 1 and 2");
 	expect("hidden_no_check", 1, "\nnot ok 1 - ", "no CHECK ran");
 	expect("hidden_need_ends_the_test", 1, "\nnot ok 1 - ", "failed: zero");
+	expect("hidden_counts_unasked", 1, "\nnot ok 1 - ", "failed: the test is TEST_COUNTED");
 	expect("hidden_check_elsewhere", 1, "\nnot ok 1 - ", "failed: i != 1");
 	CHECK_EQ(backend_child("harness.nobody", out, sizeof(out)), 1);
 	CHECK(test_has(out, "\n1..0\n"));

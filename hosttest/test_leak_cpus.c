@@ -202,7 +202,7 @@ static unsigned int cost_of_chain(struct mw_cache *cache)
 	return (unsigned int)((cost[1] - cost[0]) / many);
 }
 
-TEST(instructions_per_live_object)
+TEST_WITH(instructions_per_live_object, TEST_COUNTED)
 {
 	struct mw_cache_want want = { .name = "chained",
 				      .size = sizeof(struct thing),
@@ -223,7 +223,7 @@ TEST(instructions_per_live_object)
 	CHECK(mw_cache_destroy(cache));
 }
 
-TEST(a_thousand_leaks_among_a_million_objects)
+TEST_WITH(a_thousand_leaks_among_a_million_objects, TEST_COUNTED)
 {
 	struct mw_leak_want want = { .most = 2 };
 	uint64_t empty, full;

@@ -32,7 +32,7 @@ static size_t pair_cost(size_t count)
 }
 
 /* The loop's 7 are in the figures, as in those of others. */
-TEST(pairs_of_pages)
+TEST_WITH(pairs_of_pages, TEST_COUNTED)
 {
 	size_t order0, order4, order9;
 
@@ -69,7 +69,7 @@ static size_t scatter(size_t n, void **fences, void **runs)
 }
 
 /* Whatever the number of free runs, the same work. */
-TEST(cost_does_not_grow)
+TEST_WITH(cost_does_not_grow, TEST_COUNTED)
 {
 	static void *fences[30000], *runs[30000];
 	size_t few = 0, many = 0;

@@ -86,7 +86,7 @@ static void compare(const char *what, const struct mw_safe_policy *policy, unsig
 	off();
 }
 
-TEST(of_a_random_load)
+TEST_WITH(of_a_random_load, TEST_COUNTED)
 {
 	static const struct mw_safe_policy plain = { .on = true };
 	static const struct mw_safe_policy more = { .on = true, .hold = 4 << 20 };

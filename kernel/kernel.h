@@ -23,7 +23,7 @@ struct options {
 	const char *test; /* "all", "suite", "suite.name"; NULL: no tests */
 	const char *run; /* commands of the monitor, separated by ';' */
 	bool exit_given, exit; /* leave QEMU afterwards, instead of going to the monitor */
-	bool long_tests;
+	bool long_tests, counted_tests;
 	bool seeded;
 	uint64_t seed;
 	uint64_t rounds; /* percent of them, for tests */

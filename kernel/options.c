@@ -44,6 +44,12 @@ static bool set_long(const char *value)
 	return true;
 }
 
+static bool set_counted(const char *value)
+{
+	options.counted_tests = !text_equal(value, "0");
+	return true;
+}
+
 static bool set_seed(const char *value)
 {
 	options.seeded = text_number(value, &options.seed);
@@ -66,6 +72,8 @@ static const struct option known[] = {
 	{ "run", "commands of the monitor, separated by ';'", set_run },
 	{ "exit", "leave QEMU after run=; exit=no: stay after test=", set_exit },
 	{ "long", "long=1: tests that take long, too", set_long },
+	{ "counted", "counted=1: only tests with bounds in instructions, which must be counted",
+	  set_counted },
 	{ "seed", "tests with random numbers and preemption from this seed", set_seed },
 	{ "rounds", "percent of the rounds that long tests go, 1 to 100", set_rounds },
 	{ "gap", "nanoseconds between two seeded preemptions, at most", set_gap },

@@ -309,6 +309,7 @@ bool tests_run(const char *which, bool list)
 {
 	struct harness_want want = { .names = text_equal(which, "all") ? NULL : which,
 				     .flags = options.long_tests ? TEST_LONG : 0,
+				     .only = options.counted_tests ? TEST_COUNTED : 0,
 				     .seed = options.seed,
 				     .percent = (unsigned int)options.rounds,
 				     .list = list };

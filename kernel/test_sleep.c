@@ -92,7 +92,7 @@ static uint64_t cost_among(unsigned int n)
 	return (test_instructions() - start) / 1000;
 }
 
-TEST(cost_does_not_grow)
+TEST_WITH(cost_does_not_grow, TEST_COUNTED)
 {
 	uint64_t few = cost_among(3), many = cost_among(MOST);
 

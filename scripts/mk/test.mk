@@ -11,6 +11,9 @@ test_iso := $(kernel_dir)/test.iso
 tiny := $(kernel_dir)/tiny.elf
 no_gc_elf := build/kernel-gc0/kernel.elf
 direct = --kernel $(kernel_elf) --append test=$(TESTS)
+# Bounds in instructions: tests that have some, where these are counted. Tests that were chosen may have none.
+counted = $(if $(filter all,$(TESTS))$(filter counted,$(PARTS)),--machine counted '--kernel $(kernel_elf) \
+	--icount --cpus 1 --mem 512M --append "counted=1 test=$(TESTS) tsc_hz=1000000000"')
 
 # What another loader, memory map and entry can change; make matrix runs all there.
 iso_suites := arch,base,export,fs,gc,gc_storm,line,machine,memmap,object,object_cpus,page,page_map,page_race,pagetable,$(strip \
@@ -31,7 +34,7 @@ $(tiny): scripts/runner/tiny.S $(kernel_dir)/flags
 test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(seams_elf) $(test_iso) $(tiny) $(host_fuzzers) \
 	$(preload_lib) $(preload_programs) $(heapdump_maker)
 
-test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in seven ways, a minute of soak, and of the scripts
+test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in eight ways, a minute of soak, and of the scripts
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) test-files
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) suffix=-gc0 KCFLAGS=-DMW_GC=0 $(no_gc_elf)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) ASAN=1 kernel
@@ -52,6 +55,7 @@ test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in se
 		--machine kernel-asan '$(asan_part)' \
 		--machine kernel-4-single '$(direct) --cpus 4 --thread single' \
 		--machine kernel-1 '$(direct) --extra="-initrd LICENSE"' \
+		$(counted) \
 		--machine kernel-no-gc '--kernel $(no_gc_elf) --append test=$(TESTS)' \
 		--wide kernel-4-multi '$(direct) --cpus 4 --thread multi' \
 		--wide iso-bios '--iso $(test_iso) --symbols $(kernel_elf) --cpus 4' \
