@@ -185,6 +185,7 @@ struct pair {
 /* No root: inverted. The older one is known to a handler alone as soon as the younger one is there. */
 static struct {
 	uintptr_t older, younger;
+	bool rooted; /* a root leads to it, too */
 } hidden;
 
 static void bear(struct mw_gc_listener *self, enum mw_gc_moment moment,
@@ -200,6 +201,7 @@ static void bear(struct mw_gc_listener *self, enum mw_gc_moment moment,
 	pair->behind = (struct pair *)~hidden.older;
 	pair->name = 2;
 	hidden.younger = ~(uintptr_t)pair;
+	root[0] = hidden.rooted ? (struct node *)pair : NULL;
 }
 
 NOINLINE static void make_older(void)
@@ -221,13 +223,18 @@ TEST(newborns_keep_what_they_point_to)
 	mw_gc_listen(&listener);
 	for (unsigned int i = 0; i < 8; i++) {
 		make_older();
+		hidden.rooted = i % 4 > 1;
+		mw_gc_debug(i % 2 ? MW_GC_DEBUG_CHECK : 0, 0);
 		collect();
+		CHECK(i % 2 == 0 || mw_gc.check_ok);
 		NEED(hidden.younger);
 		pair = (struct pair *)~hidden.younger;
 		CHECK(mw_gc_is_object(pair) && mw_gc_is_object((struct pair *)~hidden.older));
 		CHECK_EQ(pair->name, 2);
 		CHECK_EQ(((struct pair *)~hidden.older)->name, 1);
 	}
+	CHECK(mw_heap_check());
+	mw_gc_debug(0, 0);
 	mw_gc_unlisten(&listener);
 }
 

@@ -69,7 +69,8 @@ static void second_word(void *ctx, uintptr_t *word, bool sure)
 			note_bad(second, word);
 		return;
 	}
-	if (!span->mark || mw_word(&span->remote[w]) & mw_bit(index))
+	/* What was born during the mark lives anyway, and its remote words are its own. */
+	if (!span->mark || mw_word(&span->remote[w]) & mw_bit(index) || mw_span_newborn(span))
 		return;
 	if (second->target == ~(uintptr_t)mw_span_object(span, index))
 		note_holder(second);
@@ -187,6 +188,7 @@ static void mark_second(struct mw_second *second)
 {
 	each_collected(prepare_one);
 	mw_roots_each(second_root, second);
+	mw_roots_each_born(second_root, second);
 	while (second->queue.length) {
 		struct mw_span *span = second->queue.first;
 

@@ -263,16 +263,8 @@ static void mark_born(void)
 	if (!mw_word(&mw_gc.marking.births))
 		return;
 	mw_mark_again();
-	while ((span = mw_span_next(&cursor))) {
-		if (!mw_span_newborn(span))
-			continue;
-		for (size_t i = 0; span->scanned && i < span->count; i++)
-			if (mw_span_live(span, i))
-				mw_mark_add_range(mw_span_object(span, i),
-						  mw_span_object(span, i) + span->size, NULL);
-	}
+	mw_roots_each_born(add_root, NULL);
 	mw_mark_run(0, NULL);
-	cursor = (struct mw_span_cursor){ 0 };
 	while ((span = mw_span_next(&cursor)))
 		if (mw_span_newborn(span))
 			mw_sweep_clear(span);

@@ -120,6 +120,8 @@ void mw_roots_each(mw_each_root_fn *visit, void *ctx);
 bool mw_roots_check(void);
 /* Of these, the hand-managed objects. In a wide mark they are objects as others, and no roots. */
 void mw_roots_each_hand(mw_each_root_fn *visit, void *ctx);
+/* After a mark, those that interrupts allocated during it: they live, so they are as roots. */
+void mw_roots_each_born(mw_each_root_fn *visit, void *ctx);
 
 /* ---- sweeping: sweep.c ---- */
 

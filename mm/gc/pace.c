@@ -60,6 +60,7 @@ static void set_goal(void)
 		goal = mw_min(goal, policy.limit);
 	mw_set_word(&pace->goal, goal);
 	mw_set_word(&pace->room, goal - mw_min(goal, marked));
+	/* A port may drop a wake: the next goal is told of, too. */
 	mw_set_word(&pace->due, 0);
 }
 

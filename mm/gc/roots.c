@@ -186,6 +186,27 @@ void mw_roots_each_hand(mw_each_root_fn *visit, void *ctx)
 	}
 }
 
+/* Conservatively: an interrupt may still be filling them in. */
+void mw_roots_each_born(mw_each_root_fn *visit, void *ctx)
+{
+	struct mw_span_cursor cursor = { 0 };
+	struct mw_span *span;
+
+	if (!mw_word(&mw_gc.marking.births))
+		return;
+	while ((span = mw_span_next(&cursor))) {
+		if (!mw_span_newborn(span))
+			continue;
+		for (size_t i = 0; span->scanned && i < span->count; i++) {
+			char *object = mw_span_object(span, i);
+
+			if (mw_span_live(span, i))
+				visit(ctx, MW_ROOT_OTHER, "born during the mark", object,
+				      object + span->size, NULL);
+		}
+	}
+}
+
 static void record_range(void *ctx, const char *name, const void *lo, const void *hi,
 			 const struct mw_span *span)
 {
