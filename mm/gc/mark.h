@@ -199,25 +199,32 @@ MW_MARK_INLINE bool mw_four_zero(const uintptr_t *words)
 
 MW_MARK_INLINE bool mw_sixteen_zero(const uintptr_t *words)
 {
-	return mw_four_zero(words) &&
-	       !(words[4] | words[5] | words[6] | words[7] | words[8] | words[9] | words[10] |
-		 words[11] | words[12] | words[13] | words[14] | words[15]);
+	return !(words[0] | words[1] | words[2] | words[3] | words[4] | words[5] | words[6] |
+		 words[7] | words[8] | words[9] | words[10] | words[11] | words[12] | words[13] |
+		 words[14] | words[15]);
 }
 
 /*
- * Most words are zero: where many of them are, sixteen are passed by at once. Between @lo and @end are fours.
+ * Most words are zero: where many of them are, 32 are passed by at once. Between @lo and @end are fours.
  * Return: the first four that are not all zero, or @end.
  */
 MW_MARK_INLINE const uintptr_t *mw_pass_zeros(const uintptr_t *lo, const uintptr_t *end)
 {
-	while (lo < end && mw_four_zero(lo)) {
-		lo += 4;
-		if (lo == end || !mw_four_zero(lo))
-			break;
-		lo += 4;
-		while (end - lo >= 16 && mw_sixteen_zero(lo))
+	if (lo == end || !mw_four_zero(lo))
+		return lo;
+	lo += 4;
+	if (lo == end || !mw_four_zero(lo))
+		return lo;
+	lo += 4;
+	for (size_t n = (size_t)(end - lo) / 32; n && mw_sixteen_zero(lo); n--) {
+		if (!mw_sixteen_zero(lo + 16)) {
 			lo += 16;
+			break;
+		}
+		lo += 32;
 	}
+	while (lo < end && mw_four_zero(lo))
+		lo += 4;
 	return lo;
 }
 
