@@ -174,19 +174,24 @@ static void second_marker(void *arg)
 	run_marker(1);
 }
 
-static void mark_one(unsigned int marker, unsigned int i)
+static void mark_in(unsigned int marker, struct mw_span *span, const void *object)
 {
-	size_t index = mw_span_index(marks.span[i], marks.object[i]);
+	size_t index = mw_span_index(span, object);
 	struct mw_pending pending;
 
 	mw_pending_init(&pending);
-	pending.word[++pending.n] = (struct mw_pending_word){
-		.mark = &marks.span[i]->mark[index / MW_WORD_BITS],
-		.free = &marks.span[i]->free[index / MW_WORD_BITS],
+	*++pending.last = (struct mw_pending_word){
+		.mark = &span->mark[index / MW_WORD_BITS],
+		.free = &span->free[index / MW_WORD_BITS],
 		.bits = mw_bit(index),
-		.span = marks.span[i],
+		.span = span,
 	};
 	mw_mark_settle_all(&mw_gc.marking.marker[marker], &pending, false);
+}
+
+static void mark_one(unsigned int marker, unsigned int i)
+{
+	mark_in(marker, marks.span[i], marks.object[i]);
 }
 
 /* Finds a pointer into the span that the first one scans; what is in its own queue is its to do. */
@@ -231,6 +236,37 @@ TEST_WITH(a_mark_at_each_step_of_a_scan, TEST_HOSTED)
 	CHECK_EQ(lost, 0);
 	CHECK(at > LEAST && at < MOST);
 	test_note("%lu instructions", at);
+}
+
+static void first_leaf(void *arg)
+{
+	(void)arg;
+	mark_in(0, marks.leaf[0], marks.behind[0]);
+}
+
+static void second_leaf(void *arg)
+{
+	(void)arg;
+	mark_in(1, marks.leaf[0], marks.behind[0]);
+}
+
+/* Both come upon an object without pointers, which is counted as it is marked. */
+TEST_WITH(two_mark_one_leaf, TEST_HOSTED)
+{
+	unsigned long at = 0, wrong = 0;
+	bool more;
+
+	make_marks();
+	do {
+		clear_marks();
+		mw_mark_begin(2);
+		more = test_step(first_leaf, second_leaf, NULL, at++);
+		wrong += mw_gc.marking.marker[0].objects + mw_gc.marking.marker[1].objects != 1;
+	} while (more && !wrong && at < MOST);
+	clear_marks();
+	forget_marks();
+	CHECK_EQ(wrong, 0);
+	CHECK(at > 20 && at < MOST);
 }
 
 /* The first marker has all spans and is told to give some away, again and again. */

@@ -32,7 +32,8 @@ static const unsigned char root[MARKERS] = { 0, 2, 2 };
 
 enum pc {
 	JOIN,
-	MARK, /* set the bit of .object */
+	LOOK, /* at the bit of .object */
+	MARK, /* set it, if it was not set; another one may have done so since */
 	ASK, /* read the span's queued flag */
 	QUEUE, /* set it */
 	NEXT, /* choose what to do */
@@ -68,6 +69,11 @@ static enum pc after_mark(const struct marker *m)
 	return m->todo || (m->pending && bug != LEAVE_PENDING) ? SCAN : NEXT;
 }
 
+static void do_look(const struct state *s, struct marker *m)
+{
+	m->pc = s->mark >> m->object & 1 ? after_mark(m) : MARK;
+}
+
 static void do_mark(struct state *s, struct marker *m)
 {
 	unsigned char bit = (unsigned char)(1u << m->object);
@@ -75,11 +81,9 @@ static void do_mark(struct state *s, struct marker *m)
 
 	if (bug == ASK_FIRST)
 		m->asked = s->queued >> span & 1;
-	m->pc = ASK;
-	if (s->mark & bit)
-		m->pc = after_mark(m);
-	if (bug != ASK_FIRST || m->pc != ASK)
+	else
 		s->mark |= bit;
+	m->pc = ASK;
 }
 
 static void do_ask(struct state *s, struct marker *m)
@@ -140,7 +144,7 @@ static void do_scan(struct state *s, struct marker *m)
 	if (m->pending) {
 		m->object = lowest(m->pending);
 		m->pending &= (unsigned char)(m->pending - 1);
-		m->pc = MARK;
+		m->pc = LOOK;
 	}
 }
 
@@ -186,7 +190,10 @@ static void step(void *state, unsigned int thread)
 	case JOIN:
 		s->busy++;
 		m->object = root[thread];
-		m->pc = MARK;
+		m->pc = LOOK;
+		break;
+	case LOOK:
+		do_look(s, m);
 		break;
 	case MARK:
 		do_mark(s, m);

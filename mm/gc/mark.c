@@ -51,11 +51,17 @@ bool mw_marked(struct mw_marker *marker, struct mw_span *span, unsigned long bit
 	return alone;
 }
 
+/*
+ * What is marked already is passed by with no locked instruction. That another one marks it after the look does no harm:
+ * both ask whether the span is queued. Only what is counted here needs to know whose mark it was, which the
+ * compiler makes a loop of.
+ */
 void mw_mark_settle_all(struct mw_marker *marker, struct mw_pending *pending, bool alone)
 {
-	const struct mw_pending_word *end = &pending->word[pending->n];
+	const struct mw_pending_word *end = pending->last;
 
 	for (const struct mw_pending_word *p = pending->word; p++ < end;) {
+		struct mw_span *span = p->span;
 		unsigned long old = mw_word(p->mark);
 		unsigned long bits = p->bits & ~(old | mw_word(p->free));
 
@@ -63,15 +69,18 @@ void mw_mark_settle_all(struct mw_marker *marker, struct mw_pending *pending, bo
 			continue;
 		if (alone)
 			mw_set_word(p->mark, old | bits);
-		else
+		if (mw_likely(span->scanned)) {
+			if (!alone)
+				(void)atomic_fetch_or_explicit(p->mark, bits, memory_order_seq_cst);
+			/* Mostly it has been in a queue for long. */
+			if (atomic_load_explicit(&span->queued, memory_order_seq_cst))
+				continue;
+		} else if (!alone) {
 			bits &= ~atomic_fetch_or_explicit(p->mark, bits, memory_order_seq_cst);
-		/* Mostly it has been in a queue for long. */
-		if (!bits || (p->span->scanned &&
-			      atomic_load_explicit(&p->span->queued, memory_order_seq_cst)))
-			continue;
-		(void)mw_marked(marker, p->span, bits, alone);
+		}
+		(void)mw_marked(marker, span, bits, alone);
 	}
-	pending->n = 0;
+	pending->last = pending->word;
 }
 
 /* ---- large objects and ranges ---- */

@@ -29,7 +29,7 @@ enum mw_marking_mode {
 #define MW_PENDING 12
 
 struct mw_pending {
-	unsigned int n; /* the last one that is pending; 0: none */
+	struct mw_pending_word *last; /* that is pending; the first of all: none is */
 	struct mw_pending_word {
 		mw_atomic_t *mark, *free;
 		unsigned long bits; /* objects to be marked, if they are live and are not marked yet */
@@ -50,7 +50,7 @@ struct mw_target {
 
 static inline void mw_pending_init(struct mw_pending *pending)
 {
-	pending->n = 0;
+	pending->last = pending->word;
 	pending->word[0].mark = NULL;
 	pending->word[0].bits = 0;
 }
@@ -96,7 +96,7 @@ void mw_mark_settle_all(struct mw_marker *marker, struct mw_pending *pending, bo
 MW_MARK_INLINE void mw_mark_later(struct mw_marker *marker, struct mw_target *t, size_t w,
 				  unsigned long bit, enum mw_marking_mode mode)
 {
-	struct mw_pending_word *p = &t->pending->word[t->pending->n];
+	struct mw_pending_word *p = t->pending->last;
 	mw_atomic_t *mark = &t->span->mark[w];
 
 	if (mark == p->mark) {
@@ -104,11 +104,11 @@ MW_MARK_INLINE void mw_mark_later(struct mw_marker *marker, struct mw_target *t,
 		return;
 	}
 	__builtin_prefetch((void *)mark, 1);
-	if (mw_unlikely(t->pending->n == MW_PENDING)) {
+	if (mw_unlikely(p == &t->pending->word[MW_PENDING])) {
 		mw_mark_settle_all(marker, t->pending, mode != MW_SHARED);
-		p = t->pending->word;
+		p = t->pending->last;
 	}
-	t->pending->n++;
+	t->pending->last = p + 1;
 	p[1] = (struct mw_pending_word){ mark, &t->span->free[w], bit, t->span };
 }
 
