@@ -75,11 +75,30 @@ static MW_NOINLINE void *tended(void *object)
 	return object;
 }
 
+/* A small object of another word, without all the questions of the slow way. */
+static inline void *more_alloc(size_t size)
+{
+	struct mw_cpu *cpu = preload_self.cpu;
+	void *p = mw_slot_more(size <= MW_FINE_MAX
+				       ? cpu->fine[(size + 7) / 8]
+				       : cpu->slot[mw_class_of(&mw_object.classes, size)]);
+
+	return mw_likely(!p || ++preload_self.ticks % 64) ? p : tended(p);
+}
+
+static __attribute__((noinline)) void *small_alloc(size_t size)
+{
+	void *p = more_alloc(size);
+
+	return mw_likely(p) ? p : slow_alloc(size, MIN_ALIGN, MW_NORMAL);
+}
+
 /* Large objects that this thread keeps, and all that quick_alloc() did not have. */
 static __attribute__((noinline)) void *other_alloc(size_t size)
 {
-	if (mw_likely(size > MW_SMALL_MAX && size <= MW_STOCK_LONGEST << MW_PAGE_SHIFT &&
-		      !mw_profiling())) {
+	if (size <= MW_SMALL_MAX)
+		return small_alloc(size);
+	if (mw_likely(size <= MW_STOCK_LONGEST << MW_PAGE_SHIFT && !mw_profiling())) {
 		struct mw_cpu *cpu = preload_self.cpu;
 		void *p = mw_stock_take(cpu, size, 0);
 
@@ -87,6 +106,13 @@ static __attribute__((noinline)) void *other_alloc(size_t size)
 			return mw_likely(cpu->large_allocs % 64) ? p : tended(p);
 	}
 	return slow_alloc(size, MIN_ALIGN, MW_NORMAL);
+}
+
+static __attribute__((noinline)) void *zeroed_alloc(size_t size)
+{
+	void *p = size <= MW_SMALL_MAX ? more_alloc(size) : NULL;
+
+	return mw_likely(p) ? memset(p, 0, size) : slow_alloc(size, MIN_ALIGN, MW_ZERO);
 }
 
 PRELOAD_API void *malloc(size_t size)
@@ -99,8 +125,11 @@ PRELOAD_API void *malloc(size_t size)
 /* What has no span, or the thread has no slot. */
 static MW_NOINLINE void strange_free(void *object)
 {
-	bool borrowed = preload_begin();
+	bool borrowed;
 
+	if (!object)
+		return;
+	borrowed = preload_begin();
 	mw_free(object);
 	preload_end(borrowed);
 }
@@ -136,19 +165,14 @@ PRELOAD_API void *calloc(size_t n, size_t size)
 	if (mw_unlikely(mw_mul_overflows(n, size, &bytes)))
 		bytes = SIZE_MAX;
 	p = quick_alloc(bytes);
-	if (mw_likely(p))
-		return memset(p, 0, bytes);
-	return slow_alloc(bytes, MIN_ALIGN, MW_ZERO);
+	return mw_likely(p) ? memset(p, 0, bytes) : zeroed_alloc(bytes);
 }
 
-PRELOAD_API void *realloc(void *object, size_t size)
+static MW_NOINLINE void *slow_realloc(void *object, size_t size)
 {
+	bool borrowed = preload_begin();
 	void *p = NULL;
-	bool borrowed;
 
-	if (!object)
-		return malloc(size);
-	borrowed = preload_begin();
 	if (!size) {
 		mw_free(object);
 	} else if (size <= PTRDIFF_MAX) {
@@ -160,6 +184,17 @@ PRELOAD_API void *realloc(void *object, size_t size)
 	if (!p && size)
 		errno = ENOMEM;
 	return p;
+}
+
+PRELOAD_API void *realloc(void *object, size_t size)
+{
+	void *p = NULL;
+
+	if (mw_unlikely(!object))
+		return malloc(size);
+	if (mw_likely(size - 1 < MW_SMALL_MAX))
+		p = mw_realloc_near(object, size < MIN_ALIGN ? MIN_ALIGN : size);
+	return mw_likely(p) ? p : slow_realloc(object, size);
 }
 
 PRELOAD_API void *reallocarray(void *object, size_t n, size_t size)

@@ -55,7 +55,7 @@ __attribute__((noinline)) void *mw_slot_more_ahead(struct mw_slot *slot, unsigne
 
 	/* The profile wants the first object of a word to go the long way. */
 	if (!object && slot != &mw_slot_none && !slot->held && !mw_profiling())
-		object = mw_slot_refill(mw_cpu_fast(), slot);
+		object = mw_slot_refill(mw_cpu_here(), slot);
 	if (object) {
 		mw_zero(object, slot->stride);
 		mw_slot_zero_ahead(slot);

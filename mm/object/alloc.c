@@ -117,7 +117,7 @@ static MW_NOINLINE void *mw_cache_alloc_slow(struct mw_cache *cache, mw_flags_t 
 	}
 }
 
-static MW_NOINLINE void *mw_cache_alloc_rest(struct mw_cache *cache, mw_flags_t flags, uintptr_t site)
+MW_NOINLINE void *mw_cache_alloc_rest(struct mw_cache *cache, mw_flags_t flags, uintptr_t site)
 {
 	void *object;
 	bool due;
@@ -137,8 +137,11 @@ static MW_NOINLINE void *mw_cache_alloc_rest(struct mw_cache *cache, mw_flags_t 
 inline void *mw_cache_alloc_from(struct mw_cache *cache, mw_flags_t flags, uintptr_t site)
 {
 	unsigned long state = mw_port_pin();
-	void *object = mw_slot_take(mw_cpu_fast()->slot[cache->id]);
+	struct mw_slot *slot = mw_cpu_fast()->slot[cache->id];
+	void *object = mw_slot_take(slot);
 
+	if (mw_unlikely(!object))
+		object = mw_slot_more(slot);
 	mw_port_unpin(state);
 	if (mw_unlikely(!object))
 		return mw_cache_alloc_rest(cache, flags, site);
@@ -205,15 +208,36 @@ void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site)
 /* Flags that make the way of a small object another one. */
 #define MW_SPECIAL_FLAGS (MW_POLICY_FLAGS | MW_ZONE_FLAGS)
 
+/*
+ * The slot's word has nothing left: the short way, or all of it. In a function of its own, so that the usual
+ * way saves no registers, with its arguments first, so that it moves none. Pinned, by @state; not any more when
+ * it returns.
+ */
+static __attribute__((noinline)) void *mw_alloc_more(size_t size, mw_flags_t flags,
+						     struct mw_slot *slot, unsigned long state,
+						     uintptr_t site)
+{
+	void *object = mw_slot_more(slot);
+
+	mw_port_unpin(state);
+	if (mw_unlikely(slot == &mw_slot_none))
+		return mw_alloc_at(size, 0, flags, site);
+	if (mw_unlikely(!object))
+		object = mw_cache_alloc_rest(slot->cache, flags, site);
+	else if (flags & MW_ZERO)
+		mw_zero(object, slot->stride);
+	return mw_asked(object, size);
+}
+
 static __attribute__((noinline)) void *mw_alloc_zeroed(size_t size, mw_flags_t flags, uintptr_t site)
 {
 	unsigned long state = mw_port_pin();
 	struct mw_slot *slot = mw_cpu_fast()->fine[(size + 7) / 8];
 	void *object = mw_slot_take(slot);
 
-	mw_port_unpin(state);
 	if (mw_unlikely(!object))
-		return mw_alloc_at(size, 0, flags, site);
+		return mw_alloc_more(size, flags, slot, state, site);
+	mw_port_unpin(state);
 	mw_zero(object, slot->stride);
 	return mw_asked(object, size);
 }
@@ -250,6 +274,7 @@ static __attribute__((noinline)) void *mw_alloc_collected(size_t size, mw_flags_
 /* Sizes above MW_FINE_MAX without flags. The numbers of classes are the numbers of their caches. */
 static __attribute__((noinline)) void *mw_alloc_coarse(size_t size, mw_flags_t flags, uintptr_t site)
 {
+	struct mw_slot *slot;
 	unsigned int class;
 	unsigned long state;
 	void *object;
@@ -260,42 +285,50 @@ static __attribute__((noinline)) void *mw_alloc_coarse(size_t size, mw_flags_t f
 		return mw_alloc_at(size, 0, flags, site);
 	class = mw_object.classes.coarse[(size - MW_FINE_MAX + 127) / 128];
 	state = mw_port_pin();
-	object = mw_slot_take(mw_cpu_fast()->slot[class]);
+	slot = mw_cpu_fast()->slot[class];
+	object = mw_slot_take(slot);
+	if (mw_unlikely(!object))
+		return mw_alloc_more(size, flags, slot, state, site);
 	mw_port_unpin(state);
-	return mw_likely(object) ? mw_asked(object, size) : mw_alloc_at(size, 0, flags, site);
+	return mw_asked(object, size);
 }
 
 void *mw_alloc(size_t size, mw_flags_t flags)
 {
+	struct mw_slot *slot;
 	unsigned long state;
 	void *object;
 
 	if (mw_unlikely(flags & (MW_ZERO | MW_SPECIAL_FLAGS))) {
 		if (mw_unlikely(size > MW_FINE_MAX))
 			return mw_alloc_at(size, 0, flags, MW_SITE);
-		if (MW_GC && (flags & MW_SPECIAL_FLAGS) == MW_COLLECTED)
-			return mw_alloc_collected(size, flags, MW_SITE);
 		if (mw_likely(!(flags & MW_SPECIAL_FLAGS)))
 			return mw_alloc_zeroed(size, flags, MW_SITE);
+		if (MW_GC && (flags & MW_SPECIAL_FLAGS) == MW_COLLECTED)
+			return mw_alloc_collected(size, flags, MW_SITE);
 		return mw_alloc_at(size, 0, flags, MW_SITE);
 	}
 	if (mw_unlikely(size > MW_FINE_MAX))
 		return mw_alloc_coarse(size, flags, MW_SITE);
 	state = mw_port_pin();
-	object = mw_slot_take(mw_cpu_fast()->fine[(size + 7) / 8]);
+	slot = mw_cpu_fast()->fine[(size + 7) / 8];
+	object = mw_slot_take(slot);
+	if (mw_unlikely(!object))
+		return mw_alloc_more(size, flags, slot, state, MW_SITE);
 	mw_port_unpin(state);
-	if (mw_likely(object))
-		return mw_asked(object, size);
-	return mw_alloc_at(size, 0, flags, MW_SITE);
+	return mw_asked(object, size);
 }
 
 void *mw_alloc_fine(size_t step, mw_flags_t flags)
 {
 	unsigned long state = mw_port_pin();
-	void *object = mw_slot_take(mw_cpu_fast()->fine[step]);
+	struct mw_slot *slot = mw_cpu_fast()->fine[step];
+	void *object = mw_slot_take(slot);
 
+	if (mw_unlikely(!object))
+		return mw_alloc_more(step * 8, flags, slot, state, MW_SITE);
 	mw_port_unpin(state);
-	return mw_likely(object) ? object : mw_alloc_at(step * 8, 0, flags, MW_SITE);
+	return object;
 }
 
 void *mw_alloc_aligned(size_t size, size_t align, mw_flags_t flags)

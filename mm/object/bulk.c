@@ -4,128 +4,172 @@
 
 #define MW_BULK_STEP 64
 
-/* Up to @n objects of the slot's word. Pinned. Return: how many. */
-static size_t mw_slot_take_many(struct mw_slot *slot, size_t n, void **objects)
+/* @n bits from bit @first on; 1 to all of them. */
+static inline unsigned long mw_bits(size_t first, size_t n)
 {
-	unsigned long word = mw_word(slot->word), some = mw_slot_some(slot), left = some;
+	return ~0ul >> (MW_WORD_BITS - n) << first;
+}
+
+/* @n objects, two in a step. */
+static inline void mw_take_run(char *at, size_t stride, size_t n, void **objects)
+{
+	void **end = objects + n;
+
+	mw_shadow_live(at, n * stride);
+	if (n & 1) {
+		*objects++ = at;
+		at += stride;
+	}
+	for (; objects != end; objects += 2) {
+		objects[0] = at;
+		at += stride;
+		objects[1] = at;
+		at += stride;
+	}
+}
+
+/* Up to @n objects of the slot's word, those side by side at once. Pinned. Return: how many. */
+static inline size_t mw_slot_take_many(struct mw_slot *slot, size_t n, void **objects)
+{
+	unsigned long some = mw_slot_some(slot), left = some;
 	uint32_t stride = (uint32_t)slot->stride;
-	char *base = slot->base;
 	size_t taken = 0;
 
-	while (left && taken < n) {
-		objects[taken] = base + mw_lowest_bit(left) * stride;
-		mw_shadow_live(objects[taken++], stride);
-		left &= left - 1;
-	}
+	if (!some || !n)
+		return 0;
+	do {
+		unsigned int first = mw_lowest_bit(left);
+		size_t run = mw_lowest_bit(~(left >> first) | 1ul << (n - taken));
+
+		mw_take_run(slot->base + first * stride, stride, run, objects + taken);
+		left &= ~mw_bits(first, run);
+		taken += run;
+	} while (left && taken < n);
 	slot->ready &= left;
-	mw_set_word(slot->word, word & ~(some ^ left));
+	mw_set_word(slot->word, mw_word(slot->word) ^ some ^ left);
 	slot->allocs += taken;
 	return taken;
 }
 
-static size_t mw_cache_take_many(struct mw_cache *cache, size_t n, void **objects)
+static inline __attribute__((always_inline)) size_t mw_cache_take_many(struct mw_cache *cache,
+								       size_t n, void **objects)
 {
 	unsigned long state = mw_port_pin();
-	struct mw_cpu *cpu = mw_cpu_fast();
-	size_t taken = 0;
+	struct mw_slot *slot = mw_cpu_fast()->slot[cache->id];
+	size_t taken = mw_slot_take_many(slot, mw_min(n, MW_WORD_BITS / 2), objects);
 
-	if (cpu->slot[cache->id] != &mw_slot_none)
-		taken = mw_slot_take_many(cpu->slot[cache->id], mw_min(n, MW_BULK_STEP), objects);
 	mw_port_unpin(state);
 	return taken;
+}
+
+/* What the slot's first word did not have. */
+static __attribute__((noinline)) bool mw_cache_alloc_others(struct mw_cache *cache,
+							    mw_flags_t flags, bool plain, size_t n,
+							    void **objects, size_t have)
+{
+	while (have < n) {
+		objects[have] = mw_cache_alloc(cache, flags);
+		if (mw_unlikely(!objects[have])) {
+			mw_cache_free_bulk(cache, have, objects);
+			return false;
+		}
+		have++;
+		if (plain && have < n)
+			have += mw_cache_take_many(cache, n - have, objects + have);
+	}
+	return true;
 }
 
 bool mw_cache_alloc_bulk(struct mw_cache *cache, mw_flags_t flags, size_t n, void **objects)
 {
 	bool plain = !(flags & MW_ZERO) && cache->policy != MW_POLICY_COLLECTED;
-	size_t have = 0;
+	size_t have = plain ? mw_cache_take_many(cache, n, objects) : 0;
 
-	while (have < n) {
-		size_t some = plain ? mw_cache_take_many(cache, n - have, objects + have) : 0;
+	return mw_likely(have == n) || mw_cache_alloc_others(cache, flags, plain, n, objects, have);
+}
 
-		if (!some) {
-			objects[have] = mw_cache_alloc(cache, flags);
-			some = objects[have] != NULL;
-		}
-		if (mw_unlikely(!some)) {
-			mw_cache_free_bulk(cache, have, objects);
-			return false;
-		}
-		have += some;
-	}
-	return true;
+/* How many objects, of @most, each lie @stride behind the one before. */
+static inline size_t mw_run_of(void **objects, size_t most, size_t stride)
+{
+	char *next = objects[0];
+	size_t n = 1;
+
+	while (n < most && objects[n] == (next += stride))
+		n++;
+	return n;
 }
 
 /*
  * Objects of one span of this CPU, up to the first that is not one of its live ones. Each word is
- * written once for all of its objects that come one after the other. Pinned. Return: how many.
+ * written once for all of its objects that come one after the other, and those that lie side by side are
+ * looked up as one. Pinned. Return: how many.
  */
 static __attribute__((noinline)) size_t mw_span_free_many(struct mw_span *span, size_t n,
 							  void **objects)
 {
-	unsigned long bits, magic = span->magic;
-	uintptr_t base = (uintptr_t)span->base;
-	size_t i, first = mw_round_down(mw_span_index(span, objects[0]), MW_WORD_BITS);
-	mw_atomic_t *word = &span->free[first / MW_WORD_BITS];
+	void **at = objects, **end = objects + n;
+	size_t index, run, first = SIZE_MAX / 2;
+	unsigned long bits = 0, free, some;
+	mw_atomic_t *word = NULL;
 
-	if (first >= span->count)
-		return 0;
-	bits = mw_word(word);
-	for (i = 0; i < n; i++) {
-		mw_wide_t product = (mw_wide_t)((uintptr_t)objects[i] - base) * magic;
-		size_t index = (size_t)(product >> MW_WORD_BITS);
-		unsigned long with;
-
-		if (mw_unlikely((unsigned long)product >= magic))
-			break;
-		/* Bits of the last word that are no objects are set: a free of one ends here too. */
-		if (mw_unlikely(index - first >= MW_WORD_BITS)) {
-			if (index >= span->count)
-				break;
-			mw_set_word(word, bits);
+	for (; at < end && mw_span_has(span, *at, &index); at += run) {
+		if (index - first >= MW_WORD_BITS) {
+			if (word)
+				mw_set_word(word, bits);
 			first = mw_round_down(index, MW_WORD_BITS);
 			word = &span->free[first / MW_WORD_BITS];
 			bits = mw_word(word);
 		}
-		with = bits | 1ul << index % MW_WORD_BITS;
-		if (mw_unlikely(with == bits))
+		run = mw_min((size_t)(end - at), first + MW_WORD_BITS - index);
+		run = mw_run_of(at, run, span->stride);
+		some = mw_bits(index - first, run);
+		/* Bits of the last word that are no objects are set: a free of one ends here too. */
+		free = bits & some;
+		if (mw_unlikely(free)) {
+			at += mw_lowest_bit(free) - (index - first);
+			bits |= some & ((free & -free) - 1);
 			break;
-		bits = with;
+		}
+		mw_shadow_dead(*at, run * span->stride, MW_SHADOW_FREE);
+		bits |= some;
 	}
-	mw_set_word(word, bits);
-	return i;
+	if (word)
+		mw_set_word(word, bits);
+	return (size_t)(at - objects);
 }
 
 /* Objects up to the first that needs the slow way. Pinned. Return: how many. */
 static size_t mw_cache_free_run(struct mw_cache *cache, size_t n, void **objects)
 {
 	unsigned int here = mw_port_cpu();
-	size_t done = 0;
+	size_t left = n;
 
-	while (done < n) {
-		struct mw_span *span = mw_span_of(objects[done]);
+	while (left) {
+		struct mw_span *span = mw_span_near(*objects);
 		size_t some;
 
 		if (!span || span->cache != cache || !mw_span_owned_by(span, here))
 			break;
-		some = mw_span_free_many(span, n - done, objects + done);
+		some = mw_span_free_many(span, left, objects);
 		if (!some)
 			break;
-		done += some;
+		objects += some;
+		left -= some;
 	}
-	return done;
+	return n - left;
 }
 
 void mw_cache_free_bulk(struct mw_cache *cache, size_t n, void **objects)
 {
-	for (size_t done = 0; done < n;) {
-		size_t some = mw_min(n - done, MW_BULK_STEP);
+	while (n) {
+		size_t some = mw_min(n, MW_BULK_STEP);
 		unsigned long state = mw_port_pin();
-		size_t freed = mw_cache_free_run(cache, some, objects + done);
+		size_t freed = mw_cache_free_run(cache, some, objects);
 
 		mw_port_unpin(state);
-		done += freed;
-		if (freed < some)
-			mw_free_slow(objects[done++], cache, SIZE_MAX);
+		if (mw_unlikely(freed < some))
+			mw_free_slow(objects[freed++], cache, SIZE_MAX);
+		objects += freed;
+		n -= freed;
 	}
 }

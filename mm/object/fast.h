@@ -24,7 +24,7 @@ static inline unsigned long mw_slot_some(const struct mw_slot *slot)
 }
 
 /*
- * An object of the slot's current word; NULL if it has none.
+ * An object of the slot's current word; NULL if it has none. Its bit of @ready is that of the word, set in both.
  *
  * What is handed out was noted in @ready when there was nothing left of what was noted before, and is
  * not asked of the word each time: else every allocation would wait for the page map, the span and the
@@ -32,7 +32,7 @@ static inline unsigned long mw_slot_some(const struct mw_slot *slot)
  */
 static inline void *mw_slot_take(struct mw_slot *slot)
 {
-	unsigned long ready = slot->ready, i;
+	unsigned long ready = slot->ready, rest;
 	uint32_t offset;
 	char *object;
 
@@ -43,11 +43,11 @@ static inline void *mw_slot_take(struct mw_slot *slot)
 		if (mw_unlikely(!ready))
 			return NULL;
 	}
-	i = mw_lowest_bit(ready) % MW_WORD_BITS; /* tells the compiler what it is below */
+	rest = ready & (ready - 1);
+	slot->ready = rest;
+	mw_set_word(slot->word, mw_word(slot->word) ^ ready ^ rest);
 	/* 32 bits hold the product, and there is no sign to extend. */
-	offset = (uint32_t)i * (uint32_t)slot->stride;
-	slot->ready = ready & (ready - 1);
-	mw_set_word(slot->word, mw_word(slot->word) & ~(1ul << i));
+	offset = (uint32_t)mw_lowest_bit(ready) * (uint32_t)slot->stride;
 	slot->allocs++;
 	object = mw_keep(slot->base + offset);
 	mw_shadow_live(object, slot->stride);
@@ -58,12 +58,24 @@ static inline void *mw_slot_take(struct mw_slot *slot)
 }
 
 /*
+ * After mw_slot_take() found nothing: an object of another word, or span, that the slot has, if nothing else has
+ * to be done first. NULL: go the general way. Pinned.
+ */
+void *mw_slot_more(struct mw_slot *slot);
+
+/*
+ * A live object of a size class, in a span of this CPU, gets another size, if the CPU has an object of it at hand.
+ * NULL, and nothing done: go the general way. @size from 1 to MW_SMALL_MAX.
+ */
+void *mw_realloc_near(void *object, size_t size);
+
+/*
  * @size is that of an object. A call costs more than small sizes do, which are multiples of 16, but for some of
  * typed caches: what is none of 16, 32 ... 256 has another bit set when it is less by 16.
  */
 static inline void mw_zero(void *object, size_t size)
 {
-	uint64_t *at = object, *end = at + size / sizeof(*at);
+	uint64_t *at = object, *end = (uint64_t *)((char *)object + size);
 
 	if (mw_unlikely((size - 16) & ~(size_t)0xf0)) {
 		__builtin_memset(object, 0, size);
@@ -72,11 +84,13 @@ static inline void mw_zero(void *object, size_t size)
 	if (size & 16) {
 		at[0] = at[1] = 0;
 		at += 2;
+		if (at == end)
+			return;
 	}
-	while (at < end) {
+	do {
 		at[0] = at[1] = at[2] = at[3] = 0;
 		at += 4;
-	}
+	} while (at != end);
 }
 
 /*

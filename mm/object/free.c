@@ -5,14 +5,30 @@
  */
 #include "inside.h"
 
+/*
+ * The first free into a span that this CPU had found full, and that is as others in all else: its owner says
+ * both with one look. Pinned.
+ */
+static inline bool mw_free_into_full(struct mw_span *span, void *object, struct mw_cache *cache)
+{
+	if (!mw_span_owned_by(span, mw_port_cpu() | MW_OWNER_FULL) ||
+	    (cache && mw_span_cache(span) != cache) || (span->flags & MW_SPAN_COLLECTED) ||
+	    !mw_span_free_exact(span, object))
+		return false;
+	mw_slot_unfull(mw_cpu_here(), span);
+	return true;
+}
+
 __attribute__((noinline)) void mw_free_otherwise(struct mw_span *span, void *object,
 						 struct mw_cache *cache, unsigned long state)
 {
-	bool plain = (!cache || mw_span_cache(span) == cache) &&
-		     !__atomic_load_n(&span->records, __ATOMIC_RELAXED);
-	bool done = false;
+	bool full = mw_free_into_full(span, object, cache), plain, done = false;
 
+	plain = !full && (!cache || mw_span_cache(span) == cache) &&
+		!__atomic_load_n(&span->records, __ATOMIC_RELAXED);
 	mw_port_unpin(state);
+	if (full)
+		return;
 	/* The usual case of each mode, without all the questions of the slow way. */
 	if (plain && mw_owner(span) == MW_OWNER_DEBUG)
 		done = mw_debug_free(span, object) == MW_FREED;
@@ -29,6 +45,8 @@ static MW_NOINLINE void mw_free_far(void *object, struct mw_cache *cache, unsign
 
 	if (!span) {
 		mw_port_unpin(state);
+		if (!object)
+			return;
 		mw_free_slow(object, cache, SIZE_MAX);
 	} else if ((!cache || span->cache == cache) && mw_span_owned_by(span, mw_port_cpu()) &&
 		   mw_span_free_exact(span, object)) {

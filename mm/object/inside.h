@@ -43,6 +43,14 @@ static inline bool mw_span_held(const struct mw_span *span)
 bool mw_span_all_free(const struct mw_span *span);
 bool mw_span_some_free(const struct mw_span *span);
 
+/* As mw_span_of(), which is called only where mw_span_fast() does not reach. */
+static inline struct mw_span *mw_span_near(const void *address)
+{
+	uintptr_t at = mw_span_fast(address);
+
+	return mw_likely(!(at & MW_MAP_TAG)) ? (struct mw_span *)at : mw_span_of(address);
+}
+
 /* ---- cpu.c ---- */
 
 /* This CPU's slot of @cache, made if need be. NULL: out of memory. Pinned. */
@@ -255,6 +263,8 @@ void mw_aid_end(struct mw_span *span, size_t index);
 /* ---- alloc.c ---- */
 
 void *mw_cache_alloc_from(struct mw_cache *cache, mw_flags_t flags, uintptr_t site);
+/* The rest of it, when this CPU has none at hand. Not pinned. */
+MW_NOINLINE void *mw_cache_alloc_rest(struct mw_cache *cache, mw_flags_t flags, uintptr_t site);
 void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site);
 /* The caller of @object asked for so many bytes of it; it may be NULL. */
 static inline void *mw_asked(void *object, size_t size)

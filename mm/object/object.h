@@ -4,9 +4,10 @@
  *
  * The way of an allocation. mw_alloc() finds the cache of the size; the CPU, pinned, has a slot for
  * each cache with the free word that it allocates from: lowest set bit, cleared, is the object. A
- * word that is empty is replaced (slot.c) by the next one of the span; a span that is, by another
- * one that the CPU owns, by what other CPUs freed in its spans, by one of the cache's central
- * list, by one from the page heap; and if there is none, by what drain.c can find.
+ * word that is empty is replaced (slot.c; mw_slot_more() in the usual case) by the next one of the
+ * span; a span that is, by another one that the CPU owns, by what other CPUs freed in its spans, by
+ * one of the cache's central list, by one from the page heap; and if there is none, by what drain.c
+ * can find.
  *
  * The way of a free. The page map leads from the address to the span, a multiplication by the span's
  * magic to the object's index and to whether it is exact, the free bit says whether it is live. If

@@ -47,6 +47,45 @@ static bool mw_realloc_stays(const struct mw_span *span, size_t size, size_t ali
 	return mw_size_given(size, align) == span->size;
 }
 
+/* The slot of a size class; its number is that of its cache. */
+static struct mw_slot *mw_slot_of_size(struct mw_cpu *cpu, size_t size)
+{
+	return size <= MW_FINE_MAX ? cpu->fine[(size + 7) / 8]
+				   : cpu->slot[mw_class_of(&mw_object.classes, size)];
+}
+
+/* @object is a live one of a size class without an alignment, in a span that this CPU may free into. Pinned. */
+static bool mw_realloc_is_near(const struct mw_span *span, const void *object)
+{
+	size_t index;
+
+	return mw_span_owned_by(span, mw_port_cpu()) && mw_span_has(span, object, &index) &&
+	       mw_span_live(span, index) && span->cache->id < MW_MAX_CLASSES;
+}
+
+void *mw_realloc_near(void *object, size_t size)
+{
+	unsigned long state = mw_port_pin();
+	const struct mw_span *span = mw_span_near(object);
+	void *moved = NULL;
+	size_t had = 0;
+
+	if (mw_likely(span && mw_realloc_is_near(span, object))) {
+		struct mw_slot *slot = mw_slot_of_size(mw_cpu_fast(), size);
+
+		had = span->size;
+		moved = slot->cache == span->cache ? object : mw_slot_take(slot);
+		if (mw_unlikely(!moved))
+			moved = mw_slot_more(slot);
+	}
+	mw_port_unpin(state);
+	if (moved && moved != object) {
+		__builtin_memcpy(moved, object, mw_min(size, had));
+		mw_free(object);
+	}
+	return mw_asked(moved, size);
+}
+
 static void *mw_realloc_at(void *object, size_t size, mw_flags_t flags, uintptr_t site)
 {
 	struct mw_span *span = mw_span_of(object);
@@ -78,6 +117,12 @@ void *mw_realloc(void *object, size_t size, mw_flags_t flags)
 	if (!size) {
 		mw_free(object);
 		return mw_zero_object;
+	}
+	if (mw_likely(!flags && size <= MW_SMALL_MAX)) {
+		void *near = mw_realloc_near(object, size);
+
+		if (mw_likely(near))
+			return near;
 	}
 	return mw_realloc_at(object, size, flags, MW_SITE);
 }

@@ -54,19 +54,19 @@ bool mw_slot_leave_out(struct mw_span *span, size_t index)
 	return true;
 }
 
-static void mw_slot_set_word(struct mw_slot *slot, struct mw_span *span, size_t w)
+static inline void mw_slot_set_word(struct mw_slot *slot, struct mw_span *span, size_t w)
 {
+	unsigned long mask = mw_slot_mask(span, w);
+
 	slot->word = &span->free[w];
 	slot->remote = &span->remote[w];
-	slot->ready = slot->ahead = 0;
-	slot->mask = mw_slot_mask(span, w);
+	slot->ready = mw_word(&span->free[w]) & ~mw_word(&span->remote[w]) & mask;
+	slot->ahead = 0;
+	slot->mask = mask;
 	slot->held = false;
 	slot->base = mw_span_object(span, w * MW_WORD_BITS);
-	if (span->flags & MW_SPAN_COLLECTED) {
-		unsigned long some = mw_word(slot->word) & slot->mask;
-
-		mw_up_allocated(mw_count_bits(some) * span->stride);
-	}
+	if (MW_GC && mw_unlikely(span->flags & MW_SPAN_COLLECTED))
+		mw_up_allocated(mw_count_bits(mw_word(slot->word) & mask) * span->stride);
 	if (mw_profiling() && mw_unlikely(!mw_slot_far(slot)))
 		mw_up_profile_word(slot);
 }
@@ -80,15 +80,20 @@ static void *mw_slot_unhold(struct mw_slot *slot)
 }
 
 /* The next word with a free object, from the one after the current word around to that. */
-static bool mw_slot_next_word(struct mw_slot *slot)
+static inline bool mw_slot_next_word(struct mw_slot *slot)
 {
 	struct mw_span *span = slot->span;
-	size_t w = (size_t)(slot->word - span->free);
+	const mw_atomic_t *free = span->free, *remote = span->remote;
+	size_t words = span->words, w = (size_t)(slot->word - free);
 
-	for (size_t left = span->words; left; left--) {
-		if (++w >= span->words)
+	for (size_t left = words; left; left--) {
+		unsigned long some;
+
+		if (++w >= words)
 			w = 0;
-		if (mw_word(&span->free[w]) & mw_span_mask(span, w) & ~mw_word(&span->remote[w])) {
+		some = mw_word(&free[w]) & ~mw_word(&remote[w]);
+		/* Only the last word has bits that are no objects. */
+		if (some && (w + 1 < words || (some & mw_span_mask(span, w)))) {
 			mw_slot_set_word(slot, span, w);
 			return true;
 		}
@@ -113,11 +118,11 @@ static void mw_slot_set_current(struct mw_slot *slot, struct mw_span *span)
 	slot->word = &span->free[span->words - 1];
 }
 
-static void mw_slot_retire_current(struct mw_cpu *cpu, struct mw_slot *slot)
+static void mw_slot_retire_current(struct mw_slot *slot)
 {
 	struct mw_span *span = slot->span;
 
-	mw_set_owner(span, cpu->number | MW_OWNER_FULL);
+	mw_set_owner(span, mw_port_cpu() | MW_OWNER_FULL);
 	span->where = MW_WHERE_FULL;
 	mw_list_push_front(&slot->full, &span->link);
 	mw_slot_forget_current(slot);
@@ -185,6 +190,17 @@ static struct mw_span *mw_slot_find(struct mw_cpu *cpu, struct mw_slot *slot)
 	return span;
 }
 
+/* The same, or else a word of what others freed in the span. */
+static bool mw_slot_any_word(struct mw_slot *slot)
+{
+	if (mw_slot_next_word(slot))
+		return true;
+	if (!mw_span_pending(slot->span))
+		return false;
+	slot->remote_frees += mw_span_gather(slot->span);
+	return mw_slot_next_word(slot);
+}
+
 void *mw_slot_refill(struct mw_cpu *cpu, struct mw_slot *slot)
 {
 	if (mw_unlikely(slot->held)) {
@@ -194,26 +210,46 @@ void *mw_slot_refill(struct mw_cpu *cpu, struct mw_slot *slot)
 			return object;
 	}
 	mw_event(MW_EVENT_REFILL, slot->cache->id, 0);
+	if (slot->span) {
+		if (mw_slot_any_word(slot))
+			return mw_slot_take(slot);
+		mw_slot_retire_current(slot);
+	}
 	for (;;) {
-		struct mw_span *span = slot->span;
+		struct mw_span *span = mw_slot_find(cpu, slot);
 
-		if (span) {
-			if (mw_slot_next_word(slot))
-				return mw_slot_take(slot);
-			if (mw_span_pending(span)) {
-				slot->remote_frees += mw_span_gather(span);
-				if (mw_slot_next_word(slot))
-					return mw_slot_take(slot);
-			}
-			mw_slot_retire_current(cpu, slot);
-		}
-		span = mw_slot_find(cpu, slot);
 		if (!span) {
 			mw_cpu_reap(cpu, MW_REAP_STEP, false);
 			return NULL;
 		}
 		mw_slot_set_current(slot, span);
+		if (mw_slot_any_word(slot))
+			return mw_slot_take(slot);
+		mw_slot_retire_current(slot);
 	}
+}
+
+/* Nothing is to be done before an object of the slot is handed out but to find one. */
+static inline bool mw_slot_is_plain(const struct mw_slot *slot)
+{
+	return slot->span && !slot->held && !mw_profiling() && !mw_word(&slot->cache->debug) &&
+	       (!MW_GC || !(slot->cache->span_flags & (MW_SPAN_COLLECTED | MW_SPAN_SAFE)));
+}
+
+__attribute__((noinline)) void *mw_slot_more(struct mw_slot *slot)
+{
+	if (mw_unlikely(!mw_slot_is_plain(slot)))
+		return NULL;
+	if (!mw_slot_next_word(slot)) {
+		if (mw_list_empty(&slot->avail) || mw_span_pending(slot->span))
+			return NULL;
+		mw_slot_retire_current(slot);
+		mw_slot_set_current(slot, mw_span_from_link(slot->avail.next));
+		if (!mw_slot_next_word(slot))
+			return NULL;
+	}
+	mw_event(MW_EVENT_REFILL, slot->cache->id, 0);
+	return mw_slot_take(slot);
 }
 
 /* Nothing of the span is in use, not even by a free that has not been gathered. */

@@ -119,19 +119,32 @@ static __attribute__((noinline)) void *mw_cache_alloc_zeroed(struct mw_cache *ca
 	return mw_cache_alloc_from(cache, flags, site);
 }
 
+/* As mw_alloc_more(). */
+static __attribute__((noinline)) void *mw_cache_alloc_more(struct mw_cache *cache, mw_flags_t flags,
+							   struct mw_slot *slot,
+							   unsigned long state, uintptr_t site)
+{
+	void *object = mw_slot_more(slot);
+
+	mw_port_unpin(state);
+	return mw_likely(object) ? object : mw_cache_alloc_rest(cache, flags, site);
+}
+
 void *mw_cache_alloc(struct mw_cache *cache, mw_flags_t flags)
 {
+	struct mw_slot *slot;
 	unsigned long state;
 	void *object;
 
 	if (mw_unlikely((flags & MW_ZERO) || cache->policy == MW_POLICY_COLLECTED))
 		return mw_cache_alloc_zeroed(cache, flags, MW_SITE);
 	state = mw_port_pin();
-	object = mw_slot_take(mw_cpu_fast()->slot[cache->id]);
+	slot = mw_cpu_fast()->slot[cache->id];
+	object = mw_slot_take(slot);
+	if (mw_unlikely(!object))
+		return mw_cache_alloc_more(cache, flags, slot, state, MW_SITE);
 	mw_port_unpin(state);
-	if (mw_likely(object))
-		return object;
-	return mw_cache_alloc_from(cache, flags, MW_SITE);
+	return object;
 }
 
 typedef void mw_slot_fn(struct mw_cpu *cpu, struct mw_slot *slot, void *arg);
