@@ -34,10 +34,13 @@ static inline void mw_port_unpin(unsigned long state)
 
 static inline unsigned int mw_port_cpu(void)
 {
-	unsigned int cpu;
+	unsigned long cpu;
 
-	__asm__ volatile("movl %%gs:%c1, %0" : "=r"(cpu) : "i"(ARCH_PERCPU_ID));
-	return cpu;
+	/* Such a load clears the upper half, which an index need not clear again. */
+	__asm__ volatile("movl %%gs:%c1, %k0" : "=r"(cpu) : "i"(ARCH_PERCPU_ID));
+	if (cpu > UINT32_MAX)
+		__builtin_unreachable();
+	return (unsigned int)cpu;
 }
 
 static inline void mw_port_relax(void)
