@@ -22,10 +22,8 @@
  * The fast path. A thread without a slot of its own has a CPU here whose slots are all empty. Sizes
  * below MIN_ALIGN share the class of that size: see even_out().
  */
-static inline void *quick_alloc(size_t size)
+static inline void *quick_alloc(size_t size, struct mw_cpu *cpu)
 {
-	struct mw_cpu *cpu = preload_self.cpu;
-
 	if (mw_likely(size <= MW_FINE_MAX))
 		return mw_slot_take(cpu->fine[(size + 7) / 8]);
 	if (mw_likely(size <= MW_SMALL_MAX))
@@ -94,12 +92,11 @@ static __attribute__((noinline)) void *small_alloc(size_t size)
 }
 
 /* Large objects that this thread keeps, and all that quick_alloc() did not have. */
-static __attribute__((noinline)) void *other_alloc(size_t size)
+static __attribute__((noinline)) void *other_alloc(size_t size, struct mw_cpu *cpu)
 {
 	if (size <= MW_SMALL_MAX)
 		return small_alloc(size);
 	if (mw_likely(size <= MW_STOCK_LONGEST << MW_PAGE_SHIFT && !mw_profiling())) {
-		struct mw_cpu *cpu = preload_self.cpu;
 		void *p = mw_stock_take(cpu, size, 0);
 
 		if (mw_likely(p))
@@ -117,9 +114,10 @@ static __attribute__((noinline)) void *zeroed_alloc(size_t size)
 
 PRELOAD_API void *malloc(size_t size)
 {
-	void *p = quick_alloc(size);
+	struct mw_cpu *cpu = preload_self.cpu;
+	void *p = quick_alloc(size, cpu);
 
-	return mw_likely(p) ? p : other_alloc(size);
+	return mw_likely(p) ? p : other_alloc(size, cpu);
 }
 
 /* What has no span, or the thread has no slot. */
@@ -135,12 +133,13 @@ static MW_NOINLINE void strange_free(void *object)
 }
 
 /* An object of another thread, or a large one. */
-static __attribute__((noinline)) void other_free(void *object, struct mw_span *span)
+static __attribute__((noinline)) void other_free(void *object, struct mw_span *span,
+						 unsigned int owner)
 {
 	unsigned int slot = preload_self.slot;
 
 	if (mw_likely(slot))
-		mw_free_outside(span, object, NULL, 0, slot);
+		mw_free_outside(object, span, NULL, 0, slot, owner);
 	else
 		strange_free(object);
 }
@@ -149,12 +148,15 @@ PRELOAD_API void free(void *object)
 {
 	uintptr_t at = mw_span_fast(object);
 	struct mw_span *span = (struct mw_span *)at;
+	unsigned int owner;
 
-	if (mw_unlikely(at & MW_MAP_TAG))
+	if (mw_unlikely(at & MW_MAP_TAG)) {
 		strange_free(object);
-	else if (mw_unlikely(!mw_span_owned_by(span, preload_self.slot) ||
-			     !mw_span_free_exact(span, object)))
-		other_free(object, span);
+		return;
+	}
+	owner = mw_span_owner(span);
+	if (mw_unlikely(owner != preload_self.slot || !mw_span_free_exact(span, object)))
+		other_free(object, span, owner);
 }
 
 PRELOAD_API void *calloc(size_t n, size_t size)
@@ -164,7 +166,7 @@ PRELOAD_API void *calloc(size_t n, size_t size)
 
 	if (mw_unlikely(mw_mul_overflows(n, size, &bytes)))
 		bytes = SIZE_MAX;
-	p = quick_alloc(bytes);
+	p = quick_alloc(bytes, preload_self.cpu);
 	return mw_likely(p) ? memset(p, 0, bytes) : zeroed_alloc(bytes);
 }
 

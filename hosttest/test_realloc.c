@@ -111,6 +111,22 @@ TEST(grows_and_shrinks_in_place)
 	CHECK(mw_heap_check());
 }
 
+/* What is kept when it is freed may have grown too long for that. */
+TEST(is_not_kept_when_it_grew_too_long)
+{
+	size_t size = (size_t)1 << 20;
+	char *object;
+
+	NEED(test_heap(HEAP));
+	mw_free(mw_alloc(size, 0));
+	object = mw_alloc(size, 0);
+	NEED(object);
+	CHECK_PTR(mw_realloc(object, size + size / 4, 0), object);
+	mw_free(object);
+	CHECK_PTR(mw_span_of(object), NULL);
+	CHECK(mw_heap_check());
+}
+
 /* Memory does not grow past freed large objects that are kept and not used. */
 TEST(kept_ones_make_room)
 {

@@ -168,6 +168,7 @@ TEST(names_what_is_wrong_with_a_large_object)
 	NEED(object);
 	span = mw_span_of(object);
 	PLANT(span->owner, MW_OWNER_NONE, "MW_OWNER_LARGE");
+	PLANT(span->holder, 0, "mw_span_holder");
 	mw_free(object);
 	CHECK(mw_heap_check());
 }

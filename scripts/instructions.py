@@ -51,10 +51,11 @@ def read():
 
 
 def update():
+    counts = count()
     with open(FILE, "w", encoding="utf-8") as f:
         f.write("# SPDX-License-Identifier: MIT\n# Written by scripts/instructions.py --update\n")
         f.write(f"compiler {compiler()}\n")
-        for name, value in count().items():
+        for name, value in counts.items():
             f.write(f"{name} {value:.1f}\n")
 
 

@@ -13,6 +13,11 @@ static bool mw_check_bitmaps(const struct mw_span *span)
 	return true;
 }
 
+static unsigned int mw_span_holder(const struct mw_span *span)
+{
+	return atomic_load_explicit(&((struct mw_span *)span)->holder, memory_order_relaxed);
+}
+
 bool mw_span_check(const struct mw_span *span)
 {
 	unsigned int owner = mw_owner(span);
@@ -26,6 +31,7 @@ bool mw_span_check(const struct mw_span *span)
 	MW_CHECK(span, mw_check_bitmaps(span));
 	if (!span->cache) {
 		MW_CHECK(span, owner == MW_OWNER_LARGE && span->count == 1);
+		MW_CHECK(span, (mw_span_holder(span) != 0) == !(mw_word(&span->free[0]) & 1));
 		return true;
 	}
 	MW_CHECK(span, span->cache->live && span->cache->size == span->size);

@@ -18,8 +18,18 @@ static inline bool mw_remote_bit(struct mw_span *span, size_t index)
 	return !(atomic_fetch_or_explicit(word, bit, memory_order_seq_cst) & bit);
 }
 
+/* A large object that was freed, with a bin. Pinned, by @state; not any more when it returns. */
+static inline __attribute__((always_inline)) void
+mw_keep_large(struct mw_span *span, unsigned long state, unsigned int here)
+{
+	if (mw_likely(mw_stock_put(atomic_load_explicit(&mw_cpus[here], memory_order_relaxed), span)))
+		mw_port_unpin(state);
+	else
+		mw_large_unkept(span, state);
+}
+
 /* A large object that nobody gives back meanwhile, with a bin: of no cache, and plain. */
-static inline __attribute__((always_inline)) void mw_free_kept(struct mw_span *span, void *object,
+static inline __attribute__((always_inline)) void mw_free_kept(void *object, struct mw_span *span,
 							       struct mw_cache *cache,
 							       unsigned long state, unsigned int here)
 {
@@ -27,40 +37,39 @@ static inline __attribute__((always_inline)) void mw_free_kept(struct mw_span *s
 
 	if (mw_unlikely(cache || object != span->base || !mw_large_set_free(span))) {
 		mw_freer_leave(freer);
-		mw_free_otherwise(span, object, cache, state);
+		mw_free_otherwise(object, span, cache, state);
 		return;
 	}
 	mw_freer_leave(freer);
-	if (mw_likely(mw_stock_put(atomic_load_explicit(&mw_cpus[here], memory_order_relaxed), span)))
-		mw_port_unpin(state);
-	else
-		mw_large_unkept(span, state);
+	mw_keep_large(span, state, here);
 }
 
-/* Pinned, by @state, on the CPU @here; not any more when it returns. */
-static inline __attribute__((always_inline)) void mw_free_outside(struct mw_span *span, void *object,
-								  struct mw_cache *cache,
-								  unsigned long state,
-								  unsigned int here)
+/* Pinned, by @state, on the CPU @here; not any more when it returns. @owner: as it was a moment ago. */
+static inline __attribute__((always_inline)) void
+mw_free_outside(void *object, struct mw_span *span, struct mw_cache *cache, unsigned long state,
+		unsigned int here, unsigned int owner)
 {
 	struct mw_freer *freer = &mw_freers[here];
-	unsigned int owner;
 	size_t index;
 
+	if (mw_unlikely(owner == MW_OWNER_LARGE && !cache && mw_large_free_own(span, object, here))) {
+		mw_keep_large(span, state, here);
+		return;
+	}
 	if (mw_unlikely(!atomic_exchange_explicit(&freer->span, span, memory_order_seq_cst))) {
-		mw_free_first(span, object, cache, state);
+		mw_free_first(object, span, cache, state);
 		return;
 	}
 	owner = atomic_load_explicit(&span->owner, memory_order_seq_cst) &
 		~(MW_OWNER_PENDING | MW_OWNER_FULL);
 	if (mw_unlikely(owner >= MW_MAX_CPUS)) {
 		if (mw_likely(owner == MW_OWNER_LARGE && span->bin))
-			mw_free_kept(span, object, cache, state, here);
+			mw_free_kept(object, span, cache, state, here);
 		else if (MW_GC && (span->flags & MW_SAFE_FLAGS) == MW_SPAN_SAFE &&
 			 (owner & ~MW_OWNER_NO_FREE) != MW_OWNER_GONE)
-			mw_safe_free_held(span, object, cache, state);
+			mw_safe_free_held(object, span, cache, state);
 		else if (owner == MW_OWNER_LARGE)
-			mw_free_large(span, object, cache, state);
+			mw_free_large(object, span, cache, state);
 		else
 			goto otherwise;
 		return;
@@ -72,7 +81,7 @@ static inline __attribute__((always_inline)) void mw_free_outside(struct mw_span
 	if (mw_unlikely(!mw_remote_bit(span, index)))
 		goto otherwise;
 	if (mw_unlikely(mw_word(&span->free[index / MW_WORD_BITS]) >> index % MW_WORD_BITS & 1)) {
-		mw_free_undo(span, object, cache, state);
+		mw_free_undo(object, span, cache, state);
 		return;
 	}
 	mw_freer_leave(freer);
@@ -83,7 +92,7 @@ static inline __attribute__((always_inline)) void mw_free_outside(struct mw_span
 	return;
 otherwise:
 	mw_freer_leave(freer);
-	mw_free_otherwise(span, object, cache, state);
+	mw_free_otherwise(object, span, cache, state);
 }
 
 #endif

@@ -114,10 +114,15 @@ static inline uintptr_t mw_span_fast(const void *address)
 	return atomic_load_explicit(&((mw_map_word *)leaf)[n], memory_order_acquire) - MW_MAP_SPAN;
 }
 
-/* May @cpu free into the span by setting a bit? */
+/* It is the number of the CPU that may free into the span by setting a bit, or another number. */
+static inline unsigned int mw_span_owner(const struct mw_span *span)
+{
+	return atomic_load_explicit(&((struct mw_span *)span)->owner, memory_order_relaxed);
+}
+
 static inline bool mw_span_owned_by(const struct mw_span *span, unsigned int cpu)
 {
-	return atomic_load_explicit(&((struct mw_span *)span)->owner, memory_order_relaxed) == cpu;
+	return mw_span_owner(span) == cpu;
 }
 
 /* @object is the beginning of one in a span of this CPU, and live: free it. */
@@ -141,10 +146,10 @@ static inline bool mw_span_free_exact(struct mw_span *span, const void *object)
 }
 
 /*
- * The span is another CPU's, or a large object's; or this CPU has to look twice. Pinned, by @state;
- * not any more when it returns.
+ * The span is another CPU's, or a large object's, by @owner as it was a moment ago; or this CPU has to look
+ * twice. Pinned, by @state; not any more when it returns.
  */
-void mw_free_elsewhere(struct mw_span *span, void *object, struct mw_cache *cache,
-		       unsigned long state);
+void mw_free_elsewhere(void *object, struct mw_span *span, struct mw_cache *cache,
+		       unsigned long state, unsigned int owner);
 
 #endif

@@ -19,7 +19,7 @@ static inline bool mw_free_into_full(struct mw_span *span, void *object, struct 
 	return true;
 }
 
-__attribute__((noinline)) void mw_free_otherwise(struct mw_span *span, void *object,
+__attribute__((noinline)) void mw_free_otherwise(void *object, struct mw_span *span,
 						 struct mw_cache *cache, unsigned long state)
 {
 	bool full = mw_free_into_full(span, object, cache), plain, done = false;
@@ -52,7 +52,7 @@ static MW_NOINLINE void mw_free_far(void *object, struct mw_cache *cache, unsign
 		   mw_span_free_exact(span, object)) {
 		mw_port_unpin(state);
 	} else {
-		mw_free_elsewhere(span, object, cache, state);
+		mw_free_elsewhere(object, span, cache, state, mw_span_owner(span));
 	}
 }
 
@@ -65,13 +65,17 @@ void mw_free(void *object)
 	unsigned long state = mw_port_pin();
 	uintptr_t at = mw_span_fast(object);
 	struct mw_span *span = (struct mw_span *)at;
+	unsigned int owner;
 
-	if (mw_unlikely(at & MW_MAP_TAG))
+	if (mw_unlikely(at & MW_MAP_TAG)) {
 		mw_free_far(object, NULL, state);
-	else if (mw_likely(mw_span_owned_by(span, mw_port_cpu()) && mw_span_free_exact(span, object)))
+		return;
+	}
+	owner = mw_span_owner(span);
+	if (mw_likely(owner == mw_port_cpu() && mw_span_free_exact(span, object)))
 		mw_port_unpin(state);
 	else
-		mw_free_elsewhere(span, object, NULL, state);
+		mw_free_elsewhere(object, span, NULL, state, owner);
 }
 
 void mw_free_sized(void *object, size_t size)
@@ -84,14 +88,18 @@ void mw_cache_free(struct mw_cache *cache, void *object)
 	unsigned long state = mw_port_pin();
 	uintptr_t at = mw_span_fast(object);
 	struct mw_span *span = (struct mw_span *)at;
+	unsigned int owner;
 
-	if (mw_unlikely(at & MW_MAP_TAG))
+	if (mw_unlikely(at & MW_MAP_TAG)) {
 		mw_free_far(object, cache, state);
-	else if (mw_likely(mw_span_cache(span) == cache && mw_span_owned_by(span, mw_port_cpu()) &&
-			   mw_span_free_exact(span, object)))
+		return;
+	}
+	owner = mw_span_owner(span);
+	if (mw_likely(mw_span_cache(span) == cache && owner == mw_port_cpu() &&
+		      mw_span_free_exact(span, object)))
 		mw_port_unpin(state);
 	else
-		mw_free_elsewhere(span, object, cache, state);
+		mw_free_elsewhere(object, span, cache, state, owner);
 }
 
 /* Does an object of the span that was asked for with @size bytes have the span's size? */

@@ -172,8 +172,8 @@ static inline void mw_freer_end(unsigned int here)
  * What mw_free_elsewhere() ends with, if it is the CPU's first of its kind; if the owner has freed the object
  * as well, just now; if the owner is to be told. Pinned, by @state; not any more when they return.
  */
-void mw_free_first(struct mw_span *span, void *object, struct mw_cache *cache, unsigned long state);
-void mw_free_undo(struct mw_span *span, void *object, struct mw_cache *cache, unsigned long state);
+void mw_free_first(void *object, struct mw_span *span, struct mw_cache *cache, unsigned long state);
+void mw_free_undo(void *object, struct mw_span *span, struct mw_cache *cache, unsigned long state);
 void mw_remote_tell(struct mw_span *span, unsigned long state);
 
 /* Does an object of the span, whichever it is by now, begin at @object? */
@@ -200,7 +200,7 @@ enum mw_freed mw_safe_hold(struct mw_span *span, const void *object);
  * The usual case of it, for mw_free_elsewhere(), which has said mw_freer_begin(): a span in the mode that
  * is not gone. Pinned, by @state; not any more when it returns.
  */
-void mw_safe_free_held(struct mw_span *span, void *object, struct mw_cache *cache,
+void mw_safe_free_held(void *object, struct mw_span *span, struct mw_cache *cache,
 		       unsigned long state);
 
 /* ---- stat.c, check.c ---- */
@@ -218,7 +218,7 @@ enum mw_freed mw_large_free(struct mw_span *span, const void *object);
  * The rest of mw_free_elsewhere(): mw_freer_begin() has said MW_OWNER_LARGE, and the span has no bin; a free
  * one has one, but the CPU has enough.
  */
-void mw_free_large(struct mw_span *span, void *object, struct mw_cache *cache, unsigned long state);
+void mw_free_large(void *object, struct mw_span *span, struct mw_cache *cache, unsigned long state);
 void mw_large_unkept(struct mw_span *span, unsigned long state);
 /*
  * Let a live large object have @size bytes where it is: pages behind it, or its last ones given back. With
@@ -287,7 +287,7 @@ size_t mw_aligned_size(size_t size, size_t align);
  * Not a small object of another CPU's, by the first look at it. Pinned, by @state; not any more when it
  * returns.
  */
-void mw_free_otherwise(struct mw_span *span, void *object, struct mw_cache *cache,
+void mw_free_otherwise(void *object, struct mw_span *span, struct mw_cache *cache,
 		       unsigned long state);
 /* @cache, @size: what the caller says it belongs to or measures; NULL, SIZE_MAX: says nothing. */
 MW_NOINLINE void mw_free_slow(void *object, struct mw_cache *cache, size_t size);

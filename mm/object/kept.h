@@ -21,9 +21,9 @@ static inline size_t mw_stock_bin(size_t pages)
 }
 
 /* What span->align says: a resize to a small object must keep any alignment that was asked for. */
-static inline unsigned int mw_large_noted(size_t align)
+static inline unsigned char mw_large_noted(size_t align)
 {
-	return align > 8 ? mw_log2_up(align) : 0;
+	return (unsigned char)(align > 8 ? mw_log2_up(align) : 0);
 }
 
 /*
@@ -48,6 +48,7 @@ static inline void *mw_stock_take(struct mw_cpu *cpu, size_t size, size_t align)
 	span->align = mw_large_noted(align);
 	object = mw_keep(span->base);
 	mw_set_word(&span->bits[0], ~1ul);
+	atomic_store_explicit(&span->holder, MW_HOLDER_CPU(cpu->number), memory_order_relaxed);
 	mw_shadow_live(object, span->size);
 	/* Callers that ask whether there is one need not ask again. */
 	if (!object)
@@ -69,12 +70,36 @@ static inline bool mw_stock_put(struct mw_cpu *cpu, struct mw_span *span)
 	return true;
 }
 
-/* Return: false: it was free. */
+/* The caller has made the holder 0: it alone has the span now. */
+static inline void mw_large_freed(struct mw_span *span)
+{
+	mw_set_word(&span->bits[0], ~0ul);
+	mw_shadow_dead(span->base, span->size, MW_SHADOW_FREE);
+}
+
+/* Whoever holds it. The span is not given back meanwhile. Return: false: it was free. */
 static inline bool mw_large_set_free(struct mw_span *span)
 {
-	if (atomic_fetch_or_explicit(&span->bits[0], 1, memory_order_acq_rel) & 1)
+	if (!atomic_exchange_explicit(&span->holder, 0, memory_order_acq_rel))
 		return false;
-	mw_shadow_dead(span->base, span->size, MW_SHADOW_FREE);
+	mw_large_freed(span);
+	return true;
+}
+
+/*
+ * The same for the CPU that holds it, which need not say first that it is at the span. It has been pinned
+ * since before it looked the span up: if it holds it now, it has all the time, and the object is the
+ * one that was looked up. The owner was MW_OWNER_LARGE. Return: false: it does not hold it.
+ */
+static inline bool mw_large_free_own(struct mw_span *span, const void *object, unsigned int here)
+{
+	unsigned int holder = MW_HOLDER_CPU(here);
+
+	if (object != span->base ||
+	    !atomic_compare_exchange_strong_explicit(&span->holder, &holder, 0,
+						     memory_order_acq_rel, memory_order_relaxed))
+		return false;
+	mw_large_freed(span);
 	return true;
 }
 

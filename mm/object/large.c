@@ -3,8 +3,9 @@
  * Objects with a span of their own. A CPU keeps a few that were freed, by length, so that the page
  * heap is not asked each time.
  *
- * Nobody owns the span of a live large object, any CPU may free it: its one free bit is changed by
- * an atomic exchange, which also settles who was first of two.
+ * Nobody owns the span of a live large object, any CPU may free it. span->holder says that it is live, and
+ * is changed by an exchange, which settles who was first of two; the free bit follows it. The CPU that
+ * took it from what it keeps holds it: see mw_large_free_own().
  */
 #include "kept.h"
 
@@ -101,7 +102,19 @@ static void mw_large_fill(struct mw_span *span, mw_flags_t wanted, size_t align)
 	(void)mw_span_bitmaps(span, mw_span_bitmap_count(span->flags));
 	mw_set_word(&span->free[0], ~1ul);
 	mw_span_slow_frees(span, false);
+	atomic_store_explicit(&span->holder, MW_HOLDER_NO_CPU, memory_order_relaxed);
 	mw_set_owner(span, MW_OWNER_LARGE);
+}
+
+/* It is too long to be kept from now on: no CPU's own free of it will do. Unless it was freed this moment. */
+static void mw_large_unhold(struct mw_span *span)
+{
+	unsigned int holder = atomic_load_explicit(&span->holder, memory_order_relaxed);
+
+	if (holder)
+		(void)atomic_compare_exchange_strong_explicit(&span->holder, &holder,
+							      MW_HOLDER_NO_CPU, memory_order_relaxed,
+							      memory_order_relaxed);
 }
 
 /* The object has another length, at once for who looks at it pinned or with the world stopped. */
@@ -111,6 +124,8 @@ static void mw_large_set_pages(struct mw_span *span, size_t pages)
 
 	span->pages = pages;
 	span->size = span->stride = pages << MW_PAGE_SHIFT;
+	if (span->bin && !mw_stock_kept_in(pages))
+		mw_large_unhold(span);
 	if (span->bin)
 		span->bin = mw_stock_kept_in(pages);
 	mw_port_unpin(state);
@@ -267,7 +282,7 @@ enum mw_freed mw_large_free(struct mw_span *span, const void *object)
 	return what;
 }
 
-MW_NOINLINE void mw_free_large(struct mw_span *span, void *object, struct mw_cache *cache,
+MW_NOINLINE void mw_free_large(void *object, struct mw_span *span, struct mw_cache *cache,
 			       unsigned long state)
 {
 	/* Any flag makes it another kind, which is looked at twice. */
@@ -275,7 +290,7 @@ MW_NOINLINE void mw_free_large(struct mw_span *span, void *object, struct mw_cac
 
 	mw_freer_end(mw_port_cpu());
 	if (mw_unlikely(!done))
-		mw_free_otherwise(span, object, cache, state);
+		mw_free_otherwise(object, span, cache, state);
 	else
 		mw_large_unkept(span, state);
 }

@@ -69,9 +69,16 @@ enum mw_policy {
 	0x40000000u /* any free is to be looked at: mw_span_always_slow(), or records */
 #define MW_OWNER_FULL 0x10000u /* nothing was free when the CPU looked last */
 #define MW_OWNER_NONE 0x20000u /* the cache, under its lock */
-#define MW_OWNER_LARGE 0x20001u /* a large object: its free word is changed atomically */
+#define MW_OWNER_LARGE 0x20001u /* a large object: see span->holder */
 #define MW_OWNER_DEBUG 0x20002u /* the cache, with debug aids */
 #define MW_OWNER_GONE 0x20003u /* between the page heap and the first of the above, or there */
+
+/*
+ * span->holder, of large objects: 0 unless it is live; 1 + the number of the CPU that took it from what it
+ * keeps; or that of no CPU. Who makes it 0 has freed the object; only that CPU makes it its own, pinned.
+ */
+#define MW_HOLDER_CPU(cpu) ((cpu) + 1)
+#define MW_HOLDER_NO_CPU MW_HOLDER_CPU(MW_MAX_CPUS)
 
 /* span->where */
 enum mw_where {

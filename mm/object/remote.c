@@ -142,16 +142,16 @@ enum mw_freed mw_remote_free(struct mw_span *span, const void *object)
 	return what;
 }
 
-MW_NOINLINE void mw_free_first(struct mw_span *span, void *object, struct mw_cache *cache,
+MW_NOINLINE void mw_free_first(void *object, struct mw_span *span, struct mw_cache *cache,
 			       unsigned long state)
 {
 	mw_freer_first(span, mw_port_cpu());
 	mw_freer_end(mw_port_cpu());
-	mw_free_otherwise(span, object, cache, state);
+	mw_free_otherwise(object, span, cache, state);
 }
 
 /* The owner has freed the object as well, just now. */
-MW_NOINLINE void mw_free_undo(struct mw_span *span, void *object, struct mw_cache *cache,
+MW_NOINLINE void mw_free_undo(void *object, struct mw_span *span, struct mw_cache *cache,
 			      unsigned long state)
 {
 	size_t index = mw_span_index(span, object);
@@ -159,15 +159,16 @@ MW_NOINLINE void mw_free_undo(struct mw_span *span, void *object, struct mw_cach
 
 	mw_freer_end(mw_port_cpu());
 	if (twice)
-		mw_free_otherwise(span, object, cache, state);
+		mw_free_otherwise(object, span, cache, state);
 	else
 		mw_remote_tell(span, state);
 }
 
-__attribute__((noinline)) void mw_free_elsewhere(struct mw_span *span, void *object,
-						 struct mw_cache *cache, unsigned long state)
+__attribute__((noinline)) void mw_free_elsewhere(void *object, struct mw_span *span,
+						 struct mw_cache *cache, unsigned long state,
+						 unsigned int owner)
 {
-	mw_free_outside(span, object, cache, state, mw_port_cpu());
+	mw_free_outside(object, span, cache, state, mw_port_cpu(), owner);
 }
 
 void mw_freers_gone(struct mw_span *span)

@@ -49,6 +49,7 @@ struct mw_span {
 	_Atomic(unsigned char) flags; /* mm/object: MW_SPAN_* */
 	unsigned char bin; /* mm/object: of a CPU's stock, for large ones; 0: not kept */
 	_Atomic(unsigned char) sampled; /* mm/special: MW_SAMPLED_*; written under records_lock */
+	unsigned char align; /* log2 of what a large object was asked with */
 	_Atomic(unsigned int) queued; /* mm/gc: in a marker's queue; exchanged, so not smaller */
 	_Atomic(unsigned int) generation; /* mm/gc: of the sweep */
 
@@ -62,7 +63,8 @@ struct mw_span {
 	struct mw_debug_span *debug; /* NULL unless a debug aid is on */
 	size_t stride; /* from one object to the next */
 	unsigned int words; /* of each bitmap */
-	unsigned int align; /* log2 of what a large object was asked with */
+	/* mm/object: who may free a large object without more ado; outlives the span, as owner does */
+	_Atomic(unsigned int) holder;
 	/* mm/gc and mm/special */
 	const struct mw_type *type; /* NULL: objects are scanned conservatively */
 	/* The bitmaps of a span of few objects: the owner's half, and from a cache line on the others'. */

@@ -119,6 +119,8 @@ def check_span(heap, span):
     if not span.cache:
         need(owner == k["owner_large"] and span.count == 1,
              "owner == MW_OWNER_LARGE && span->count == 1", at)
+        need((span.holder != 0) == (not heap.memory.words(span.free, 1)[0] & 1),
+             "(mw_span_holder(span) != 0) == !(mw_word(&span->free[0]) & 1)", at)
         return
     cache = heap.cache(span.cache)
     need(cache.live and cache.size == span.size,

@@ -5,7 +5,7 @@ import gdb
 from mw_memory import Memory, Reader, address_of, has_symbol, value
 
 SPAN = ("region base magic free owner count cache size pages in_use where flags generation "
-        "link.next link.prev owned.next remote mark scanned debug stride words type records").split()
+        "link.next link.prev owned.next remote mark scanned debug stride words type records holder").split()
 CACHE = ("id spans pages size stride asked name policy span_flags live some.next some.prev "
          "full.next full.prev").split()
 REGION = "first end frontier ceiling gap id zone live used released own frame".split()
