@@ -35,31 +35,68 @@ static bool on_interrupt_stack(uintptr_t frame)
 	return top - frame <= INTERRUPT_STACK_SIZE;
 }
 
+/* What @frame has as its caller's: further up, or anywhere from an interrupt stack; 0: the end. */
+static inline uintptr_t caller_of(uintptr_t frame)
+{
+	uintptr_t next = *(const uintptr_t *)frame;
+
+	if (next <= frame && (!on_interrupt_stack(frame) || on_interrupt_stack(next)))
+		return 0;
+	return next;
+}
+
 /* The return address in *@frame, which then becomes its caller's, or 0. Return: 0: the end. */
 static inline uintptr_t next_pc(uintptr_t *frame, uintptr_t *known)
 {
 	const uintptr_t *words = (const uintptr_t *)*frame;
-	uintptr_t next;
 
 	if (!frame_readable(*frame, known))
 		return 0;
-	next = words[0];
-	if (next <= *frame && (!on_interrupt_stack(*frame) || on_interrupt_stack(next)))
-		next = 0;
-	*frame = next;
+	*frame = caller_of(*frame);
 	return words[1];
 }
 
+/*
+ * The return addresses of frames that follow each other in the known page, from a readable one on: nothing else is
+ * asked of them. Return: behind the last one. *@frame: the one to go on with; 0: the end.
+ */
+static uintptr_t *walk_page(uintptr_t *frame, uintptr_t known, uintptr_t *pcs, const uintptr_t *end)
+{
+	uintptr_t last = known + ARCH_PAGE_SIZE - 16, at = *frame, next;
+
+	for (;;) {
+		*pcs = ((const uintptr_t *)at)[1];
+		if (!*pcs) {
+			*frame = 0;
+			return pcs;
+		}
+		next = ((const uintptr_t *)at)[0];
+		if (__builtin_expect(++pcs == end, 0))
+			break;
+		if (__builtin_expect(next <= at || next > last || (next & 7), 0))
+			break;
+		at = next;
+	}
+	*frame = caller_of(at);
+	return pcs;
+}
+
+/* The page of this stack needs no look. */
 size_t arch_backtrace(uintptr_t frame, uintptr_t *pcs, size_t max)
 {
-	uintptr_t known = 0;
-	size_t n = 0;
+	uintptr_t known = (uintptr_t)__builtin_frame_address(0) & -ARCH_PAGE_SIZE;
+	uintptr_t *at = pcs, *end = pcs + max;
 
 	if (!frame)
 		frame = *(const uintptr_t *)__builtin_frame_address(0);
-	while (n < max && (pcs[n] = next_pc(&frame, &known)))
-		n++;
-	return n;
+	while (at < end) {
+		if (!frame_readable(frame, &known)) {
+			*at = 0;
+			break;
+		}
+		at = walk_page(&frame, known, at, end);
+	}
+	return (size_t)(at - pcs);
 }
 
 static void print_pc(uintptr_t pc, bool is_return)

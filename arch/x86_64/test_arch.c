@@ -377,6 +377,33 @@ TEST(backtrace_survives_bad_frames)
 	CHECK_EQ(arch_backtrace(0, pcs, 1), 1);
 }
 
+/* Frames at these words of two pages: side by side, one in both pages, and one that the chain ends at. */
+TEST(backtrace_goes_from_page_to_page)
+{
+	static _Alignas(ARCH_PAGE_SIZE) uintptr_t stack[2 * ARCH_PAGE_SIZE / 8];
+	static const size_t at[] = { 0, 2, 300, 509, 511, 513, 700, 1022 };
+	const size_t frames = sizeof(at) / sizeof(at[0]);
+	uintptr_t pcs[16];
+
+	for (size_t i = 0; i < frames; i++) {
+		stack[at[i]] = i + 1 < frames ? (uintptr_t)&stack[at[i + 1]] : 0;
+		stack[at[i] + 1] = 100 + i;
+	}
+	for (size_t first = 0; first < frames; first++) {
+		for (size_t max = 1; max < 16; max++) {
+			size_t want = max < frames - first ? max : frames - first;
+
+			CHECK_EQ(arch_backtrace((uintptr_t)&stack[at[first]], pcs, max), want);
+			for (size_t i = 0; i < want; i++)
+				CHECK_EQ(pcs[i], 100 + first + i);
+		}
+	}
+	stack[at[3] + 1] = 0; /* no address to return to; what @pcs had before is no sign of that */
+	CHECK_EQ(arch_backtrace((uintptr_t)stack, pcs, 16), 3);
+	stack[at[1]] |= 1;
+	CHECK_EQ(arch_backtrace((uintptr_t)stack, pcs, 16), 2);
+}
+
 /* ---- small things ---- */
 
 TEST(interrupt_state_nests)

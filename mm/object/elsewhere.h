@@ -52,9 +52,15 @@ mw_free_outside(void *object, struct mw_span *span, struct mw_cache *cache, unsi
 	struct mw_freer *freer = &mw_freers[here];
 	size_t index;
 
-	if (mw_unlikely(owner == MW_OWNER_LARGE && !cache && mw_large_free_own(span, object, here))) {
-		mw_keep_large(span, state, here);
-		return;
+	if (mw_unlikely(owner & MW_OWNER_NONE)) { /* or one of the others behind it */
+		if (owner == MW_OWNER_LARGE && !cache && mw_large_free_own(span, object, here)) {
+			mw_keep_large(span, state, here);
+			return;
+		}
+		if (owner == MW_OWNER_DEBUG) { /* has a lock, under which all is looked at again */
+			mw_free_otherwise(object, span, cache, state);
+			return;
+		}
 	}
 	if (mw_unlikely(!atomic_exchange_explicit(&freer->span, span, memory_order_seq_cst))) {
 		mw_free_first(object, span, cache, state);

@@ -83,23 +83,26 @@ void mw_free_sized(void *object, size_t size)
 	mw_free_slow(object, NULL, size);
 }
 
+/* Out of line, so that mw_cache_free() has one value less to keep in registers. */
+static MW_NOINLINE void mw_free_not_here(void *object, struct mw_span *span, struct mw_cache *cache,
+					 unsigned long state)
+{
+	mw_free_elsewhere(object, span, cache, state, mw_span_owner(span));
+}
+
 void mw_cache_free(struct mw_cache *cache, void *object)
 {
 	unsigned long state = mw_port_pin();
 	uintptr_t at = mw_span_fast(object);
 	struct mw_span *span = (struct mw_span *)at;
-	unsigned int owner;
 
-	if (mw_unlikely(at & MW_MAP_TAG)) {
+	if (mw_unlikely(at & MW_MAP_TAG))
 		mw_free_far(object, cache, state);
-		return;
-	}
-	owner = mw_span_owner(span);
-	if (mw_likely(mw_span_cache(span) == cache && owner == mw_port_cpu() &&
-		      mw_span_free_exact(span, object)))
+	else if (mw_likely(mw_span_cache(span) == cache && mw_span_owned_by(span, mw_port_cpu()) &&
+			   mw_span_free_exact(span, object)))
 		mw_port_unpin(state);
 	else
-		mw_free_elsewhere(object, span, cache, state, owner);
+		mw_free_not_here(object, span, cache, state);
 }
 
 /* Does an object of the span that was asked for with @size bytes have the span's size? */

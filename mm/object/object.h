@@ -68,7 +68,8 @@ enum mw_policy {
 #define MW_OWNER_NO_FREE                                                                           \
 	0x40000000u /* any free is to be looked at: mw_span_always_slow(), or records */
 #define MW_OWNER_FULL 0x10000u /* nothing was free when the CPU looked last */
-#define MW_OWNER_NONE 0x20000u /* the cache, under its lock */
+#define MW_OWNER_NONE                                                                              \
+	0x20000u /* the cache, under its lock; a bit of all that follow, and of no CPU's */
 #define MW_OWNER_LARGE 0x20001u /* a large object: see span->holder */
 #define MW_OWNER_DEBUG 0x20002u /* the cache, with debug aids */
 #define MW_OWNER_GONE 0x20003u /* between the page heap and the first of the above, or there */
