@@ -210,6 +210,7 @@ class Memory:
         return self.seen["caught"].get(mutant.name)
 
     def write(self):
+        os.makedirs(os.path.dirname(MEMORY), exist_ok=True)
         with open(MEMORY + ".new", "w", encoding="utf-8") as file:
             json.dump(self.seen, file, indent=1, sort_keys=True)
         os.rename(MEMORY + ".new", MEMORY)
