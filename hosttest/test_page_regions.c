@@ -192,3 +192,86 @@ TEST(age_decides_what_is_scavenged)
 	mw_pages_free(fence, 3);
 	CHECK(mw_page_check());
 }
+
+static size_t free_and_not_released(void)
+{
+	size_t n = 0;
+
+	for (unsigned int z = 0; z < 3; z++)
+		n += stats_now().zone[z].free - stats_now().zone[z].released;
+	return n;
+}
+
+/* The front of a run is taken: the rest is as old as it was, also if it is one page or two. */
+TEST(what_is_left_of_a_run_keeps_its_age)
+{
+	static const size_t counts[] = { 100, 6, 3 }, fronts[] = { 40, sizeof(long) == 8 ? 4 : 3, 2 };
+	struct mw_pages want = { .count = 1 };
+	uint64_t until;
+	void *runs[3];
+
+	test_heap(4 * MIB);
+	for (size_t i = 0; i < 3; i++) {
+		want.count = counts[i];
+		runs[i] = mw_pages_alloc_as(&want);
+		want.count = 1;
+		NEED(runs[i] && mw_pages_alloc_as(&want));
+	}
+	for (size_t i = 0; i < 3; i++)
+		mw_pages_free(runs[i], counts[i]);
+	mw_page_cpu_stop();
+	if (!mw_scavenge(0, PAGE))
+		test_skip("no way to release pages");
+	until = test_now() + 20000000;
+	while (test_now() < until)
+		CHECK_EQ(mw_scavenge(1000000000, SIZE_MAX), 0);
+	for (size_t i = 0; i < 3; i++) {
+		want.count = fronts[i];
+		want.at = runs[i];
+		CHECK_PTR(mw_pages_alloc_as(&want), runs[i]);
+	}
+	CHECK(free_and_not_released() > 0);
+	(void)mw_scavenge(1000000, SIZE_MAX);
+	CHECK_EQ(free_and_not_released(), 0);
+	CHECK(mw_page_check());
+	test_heap_may_leak();
+}
+
+/*
+ * Two regions share the MiB in which they meet, and the later one has the map of the next elsewhere. The
+ * words of a run's last pages do not stand beside each other then.
+ */
+TEST_WITH(runs_end_where_the_map_is_torn, TEST_HOSTED)
+{
+	char *memory = test_memory(6 * MIB), *middle;
+	size_t half = MIB / 2;
+
+	test_heap(4 * PAGE);
+	mw_reset();
+	memory = (char *)mw_round_up((uintptr_t)memory, MIB);
+	middle = memory + MIB;
+	NEED(mw_region_add(memory + 4 * MIB, 68 * MIB, MIB) && mw_region_add(memory, 64 * MIB, half) &&
+	     mw_region_add(memory + half, 64 * MIB + half, 2 * MIB));
+	for (size_t i = 0; i < 5; i++) {
+		struct mw_pages want = { .count = 8, .at = middle - 4 * PAGE }, end = want;
+		char *run, *behind;
+
+		run = mw_pages_alloc_as(&want);
+		NEED(run);
+		end.at = run + want.count * PAGE;
+		end.count = 1;
+		behind = mw_pages_alloc_as(&end);
+		NEED(behind);
+		/* It ends two pages before the border, ... two behind it. */
+		mw_pages_free(run, 8);
+		CHECK(mw_page_check());
+		want.at = middle + i * PAGE - 2 * PAGE;
+		want.count = 4 - i + 2;
+		run = mw_pages_alloc_as(&want);
+		NEED(run);
+		CHECK(mw_page_check());
+		mw_pages_free(run, want.count);
+		CHECK(mw_page_check());
+		mw_pages_free(behind, 1);
+	}
+}
