@@ -34,18 +34,21 @@ static size_t pair_cost(size_t count)
 /* The loop's 7 are in the figures, as in those of others. */
 TEST_WITH(pairs_of_pages, TEST_COUNTED)
 {
-	size_t order0, order4, order9;
+	size_t order0, order4, order9, odd;
 
 	need_counting();
 	test_heap(240 * MIB);
 	order0 = pair_cost(1);
 	order4 = pair_cost(16);
 	order9 = pair_cost(512);
+	odd = pair_cost(17);
 	test_note("instructions a pair: order 0 %zu, 4 %zu, 9 %zu, 17 pages %zu", order0, order4,
-		  order9, pair_cost(17));
-	CHECK(order0 <= 110);
-	CHECK(order4 <= 200);
-	CHECK(order9 <= 250);
+		  order9, odd);
+	/* A tenth above what gcc makes of it; clang's are up to 9 % above. */
+	CHECK(order0 <= 102);
+	CHECK(order4 <= 172);
+	CHECK(order9 <= 175);
+	CHECK(odd <= 1020);
 }
 
 /* @n free runs of 1 to 7 pages, kept apart by pages in use, which are put into @fences. */
@@ -88,5 +91,5 @@ TEST_WITH(cost_does_not_grow, TEST_COUNTED)
 		while (made--)
 			mw_pages_free(fences[made], 1);
 	}
-	CHECK(many <= 2 * few && few <= 2 * many);
+	CHECK(many <= few + few / 10 && few <= many + many / 10);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Regions that come and go: see region.c. */
+#include "runs.h"
 #include "stock.h"
 #include "up.h"
 
@@ -90,7 +91,7 @@ static void place_bitmaps(struct mw_region *region, size_t n, unsigned long *at)
 /* Heap lock held. */
 static void publish(struct mw_region *region, size_t n)
 {
-	struct mw_zone *zone = &mw_page.zone[region->zone];
+	struct mw_zone *zone = region->index;
 	size_t end = region->end, map_bytes = mw_map_bytes(region->first, end);
 	char *own = mw_pn_address(end - region->own);
 
@@ -128,6 +129,7 @@ static size_t add_part(const struct frames *part, enum mw_zone_index zone, const
 	region->frontier = part->first;
 	region->id = id;
 	region->zone = zone;
+	region->index = &mw_page.zone[zone];
 	region->zeroed = part->zeroed;
 	atomic_init(&region->some_zero, part->zeroed);
 	region->own = own;
@@ -241,16 +243,19 @@ static bool let_go(struct mw_region *region)
 /* Nobody finds the region any more. Its one free run goes with it. Heap lock held. */
 static void unlink_region(struct mw_region *region)
 {
-	struct mw_zone *zone = &mw_page.zone[region->zone];
+	struct mw_zone *zone = region->index;
 	size_t first = mw_region_first(region), end = region->end, own = end - region->own;
-	struct mw_run run = { region, first, region->frontier - first };
+	size_t grown = region->frontier - first;
 
-	if (run.n)
-		mw_run_remove(&run);
+	if (grown) {
+		const struct mw_run all = mw_run_of(region, first, grown);
+
+		mw_run_remove(&all);
+	}
 	if (!mw_list_empty(&region->growing))
 		mw_list_remove(&region->growing);
 	zone->pages -= own - first;
-	zone->grown -= run.n;
+	zone->grown -= grown;
 	zone->released -= region->released;
 	region->live = false;
 	mw_tables_remove(region);

@@ -98,6 +98,7 @@ static bool check_region(const struct mw_region *region, struct found *total)
 	size_t first = mw_region_first(region), n;
 	struct found found = { 0 };
 
+	MW_CHECK(region, region->index == &mw_page.zone[region->zone]);
 	MW_CHECK(region, region->frontier + region->gap == region->ceiling);
 	MW_CHECK(region, region->ceiling + region->own <= region->end);
 	MW_CHECK(region, region->ends.n == region->frontier - first);

@@ -12,7 +12,7 @@
  *   first .. frontier of a region is free, handed out, or in a stock: nothing is lost
  */
 #include "../base/fail.h"
-#include "page.h"
+#include "runs.h"
 
 /* Step of growth: a multiple of 64 KiB, at least 1 MiB; and at most so much in one go, pinned. */
 #define GROW_GRAIN (((size_t)64 << 10) >> MW_PAGE_SHIFT)
@@ -21,51 +21,62 @@
 
 static void put_run(struct mw_region *region, size_t first, size_t end, unsigned int age)
 {
-	struct mw_run run = { region, first, end - first };
-
 	if (end > first)
-		mw_run_insert(&run, age);
+		mw_run_insert(region, first, end - first, age);
+}
+
+/* Not from the front, or all of it. */
+static MW_APART void cut_out(const struct mw_run *run, size_t start, size_t n)
+{
+	unsigned int age = n < run->n ? mw_run_age(run) : 0;
+
+	mw_run_remove(run);
+	put_run(run->region, run->first, start, age);
+	put_run(run->region, start + n, run->first + run->n, age);
 }
 
 /* Cut [start, start + n) out of @run. */
-static void cut(const struct mw_run *run, size_t start, size_t n)
+static MW_QUICK void cut(const struct mw_run *run, size_t start, size_t n)
 {
-	struct mw_zone *zone = &mw_page.zone[run->region->zone];
-	unsigned int age = mw_run_age(run);
-	size_t end = run->first + run->n;
+	struct mw_zone *zone = run->region->index;
 
 	run->region->used += n;
 	zone->used += n;
 	zone->most_used = mw_max(zone->most_used, zone->used);
-	if (mw_likely(start == run->first && start + n != end)) {
-		mw_run_move_front(run, start + n, age);
-		return;
-	}
-	mw_run_remove(run);
-	put_run(run->region, run->first, start, age);
-	put_run(run->region, start + n, end, age);
+	if (mw_likely(start == run->first && n != run->n))
+		mw_run_move_front(run, start + n, MW_AGE_STAYS);
+	else
+		cut_out(run, start, n);
 }
 
-/* Free pages that end where the gap begins. */
-static size_t tail_of(const struct mw_region *region)
+static MW_APART void cut_at(const struct mw_run *run, size_t start, size_t n)
 {
-	uintptr_t word;
+	cut(run, start, n);
+}
 
-	if (region->frontier == mw_region_first(region))
+/* Free pages that end before @start. */
+static MW_QUICK size_t left_of(const struct mw_region *region, size_t start)
+{
+	if (start == mw_region_first(region))
 		return 0;
-	word = mw_map_read(region->frontier - 1);
-	if (mw_map_tag(word) == MW_TAG_NONE || mw_map_tag(word) == MW_TAG_SPAN ||
-	    mw_map_tag(word) == MW_TAG_RAW || mw_map_tag(word) == MW_TAG_INNER)
+	return mw_run_length_before(mw_map_read(start - 1), start - 1);
+}
+
+/* Free pages from @end on. */
+static MW_QUICK size_t right_of(const struct mw_region *region, size_t end)
+{
+	if (end == region->frontier)
 		return 0;
-	return mw_run_ending_at(region->frontier - 1).n;
+	return mw_run_length_from(mw_map_read(end));
 }
 
 /* How much of the gap it takes until @want fits behind the last used page; 0: it never will. */
-static size_t lacks(const struct mw_region *region, const struct mw_want *want)
+static size_t lacks(struct mw_region *region, const struct mw_want *want)
 {
-	struct mw_run run = { (struct mw_region *)region, region->frontier - tail_of(region), 0 };
+	struct mw_run run = { .region = region };
 	size_t gap = mw_region_gap(region), start;
 
+	run.first = region->frontier - left_of(region, region->frontier);
 	run.n = region->frontier + gap - run.first;
 	start = mw_run_fit(&run, want);
 	if (start == MW_PN_NONE || start + want->n <= region->frontier)
@@ -74,7 +85,7 @@ static size_t lacks(const struct mw_region *region, const struct mw_want *want)
 }
 
 /* One step towards a run for @want. Return: false if there is no way. */
-static bool grow_for(enum mw_zone_index z, const struct mw_want *want)
+static MW_NOINLINE bool grow_for(enum mw_zone_index z, const struct mw_want *want)
 {
 	struct mw_list *at;
 
@@ -127,7 +138,7 @@ struct mw_region *mw_heap_take(const struct mw_want *want, size_t *start)
 		return NULL;
 	for (int z = (int)highest_zone(want->flags); z >= 0; z--) {
 		do {
-			if (mw_run_find((enum mw_zone_index)z, want, &run, start)) {
+			if (mw_run_find(&mw_page.zone[z], want, &run, start)) {
 				cut(&run, *start, want->n);
 				return run.region;
 			}
@@ -163,50 +174,25 @@ struct mw_region *mw_heap_take_at(size_t start, size_t n, mw_flags_t flags)
 	}
 	if (!run_around(region, start, &run) || start + n > run.first + run.n)
 		return NULL;
-	cut(&run, start, n);
+	cut_at(&run, start, n);
 	return region;
 }
 
-/* The free run that ends before @start, if there is one. */
-static bool left_of(const struct mw_region *region, size_t start, struct mw_run *run)
+static MW_QUICK void give(struct mw_region *region, size_t start, size_t n, unsigned int age)
 {
-	enum mw_map_tag tag;
+	size_t left = left_of(region, start), right = right_of(region, start + n);
+	struct mw_run run;
 
-	if (start == mw_region_first(region))
-		return false;
-	tag = mw_map_tag(mw_map_read(start - 1));
-	if (tag != MW_TAG_END && tag != MW_TAG_SINGLE && tag != MW_TAG_PAIR)
-		return false;
-	*run = mw_run_ending_at(start - 1);
-	return true;
-}
-
-static bool right_of(const struct mw_region *region, size_t end, struct mw_run *run)
-{
-	enum mw_map_tag tag;
-
-	if (end == region->frontier)
-		return false;
-	tag = mw_map_tag(mw_map_read(end));
-	if (tag != MW_TAG_HEAD && tag != MW_TAG_SINGLE && tag != MW_TAG_PAIR)
-		return false;
-	*run = mw_run_starting_at(end);
-	return true;
-}
-
-static void give(struct mw_region *region, size_t start, size_t n, unsigned int age)
-{
-	struct mw_run run = { region, start, n }, other;
-
-	if (left_of(region, start, &other)) {
-		mw_run_remove(&other);
-		run.first = other.first;
-		run.n += other.n;
+	if (left) {
+		run = mw_run_of(region, start - left, left);
+		mw_run_remove(&run);
 	}
-	if (right_of(region, start + n, &other))
-		mw_run_move_front(&other, run.first, age);
-	else
-		mw_run_insert(&run, age);
+	if (right) {
+		run = mw_run_of(region, start + n, right);
+		mw_run_move_front(&run, start - left, age);
+	} else {
+		mw_run_insert(region, start - left, left + n, age);
+	}
 }
 
 void mw_heap_give(struct mw_region *region, size_t start, size_t n)
@@ -216,13 +202,13 @@ void mw_heap_give(struct mw_region *region, size_t start, size_t n)
 
 void mw_heap_lift(struct mw_region *region, size_t start, size_t n)
 {
-	struct mw_zone *zone = &mw_page.zone[region->zone];
+	struct mw_zone *zone = region->index;
 	size_t most_used = zone->most_used;
 	struct mw_run run;
 	bool found = run_around(region, start, &run);
 
 	MW_ASSERT(found);
-	cut(&run, start, n);
+	cut_at(&run, start, n);
 	mw_map_write(start, 0);
 	zone->most_used = most_used;
 }
@@ -230,17 +216,17 @@ void mw_heap_lift(struct mw_region *region, size_t start, size_t n)
 void mw_heap_settle(struct mw_region *region, size_t start, size_t n, unsigned int age)
 {
 	region->used -= n;
-	mw_page.zone[region->zone].used -= n;
+	region->index->used -= n;
 	give(region, start, n, age);
 }
 
 void mw_heap_return(struct mw_region *region, size_t start, size_t n)
 {
 	region->used -= n;
-	mw_page.zone[region->zone].used -= n;
+	region->index->used -= n;
 	if (mw_region_flag(&region->some_zero))
 		mw_bits_set(region->zero_bits, start - mw_region_first(region), n, false);
-	mw_heap_give(region, start, n);
+	give(region, start, n, mw_page.epoch & MW_AGE_MASK);
 }
 
 /* Take back from the port what of [from, to) it has. Return: false if a page is lost. */
@@ -255,7 +241,7 @@ static bool reclaim(struct mw_region *region, size_t from, size_t to)
 		state = mw_lock(&mw_page.heap);
 		mw_bits_set(region->released_bits, lo, hi - lo, false);
 		region->released -= hi - lo;
-		mw_page.zone[region->zone].released -= hi - lo;
+		region->index->released -= hi - lo;
 		mw_unlock(&mw_page.heap, state);
 		from = first + hi;
 	}

@@ -49,6 +49,7 @@ enum mw_map_tag {
 
 /* Ages are counted in epochs of the scavenger. INNER words carry one in place of the id. */
 #define MW_AGE_MASK 127u
+#define MW_AGE_STAYS (~0u)
 #define MW_PAIR_AGE (MW_WORD_BITS == 64) /* there is room for one */
 #define MW_PAIR_AGE_SHIFT ((MW_PAYLOAD_SHIFT + MW_PN_BITS) % MW_WORD_BITS)
 
@@ -92,7 +93,7 @@ static inline void *mw_pn_address(size_t pn)
 #define MW_TWIG_PAGE_SHIFT (MW_TWIG_SHIFT - MW_PAGE_SHIFT)
 #define MW_TWIG_PAGES ((size_t)1 << MW_TWIG_PAGE_SHIFT)
 
-mw_map_word *mw_map_at_small(uintptr_t entry, size_t pn);
+MW_NOINLINE mw_map_word *mw_map_at_small(uintptr_t entry, size_t pn);
 
 /* The word of a page that is in a region and whose leaf is awake. */
 static inline mw_map_word *mw_map_at(size_t pn)
@@ -105,7 +106,7 @@ static inline mw_map_word *mw_map_at(size_t pn)
 	return (mw_map_word *)(entry - MW_MAP_LEAF) + (pn & (MW_LEAF_PAGES - 1));
 }
 
-mw_map_word *mw_map_find_small(uintptr_t entry, size_t pn);
+MW_NOINLINE mw_map_word *mw_map_find_small(uintptr_t entry, size_t pn);
 
 /* The word of any address, or NULL. */
 static inline mw_map_word *mw_map_find(const void *address)

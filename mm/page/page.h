@@ -5,7 +5,7 @@
  *	pages.c, stack.c, span.c   the calls, and what they check
  *	stock.c                    single pages and stacks that a CPU keeps
  *	heap.c                     allocating, freeing, joining, growing
- *	runs.c                     the index of free runs
+ *	runs.c, runs.h             the index of free runs
  *	region.c, map.c            regions and the page map
  *	oom.c, scavenge.c          giving memory back, to callers and to the port
  */
@@ -47,7 +47,7 @@ struct mw_zone {
 	uintptr_t head[MW_LISTS]; /* last page of the first run, or MW_PN_NONE */
 	unsigned long singles[MW_NR_IDS / MW_WORD_BITS]; /* ids of regions that have singles */
 	size_t pages; /* in regions, without their own metadata */
-	size_t by_order[32]; /* free runs of [2^i, 2^(i+1)) pages */
+	size_t by_order[MW_PN_BITS]; /* free runs of [2^i, 2^(i+1)) pages */
 	size_t grown; /* of these, up to the frontiers */
 	size_t used, most_used; /* of these, not in free runs */
 	size_t released;
@@ -73,6 +73,7 @@ struct mw_region {
 	mw_atomic_t gap;
 	unsigned int id;
 	enum mw_zone_index zone;
+	struct mw_zone *index; /* that zone: where its free runs are */
 	bool zeroed; /* memory that was never used reads as zero */
 	bool live;
 	/* Bits were ever set below; whoever owns a page with one sees it, by the heap lock. */
@@ -92,10 +93,11 @@ struct mw_region {
 	const void *base; /* as it was added; the same for all parts of it */
 };
 
-/* A run of free pages. */
+/* A run of free pages in the index. */
 struct mw_run {
 	struct mw_region *region;
 	size_t first, n;
+	size_t list; /* where it is, or would be if it is a single */
 };
 
 #define MW_MAX_REGIONS MW_NR_IDS
@@ -153,13 +155,13 @@ struct mw_want {
 /* runs.c; heap lock held */
 struct mw_run mw_run_ending_at(size_t last);
 struct mw_run mw_run_starting_at(size_t first);
-void mw_run_insert(const struct mw_run *run, unsigned int age);
+void mw_run_insert(struct mw_region *region, size_t first, size_t n, unsigned int age);
 void mw_run_remove(const struct mw_run *run);
-/* @run begins at @first instead, earlier or later; its pages before that have no words now. */
-void mw_run_move_front(const struct mw_run *run, size_t first, unsigned int age);
+/* For mw_run_move_front(): what is a matter for lists no longer, or not yet. */
+MW_NOINLINE void mw_run_insert_again(const struct mw_run *run, size_t first, unsigned int age);
 unsigned int mw_run_age(const struct mw_run *run);
 /* A run with room for @want, still in the index, and where in it. */
-bool mw_run_find(enum mw_zone_index zone, const struct mw_want *want, struct mw_run *run,
+bool mw_run_find(const struct mw_zone *zone, const struct mw_want *want, struct mw_run *run,
 		 size_t *start);
 /* The first page in @run where @want fits, or MW_PN_NONE. */
 size_t mw_run_fit(const struct mw_run *run, const struct mw_want *want);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Raw pages: the calls, and what is wrong with a free. */
 #include "../base/fail.h"
+#include "runs.h"
 #include "stock.h"
 #include "up.h"
 
@@ -98,7 +99,7 @@ void *mw_pages_alloc_as(const struct mw_pages *request)
 #define STOCK_FLAGS (MW_ATOMIC | MW_RESERVE | MW_ZERO)
 
 /* No stock has it. */
-static MW_NOINLINE void *alloc_hard(size_t count, mw_flags_t flags)
+static MW_APART void *alloc_hard(size_t count, mw_flags_t flags)
 {
 	const struct mw_want want = { count, 1, 0, flags };
 	void *pages;
@@ -111,7 +112,7 @@ static MW_NOINLINE void *alloc_hard(size_t count, mw_flags_t flags)
 }
 
 /* What the quickest way does not do: other lengths, clearing, zones, failing on purpose. */
-static __attribute__((noinline)) void *alloc_other(size_t count, mw_flags_t flags, uintptr_t site)
+static MW_APART void *alloc_other(size_t count, mw_flags_t flags, uintptr_t site)
 {
 	unsigned int shelf = mw_shelf_for(count);
 	void *pages;
@@ -190,15 +191,37 @@ static MW_NOINLINE void report_free(const void *pages, size_t count)
 	mw_misuse(&report);
 }
 
-static MW_NOINLINE void free_run(void *pages, size_t count)
+/* The stock did not take it, for it was never wanted yet, or it is full. Return: now it did. */
+static MW_NOINLINE bool put_again(void *pages, unsigned int shelf, size_t count)
 {
-	unsigned long state = mw_lock(&mw_page.heap);
-	uintptr_t word = mw_map_get((uintptr_t)pages);
-	bool ours = !((uintptr_t)pages & (MW_PAGE_SIZE - 1)) && count && count <= MW_PN_MASK &&
-		    (word & ~(MW_ID_MASK << MW_ID_SHIFT)) == mw_map_word_of(MW_TAG_RAW, 0, count);
+	bool again = mw_stock_begin();
+
+	if (!shelf && mw_stock_fits(mw_map_get((uintptr_t)pages), 1)) {
+		mw_stock_spill();
+		again = true;
+	}
+	return again && mw_stock_put(pages, shelf, count, false);
+}
+
+/* No stock took it: there is none for it, none with room, or the run is a special one, or none of ours. */
+static MW_APART void free_hard(void *pages, size_t count)
+{
+	unsigned int shelf = mw_shelf_for(count);
+	unsigned long state;
+	mw_map_word *at;
+	uintptr_t word;
+	bool ours;
+
+	if (shelf != MW_SHELF_NONE && put_again(pages, shelf, count))
+		return;
+	state = mw_lock(&mw_page.heap);
+	at = mw_map_find(pages);
+	word = at ? atomic_load_explicit(at, memory_order_relaxed) : 0;
+	ours = !((uintptr_t)pages & (MW_PAGE_SIZE - 1)) && count && count <= MW_PN_MASK &&
+	       (word & ~(MW_ID_MASK << MW_ID_SHIFT)) == mw_map_word_of(MW_TAG_RAW, 0, count);
 
 	if (mw_likely(ours)) {
-		mw_map_write(mw_pn(pages), 0);
+		atomic_store_explicit(at, 0, memory_order_relaxed);
 		if (mw_unlikely(mw_region_flag(&mw_page.poison))) {
 			mw_unlock(&mw_page.heap, state);
 			mw_poison_fill(mw_region_by_id(mw_map_id(word)), mw_pn(pages), count);
@@ -214,22 +237,7 @@ static MW_NOINLINE void free_run(void *pages, size_t count)
 		report_free(pages, count);
 }
 
-/* The stock did not take it: it was never wanted yet, it is full, or the run is a special one, or none of ours. */
-static MW_NOINLINE void free_hard(void *pages, size_t count)
-{
-	unsigned int shelf = mw_shelf_for(count);
-	bool again = shelf != MW_SHELF_NONE && mw_stock_begin();
-
-	if (!shelf && mw_stock_fits(mw_map_get((uintptr_t)pages), 1)) {
-		mw_stock_spill();
-		again = true;
-	}
-	if (again && mw_stock_put(pages, shelf, count, false))
-		return;
-	free_run(pages, count);
-}
-
-static __attribute__((noinline)) void free_other(void *pages, size_t count)
+static MW_APART void free_other(void *pages, size_t count)
 {
 	unsigned int shelf = mw_shelf_for(count);
 

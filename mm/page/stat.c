@@ -27,8 +27,8 @@ static void zone_stats(enum mw_zone_index z, struct mw_zone_stats *out)
 		.largest = mw_run_largest(z),
 	};
 	out->fragmentation = fragmentation(out);
-	for (size_t i = 0; i < MW_LEN(out->by_order); i++)
-		out->by_order[i] = (unsigned int)zone->by_order[i];
+	for (size_t i = 0; i < MW_LEN(zone->by_order); i++)
+		out->by_order[mw_min(i, MW_ORDERS - 1)] += (unsigned int)zone->by_order[i];
 }
 
 void mw_page_stats(struct mw_page_stats *stats)
