@@ -74,6 +74,33 @@ TEST(lowest_of_equals)
 		CHECK_PTR(mw_pages_alloc(131, 0), base + i * 2 * BLOCK * PAGE);
 }
 
+/* Long enough, but not from an aligned page on. */
+TEST(a_page_too_short_behind_its_alignment)
+{
+	struct mw_pages want = { .count = 16, .align = 16 * PAGE };
+	char *block, *run;
+
+	test_heap(4 * MIB);
+	block = mw_pages_alloc_as(&want);
+	NEED(block);
+	mw_pages_free(block, 16);
+	mw_page_cpu_stop();
+	/* Of the block three pages are free, from the second on. */
+	want = (struct mw_pages){ .count = 1, .at = block };
+	NEED(mw_pages_alloc_as(&want));
+	want = (struct mw_pages){ .count = 12, .at = block + 4 * PAGE };
+	NEED(mw_pages_alloc_as(&want));
+	want = (struct mw_pages){ .count = 3, .align = 2 * PAGE };
+	run = mw_pages_alloc_as(&want);
+	NEED(run);
+	CHECK(run + 3 * PAGE <= block || run >= block + 16 * PAGE);
+	CHECK_EQ((uintptr_t)run % (2 * PAGE), 0);
+	CHECK(mw_page_check());
+	mw_pages_free(run, 3);
+	mw_pages_free(block, 1);
+	mw_pages_free(block + 4 * PAGE, 12);
+}
+
 TEST(exact_place_is_all_or_nothing)
 {
 	char *run, *rest;
