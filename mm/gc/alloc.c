@@ -114,35 +114,13 @@ static void *new_bytes(struct mw_type *type, size_t bytes, mw_flags_t flags)
 	return cache ? mw_cache_alloc(cache, flags | MW_ZERO) : NULL;
 }
 
-/* Nothing is zeroed ahead: in a function of its own, so that the usual way saves no registers. */
-static __attribute__((noinline)) void *new_more(struct mw_slot *slot, unsigned long state,
-						struct mw_cache *cache, mw_flags_t flags)
-{
-	void *object = mw_slot_more_ahead(slot, state);
-
-	return mw_likely(object) ? object : mw_cache_alloc(cache, flags);
-}
-
-static inline void *new_of(struct mw_cache *cache, mw_flags_t flags)
-{
-	unsigned long state = mw_port_pin();
-	struct mw_slot *slot = mw_cpu_fast()->slot[cache->id];
-	void *object = mw_slot_take_ahead(slot);
-
-	if (mw_unlikely(!object))
-		return new_more(slot, state, cache, flags);
-	mw_port_unpin(state);
-	return object;
-}
-
-void *mw_new(struct mw_type *type, mw_flags_t flags)
+/* The type has no cache: it was never asked for, or its objects have none. */
+static __attribute__((noinline)) void *new_first(struct mw_type *type, mw_flags_t flags)
 {
 	const struct mw_layout *layout;
-	struct mw_cache *cache = atomic_load_explicit(&type->cache, memory_order_acquire);
+	struct mw_cache *cache;
 
 	flags &= MW_ATOMIC | MW_RESERVE;
-	if (mw_likely(cache))
-		return new_of(cache, flags);
 	if (!prepared(type, flags, &layout))
 		return NULL;
 	if (layout->plain || type->size > MW_SMALL_MAX)
@@ -151,6 +129,34 @@ void *mw_new(struct mw_type *type, mw_flags_t flags)
 		return NULL;
 	cache = own_cache(type);
 	return cache ? mw_cache_alloc(cache, flags | MW_ZERO) : NULL;
+}
+
+/* Nothing is zeroed ahead. */
+static __attribute__((noinline)) void *new_more(struct mw_slot *slot, mw_flags_t flags,
+						unsigned long state, struct mw_cache *cache)
+{
+	void *object = mw_slot_more_ahead(slot, state);
+
+	return mw_likely(object) ? object : mw_cache_alloc(cache, flags & (MW_ATOMIC | MW_RESERVE));
+}
+
+/* What is seldom is in functions of its own, and flags are looked at there: so this one saves no registers. */
+void *mw_new(struct mw_type *type, mw_flags_t flags)
+{
+	struct mw_cache *cache = atomic_load_explicit(&type->cache, memory_order_acquire);
+	struct mw_slot *slot;
+	unsigned long state;
+	void *object;
+
+	if (mw_unlikely(!cache))
+		return new_first(type, flags);
+	state = mw_port_pin();
+	slot = mw_cpu_fast()->slot[cache->id];
+	object = mw_slot_take_ahead(slot);
+	if (mw_unlikely(!object))
+		return new_more(slot, flags, state, cache);
+	mw_port_unpin(state);
+	return object;
 }
 
 void *mw_new_array(struct mw_type *type, size_t count, mw_flags_t flags)
