@@ -346,4 +346,6 @@ void storm_print(const struct storm *storm, const struct storm_result *r)
 		mw_print("  %lu objects leaked\n", r->leaks);
 	print_use("before", &r->before);
 	print_use("after ", &r->after);
+	if (r->after.objects > r->before.objects)
+		storm_gc_holders();
 }

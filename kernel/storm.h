@@ -86,6 +86,8 @@ void storm_gc_end(void);
 unsigned int storm_gc_stops(uint64_t *ns, unsigned int most);
 void storm_gc_read(struct storm_result *result); /* cycles, stop_*, without collector_ns */
 void storm_gc_settle(void);
+/* Print which roots lead to collected objects: a few of them. */
+void storm_gc_holders(void);
 /* Return: what the leak scan reports; 0 where there is none. */
 size_t storm_gc_leaks(void);
 

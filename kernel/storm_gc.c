@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* What the collector does during a storm: its stops, noted one by one. */
 #include <marrow/gc.h>
+#include <marrow/port.h>
 #include "storm.h"
 
 #if MW_GC
@@ -95,6 +96,43 @@ void storm_gc_settle(void)
 	(void)mw_gc_collect(MW_COLLECT_SWEPT);
 }
 
+/* ---- who holds what is left: a word that lay there before leads to what came to its address later ---- */
+
+#define HOLDERS 8u
+
+static struct holder {
+	const char *name;
+	const void *lo, *at;
+	uintptr_t word;
+} holder[HOLDERS] ARCH_PLAIN;
+
+__attribute__((no_sanitize_address)) static void
+note_holders(void *ctx, enum mw_root_kind kind, const char *name, const void *lo, const void *hi)
+{
+	unsigned int *n = ctx;
+
+	(void)kind;
+	for (const uintptr_t *at = lo; at < (const uintptr_t *)hi && *n < HOLDERS; at++)
+		if (mw_gc_is_object((const void *)*at))
+			holder[(*n)++] = (struct holder){ name, lo, at, *at };
+}
+
+void storm_gc_holders(void)
+{
+	unsigned int n = 0;
+
+	if (mw_port_stop_world() >= 0)
+		return;
+	mw_port_scan_roots(note_holders, &n);
+	mw_port_start_world();
+	for (unsigned int i = 0; i < n; i++)
+		mw_print("  held by %s: %p at %p, %zu bytes behind its beginning\n", holder[i].name,
+			 (void *)holder[i].word, holder[i].at,
+			 (size_t)((const char *)holder[i].at - (const char *)holder[i].lo));
+}
+
+/* ---- leaks ---- */
+
 __attribute__((weak)) size_t mw_leak_scan(const struct mw_leak_want *want);
 
 /* What two scans in a row do not reach leaks; the second one says so. */
@@ -130,6 +168,10 @@ void storm_gc_read(struct storm_result *result)
 }
 
 void storm_gc_settle(void)
+{
+}
+
+void storm_gc_holders(void)
 {
 }
 
