@@ -51,23 +51,29 @@ static struct sleeper *meld_all(struct sleeper *list)
 
 void sleep_insert(struct sleeper **root, struct sleeper *sleeper)
 {
-	sleeper->child = sleeper->next = sleeper->prev = NULL;
 	*root = meld(*root, sleeper);
 }
 
-void sleep_remove(struct sleeper **root, struct sleeper *sleeper)
+static void unlink_sibling(struct sleeper *sleeper)
 {
-	struct sleeper *children = meld_all(sleeper->child);
-
-	if (sleeper == *root) {
-		*root = children;
-		return;
-	}
 	if (sleeper->prev->child == sleeper)
 		sleeper->prev->child = sleeper->next;
 	else
 		sleeper->prev->next = sleeper->next;
 	if (sleeper->next)
 		sleeper->next->prev = sleeper->prev;
-	*root = meld(*root, children);
+}
+
+/* Its links are no references any more: a thread, which is a root, would lead to others that ended since. */
+void sleep_remove(struct sleeper **root, struct sleeper *sleeper)
+{
+	struct sleeper *children = meld_all(sleeper->child);
+
+	if (sleeper == *root) {
+		*root = children;
+	} else {
+		unlink_sibling(sleeper);
+		*root = meld(*root, children);
+	}
+	sleeper->child = sleeper->next = sleeper->prev = NULL;
 }

@@ -96,9 +96,14 @@ void storm_gc_settle(void)
 	(void)mw_gc_collect(MW_COLLECT_SWEPT);
 }
 
-/* ---- who holds what is left: a word that lay there before leads to what came to its address later ---- */
+/*
+ * ---- who holds what is left ----
+ *
+ * A word that lay there before may lead to what came to its address later. Marrow's own variables, which no
+ * mark looks at, are looked at here.
+ */
 
-#define HOLDERS 8u
+#define HOLDERS 24u
 
 static struct holder {
 	const char *name;

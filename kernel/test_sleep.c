@@ -54,6 +54,7 @@ TEST(any_order)
 
 		if (asleep[i]) {
 			sleep_remove(&root, &sleepers[i]);
+			CHECK(!sleepers[i].child && !sleepers[i].next && !sleepers[i].prev);
 			n--;
 		} else {
 			sleepers[i].due = test_below(1000);
