@@ -51,6 +51,7 @@ static struct sleeper *meld_all(struct sleeper *list)
 
 void sleep_insert(struct sleeper **root, struct sleeper *sleeper)
 {
+	sleeper->child = sleeper->next = sleeper->prev = NULL;
 	*root = meld(*root, sleeper);
 }
 
