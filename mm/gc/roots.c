@@ -6,6 +6,7 @@
  * stopped, when nobody holds it.
  */
 #include "gc.h"
+#include "../base/state.h"
 #include "../page/page.h"
 #include "../page/stock.h"
 
@@ -119,15 +120,20 @@ struct port_walk {
 
 /*
  * Marrow's own variables, which a port that shows all of data and bss shows too. They hold no
- * references to objects, but addresses that look like some: the first byte of a region, for one.
+ * references to objects, but addresses that look like some: the first byte of a region, or the end of a page of
+ * records, behind which an object may begin.
  */
 static const struct {
 	const void *at;
 	size_t size;
 } own[] = {
-	{ mw_map_root, sizeof(mw_map_root) }, { &mw_map_flat, sizeof(mw_map_flat) },
-	{ &mw_page, sizeof(mw_page) },	      { mw_page_stocks, sizeof(mw_page_stocks) },
-	{ &mw_object, sizeof(mw_object) },    { &mw_gc, sizeof(mw_gc) },
+	{ &mw_base, sizeof(mw_base) },
+	{ mw_map_root, sizeof(mw_map_root) },
+	{ &mw_map_flat, sizeof(mw_map_flat) },
+	{ &mw_page, sizeof(mw_page) },
+	{ mw_page_stocks, sizeof(mw_page_stocks) },
+	{ &mw_object, sizeof(mw_object) },
+	{ &mw_gc, sizeof(mw_gc) },
 };
 
 /* The first of them that has a part in [@lo, @hi); MW_LEN(own): there is none. */
