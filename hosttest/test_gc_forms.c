@@ -7,6 +7,7 @@
  * others must not.
  */
 #include "gc_lists.h"
+#include "../mm/base/state.h"
 #include "../mm/gc/gc.h"
 #include "../mm/page/page.h"
 #include "../mm/page/stock.h"
@@ -288,14 +289,17 @@ TEST(data_and_bss_are_roots)
 	CHECK(live_objects() <= 10);
 }
 
-/* A page that waits in a CPU's stock may become a span of collected objects later on. */
+/*
+ * A page that waits in a CPU's stock may become a span of collected objects later on; where the last page of
+ * records ends one may begin.
+ */
 static const struct {
 	const void *at;
 	size_t size;
 } own[] = {
-	{ mw_map_root, sizeof(mw_map_root) },	    { &mw_page, sizeof(mw_page) },
-	{ &mw_object, sizeof(mw_object) },	    { &mw_gc, sizeof(mw_gc) },
-	{ mw_page_stocks, sizeof(mw_page_stocks) },
+	{ &mw_base, sizeof(mw_base) }, { mw_map_root, sizeof(mw_map_root) },
+	{ &mw_page, sizeof(mw_page) }, { &mw_object, sizeof(mw_object) },
+	{ &mw_gc, sizeof(mw_gc) },     { mw_page_stocks, sizeof(mw_page_stocks) },
 };
 
 static void count_own(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
