@@ -3,6 +3,7 @@
 #include "test.h"
 #include "../mm/base/fail.h"
 #include "../mm/base/list.h"
+#include "../mm/base/machine.h"
 #include "../mm/base/assert.h"
 #include "../mm/base/report.h"
 
@@ -48,6 +49,28 @@ TEST(bits)
 		CHECK_EQ(mw_highest_bit(bit | 1), i);
 		CHECK_EQ(mw_log2_up(bit), i);
 		CHECK(i + 1 == MW_WORD_BITS || mw_log2_up(bit + 1) == i + 1);
+	}
+}
+
+/* What this machine does in its own way is what the C beside it says. */
+TEST(words_by_machine)
+{
+	static const unsigned long words[] = { 0,	 1,	2, ~0ul, ~0ul / 2, ~0ul / 2 + 1,
+					       ~0ul / 3, 0x8001 };
+	unsigned long low, plain_low, word, plain;
+
+	for (unsigned int w = 0; w < MW_LEN(words); w++) {
+		for (unsigned int i = 0; i < 2 * MW_WORD_BITS; i++) {
+			word = plain = words[w];
+			CHECK_EQ(mw_set_bit(&word, i), mw_set_bit_plain(&plain, i));
+			CHECK_EQ(word, plain);
+			CHECK_EQ(mw_without_bit(words[w], i), mw_without_bit_plain(words[w], i));
+			word = words[w] << i % MW_WORD_BITS;
+			CHECK(!word || mw_first_bit(word) == mw_lowest_bit(word));
+			CHECK_EQ(mw_multiply(word, &words[w], &low),
+				 mw_multiply_plain(word, &words[w], &plain_low));
+			CHECK_EQ(low, plain_low);
+		}
 	}
 }
 

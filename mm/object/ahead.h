@@ -18,16 +18,16 @@ void *mw_slot_more_ahead(struct mw_slot *slot, unsigned long state);
 /* An object of zeroes; NULL: none is zeroed ahead. Pinned. */
 static inline void *mw_slot_take_ahead(struct mw_slot *slot)
 {
-	unsigned long ahead = slot->ahead, i;
-	uint32_t offset;
+	unsigned long ahead = slot->ahead;
+	uint32_t offset, i;
 	char *object;
 
 	if (mw_unlikely(!ahead))
 		return NULL;
-	i = mw_lowest_bit(ahead) % MW_WORD_BITS;
-	offset = (uint32_t)i * (uint32_t)slot->stride;
-	slot->ahead = ahead & (ahead - 1);
-	mw_set_word(slot->word, mw_word(slot->word) & ~(1ul << i));
+	i = mw_first_bit(ahead);
+	offset = i * (uint32_t)slot->stride;
+	slot->ahead = mw_without_bit(ahead, i);
+	mw_set_word(slot->word, mw_without_bit(mw_word(slot->word), i));
 	slot->allocs++;
 	object = mw_keep(slot->base + offset);
 	if (!object)

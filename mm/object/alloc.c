@@ -213,9 +213,8 @@ void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site)
  * way saves no registers, with its arguments first, so that it moves none. Pinned, by @state; not any more when
  * it returns.
  */
-static __attribute__((noinline)) void *mw_alloc_more(size_t size, mw_flags_t flags,
-						     struct mw_slot *slot, unsigned long state,
-						     uintptr_t site)
+static __attribute__((noinline)) void *mw_alloc_more(size_t size, mw_flags_t flags, uintptr_t site,
+						     struct mw_slot *slot, unsigned long state)
 {
 	void *object = mw_slot_more(slot);
 
@@ -236,7 +235,7 @@ static __attribute__((noinline)) void *mw_alloc_zeroed(size_t size, mw_flags_t f
 	void *object = mw_slot_take(slot);
 
 	if (mw_unlikely(!object))
-		return mw_alloc_more(size, flags, slot, state, site);
+		return mw_alloc_more(size, flags, site, slot, state);
 	mw_port_unpin(state);
 	mw_zero(object, slot->stride);
 	return mw_asked(object, size);
@@ -288,7 +287,7 @@ static __attribute__((noinline)) void *mw_alloc_coarse(size_t size, mw_flags_t f
 	slot = mw_cpu_fast()->slot[class];
 	object = mw_slot_take(slot);
 	if (mw_unlikely(!object))
-		return mw_alloc_more(size, flags, slot, state, site);
+		return mw_alloc_more(size, flags, site, slot, state);
 	mw_port_unpin(state);
 	return mw_asked(object, size);
 }
@@ -314,7 +313,7 @@ void *mw_alloc(size_t size, mw_flags_t flags)
 	slot = mw_cpu_fast()->fine[(size + 7) / 8];
 	object = mw_slot_take(slot);
 	if (mw_unlikely(!object))
-		return mw_alloc_more(size, flags, slot, state, MW_SITE);
+		return mw_alloc_more(size, flags, MW_SITE, slot, state);
 	mw_port_unpin(state);
 	return mw_asked(object, size);
 }
@@ -326,7 +325,7 @@ void *mw_alloc_fine(size_t step, mw_flags_t flags)
 	void *object = mw_slot_take(slot);
 
 	if (mw_unlikely(!object))
-		return mw_alloc_more(step * 8, flags, slot, state, MW_SITE);
+		return mw_alloc_more(step * 8, flags, MW_SITE, slot, state);
 	mw_port_unpin(state);
 	return object;
 }

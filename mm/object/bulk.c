@@ -38,8 +38,8 @@ static inline size_t mw_slot_take_many(struct mw_slot *slot, size_t n, void **ob
 	if (!some || !n)
 		return 0;
 	do {
-		unsigned int first = mw_lowest_bit(left);
-		size_t run = mw_lowest_bit(~(left >> first) | 1ul << (n - taken));
+		unsigned int first = mw_first_bit(left);
+		size_t run = mw_first_bit(~(left >> first) | 1ul << (n - taken));
 
 		mw_take_run(slot->base + first * stride, stride, run, objects + taken);
 		left &= ~mw_bits(first, run);
@@ -88,15 +88,21 @@ bool mw_cache_alloc_bulk(struct mw_cache *cache, mw_flags_t flags, size_t n, voi
 	return mw_likely(have == n) || mw_cache_alloc_others(cache, flags, plain, n, objects, have);
 }
 
-/* How many objects, of @most, each lie @stride behind the one before. */
-static inline size_t mw_run_of(void **objects, size_t most, size_t stride)
+/* The end of the objects from @at to @end, two in a step, that each lie @stride behind the one before. */
+static inline void **mw_run_end(void **at, void **end, size_t stride)
 {
-	char *next = objects[0];
-	size_t n = 1;
+	void **last = end - 1;
+	char *next = *at++;
 
-	while (n < most && objects[n] == (next += stride))
-		n++;
-	return n;
+	for (; at < last; at += 2) {
+		next = mw_keep(next + stride);
+		if (at[0] != next)
+			return at;
+		next = mw_keep(next + stride);
+		if (at[1] != next)
+			return at + 1;
+	}
+	return at < end && *at == next + stride ? at + 1 : at;
 }
 
 /*
@@ -107,12 +113,12 @@ static inline size_t mw_run_of(void **objects, size_t most, size_t stride)
 static __attribute__((noinline)) size_t mw_span_free_many(struct mw_span *span, size_t n,
 							  void **objects)
 {
-	void **at = objects, **end = objects + n;
+	void **at = objects, **end = objects + n, **next;
 	size_t index, run, first = SIZE_MAX / 2;
 	unsigned long bits = 0, free, some;
 	mw_atomic_t *word = NULL;
 
-	for (; at < end && mw_span_has(span, *at, &index); at += run) {
+	for (; at < end && mw_span_has(span, *at, &index); at = next) {
 		if (index - first >= MW_WORD_BITS) {
 			if (word)
 				mw_set_word(word, bits);
@@ -120,8 +126,10 @@ static __attribute__((noinline)) size_t mw_span_free_many(struct mw_span *span, 
 			word = &span->free[first / MW_WORD_BITS];
 			bits = mw_word(word);
 		}
-		run = mw_min((size_t)(end - at), first + MW_WORD_BITS - index);
-		run = mw_run_of(at, run, span->stride);
+		run = first + MW_WORD_BITS - index;
+		next = (void **)mw_min((uintptr_t)end, (uintptr_t)at + run * sizeof(*at));
+		next = mw_run_end(at, next, span->stride);
+		run = (size_t)(next - at);
 		some = mw_bits(index - first, run);
 		/* Bits of the last word that are no objects are set: a free of one ends here too. */
 		free = bits & some;

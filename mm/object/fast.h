@@ -32,8 +32,8 @@ static inline unsigned long mw_slot_some(const struct mw_slot *slot)
  */
 static inline void *mw_slot_take(struct mw_slot *slot)
 {
-	unsigned long ready = slot->ready, rest;
-	uint32_t offset;
+	unsigned long ready = slot->ready;
+	uint32_t offset, i;
 	char *object;
 
 	if (mw_unlikely(!ready)) {
@@ -43,11 +43,11 @@ static inline void *mw_slot_take(struct mw_slot *slot)
 		if (mw_unlikely(!ready))
 			return NULL;
 	}
-	rest = ready & (ready - 1);
-	slot->ready = rest;
-	mw_set_word(slot->word, mw_word(slot->word) ^ ready ^ rest);
+	i = mw_first_bit(ready);
+	mw_set_word(slot->word, mw_without_bit(mw_word(slot->word), i));
+	slot->ready = mw_without_bit(ready, i);
 	/* 32 bits hold the product, and there is no sign to extend. */
-	offset = (uint32_t)mw_lowest_bit(ready) * (uint32_t)slot->stride;
+	offset = i * (uint32_t)slot->stride;
 	slot->allocs++;
 	object = mw_keep(slot->base + offset);
 	mw_shadow_live(object, slot->stride);
@@ -128,20 +128,18 @@ static inline bool mw_span_owned_by(const struct mw_span *span, unsigned int cpu
 /* @object is the beginning of one in a span of this CPU, and live: free it. */
 static inline bool mw_span_free_exact(struct mw_span *span, const void *object)
 {
-	mw_wide_t product = mw_span_product(span, object);
-	size_t index = (size_t)(product >> MW_WORD_BITS);
+	unsigned long inside, bits;
+	size_t index = mw_multiply((uintptr_t)object - (uintptr_t)span->base, &span->magic, &inside);
 	mw_atomic_t *word;
-	unsigned long bits, with;
 
-	if (mw_unlikely((unsigned long)product >= span->magic))
+	if (mw_unlikely(inside >= span->magic))
 		return false;
 	word = &span->free[index / MW_WORD_BITS];
 	bits = mw_word(word);
-	with = bits | 1ul << index % MW_WORD_BITS;
-	if (mw_unlikely(with == bits))
+	if (mw_unlikely(mw_set_bit(&bits, index)))
 		return false;
 	mw_shadow_dead(object, span->size, MW_SHADOW_FREE);
-	mw_set_word(word, with);
+	mw_set_word(word, bits);
 	return true;
 }
 

@@ -32,6 +32,7 @@
 #ifndef MW_OBJECT_OBJECT_H
 #define MW_OBJECT_OBJECT_H
 
+#include "../base/machine.h"
 #include "../base/meta.h"
 #include "../base/report.h"
 #include "../base/shadow.h"
@@ -107,12 +108,6 @@ enum mw_where {
 /* Blocks of the tiny allocator have a class that nothing else asks for: that of 8 bytes. */
 #define MW_TINY_CLASS 1u
 #define MW_TINY_BLOCK 16u
-
-#if __SIZEOF_POINTER__ == 8
-typedef unsigned __int128 mw_wide_t;
-#else
-typedef uint64_t mw_wide_t;
-#endif
 
 /* magic * offset: the upper word is the index, the lower one tells how far inside. */
 static inline mw_wide_t mw_span_product(const struct mw_span *span, const void *address)

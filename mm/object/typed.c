@@ -121,8 +121,8 @@ static __attribute__((noinline)) void *mw_cache_alloc_zeroed(struct mw_cache *ca
 
 /* As mw_alloc_more(). */
 static __attribute__((noinline)) void *mw_cache_alloc_more(struct mw_cache *cache, mw_flags_t flags,
-							   struct mw_slot *slot,
-							   unsigned long state, uintptr_t site)
+							   uintptr_t site, struct mw_slot *slot,
+							   unsigned long state)
 {
 	void *object = mw_slot_more(slot);
 
@@ -142,7 +142,7 @@ void *mw_cache_alloc(struct mw_cache *cache, mw_flags_t flags)
 	slot = mw_cpu_fast()->slot[cache->id];
 	object = mw_slot_take(slot);
 	if (mw_unlikely(!object))
-		return mw_cache_alloc_more(cache, flags, slot, state, MW_SITE);
+		return mw_cache_alloc_more(cache, flags, MW_SITE, slot, state);
 	mw_port_unpin(state);
 	return object;
 }
