@@ -21,7 +21,7 @@ import tempfile
 
 SOURCE = "proofs/words.c"
 BASE = ("-std=gnu11 -O2 -Xclang -disable-llvm-passes -S -emit-llvm -fwrapv -ffreestanding "
-        "-fno-discard-value-names -Wall -Wextra -Werror -Imm/include -DMW_PORT_LEVEL=3").split()
+        "-fno-discard-value-names -Wall -Wextra -Werror -Imm/include -DMW_PORT_LEVEL=3 -U__GCC_ASM_FLAG_OUTPUTS__").split()
 PASSES = ("cgscc(inline),function(sroa,loop(loop-rotate,indvars),loop-unroll<O3;full-unroll-max=64>,sccp,instsimplify)")
 BUILDS = {
     "64 bits": [],

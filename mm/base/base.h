@@ -8,12 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <marrow/config.h>
+#include "word.h"
 
 #define mw_likely(x) __builtin_expect(!!(x), 1)
 #define mw_unlikely(x) __builtin_expect(!!(x), 0)
 #define MW_NOINLINE __attribute__((noinline, cold))
 #define MW_LEN(array) (sizeof(array) / sizeof((array)[0]))
-#define MW_WORD_BITS (8u * (unsigned int)sizeof(unsigned long))
 #define MW_CACHE_LINE 64
 
 /* Atomics are on words, pointers and smaller: 32-bit machines have no others without a library. */
@@ -48,35 +48,6 @@ static inline uintptr_t mw_round_down(uintptr_t n, size_t align)
 static inline bool mw_mul_overflows(size_t a, size_t b, size_t *product)
 {
 	return __builtin_mul_overflow(a, b, product);
-}
-
-/* Bits that are set. Not the builtin: without a flag for it that is a call on most machines. */
-static inline unsigned int mw_count_bits(unsigned long word)
-{
-	const unsigned long ones = ~0ul / 255;
-
-	word -= (word >> 1) & (ones * 0x55);
-	word = (word & (ones * 0x33)) + ((word >> 2) & (ones * 0x33));
-	word = (word + (word >> 4)) & (ones * 0x0f);
-	return (unsigned int)(word * ones >> (MW_WORD_BITS - 8));
-}
-
-/* The two below: @word is not 0. MW_SOFT_BITS is a constant, so one arm goes away. */
-static inline unsigned int mw_lowest_bit(unsigned long word)
-{
-	if (MW_SOFT_BITS)
-		return mw_count_bits((word & -word) - 1);
-	return (unsigned int)__builtin_ctzl(word);
-}
-
-static inline unsigned int mw_highest_bit(unsigned long word)
-{
-	if (MW_SOFT_BITS) {
-		for (unsigned int shift = 1; shift < MW_WORD_BITS; shift *= 2)
-			word |= word >> shift;
-		return mw_count_bits(word) - 1;
-	}
-	return (MW_WORD_BITS - 1) ^ (unsigned int)__builtin_clzl(word); /* bsr, and nothing else */
 }
 
 static inline unsigned int mw_log2_up(size_t n)

@@ -24,7 +24,7 @@ static inline void *mw_slot_take_ahead(struct mw_slot *slot)
 
 	if (mw_unlikely(!ahead))
 		return NULL;
-	i = mw_first_bit(ahead);
+	i = mw_lowest_bit(ahead);
 	offset = i * (uint32_t)slot->stride;
 	slot->ahead = mw_without_bit(ahead, i);
 	mw_set_word(slot->word, mw_without_bit(mw_word(slot->word), i));

@@ -38,8 +38,8 @@ static inline size_t mw_slot_take_many(struct mw_slot *slot, size_t n, void **ob
 	if (!some || !n)
 		return 0;
 	do {
-		unsigned int first = mw_first_bit(left);
-		size_t run = mw_first_bit(~(left >> first) | 1ul << (n - taken));
+		unsigned int first = mw_lowest_bit(left);
+		size_t run = mw_lowest_bit(~(left >> first) | 1ul << (n - taken));
 
 		mw_take_run(slot->base + first * stride, stride, run, objects + taken);
 		left &= ~mw_bits(first, run);

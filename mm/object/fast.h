@@ -43,7 +43,7 @@ static inline void *mw_slot_take(struct mw_slot *slot)
 		if (mw_unlikely(!ready))
 			return NULL;
 	}
-	i = mw_first_bit(ready);
+	i = mw_lowest_bit(ready);
 	mw_set_word(slot->word, mw_without_bit(mw_word(slot->word), i));
 	slot->ready = mw_without_bit(ready, i);
 	/* 32 bits hold the product, and there is no sign to extend. */

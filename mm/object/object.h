@@ -32,7 +32,6 @@
 #ifndef MW_OBJECT_OBJECT_H
 #define MW_OBJECT_OBJECT_H
 
-#include "../base/machine.h"
 #include "../base/meta.h"
 #include "../base/report.h"
 #include "../base/shadow.h"

@@ -75,7 +75,7 @@
 /*
  * 11. Count bits without __builtin_ctzl() and __builtin_clzl(): 0 or 1. For machines where those are
  * calls into the compiler's library, such as RISC-V without Zbb built with gcc. With 1, nothing is in
- * the machine's own words either: see mm/base/machine.h.
+ * the machine's own words either: see mm/base/word.h.
  */
 #ifndef MW_SOFT_BITS
 #define MW_SOFT_BITS 0
