@@ -187,16 +187,13 @@ static void mw_free_strange(const void *object, const struct mw_cache *cache, si
 /* Other CPUs have freed into it, or it had nothing free, or the object is not live. Pinned. */
 static enum mw_freed mw_free_owned(struct mw_cpu *cpu, struct mw_span *span, const void *object)
 {
-	mw_atomic_t *word;
 	size_t index;
 
 	if (!mw_span_has(span, object, &index))
 		return MW_FREED_MOVED;
-	word = &span->free[index / MW_WORD_BITS];
 	if (!mw_span_live(span, index))
 		return MW_FREED_TWICE;
-	mw_shadow_dead(mw_span_object(span, index), span->size, MW_SHADOW_FREE);
-	mw_set_word(word, mw_word(word) | mw_bit(index));
+	mw_span_set_free(span, index);
 	if (mw_owner(span) & MW_OWNER_FULL)
 		mw_slot_unfull(cpu, span);
 	(void)mw_cpu_gather(cpu, MW_GATHER_STEP);

@@ -185,6 +185,15 @@ static inline bool mw_span_has(const struct mw_span *span, const void *object, s
 	return (unsigned long)product < span->magic && *index < span->count;
 }
 
+/* A live object, of a span whose free words are the caller's, is free from now on. */
+static inline void mw_span_set_free(struct mw_span *span, size_t index)
+{
+	mw_atomic_t *word = &span->free[index / MW_WORD_BITS];
+
+	mw_shadow_dead(mw_span_object(span, index), span->size, MW_SHADOW_FREE);
+	mw_set_word(word, mw_word(word) | mw_bit(index));
+}
+
 /* ---- safe.c: what is freed and held back ---- */
 
 #define MW_SAFE_FLAGS (MW_SPAN_SAFE | MW_SPAN_WIPE)

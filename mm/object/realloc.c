@@ -54,33 +54,44 @@ static struct mw_slot *mw_slot_of_size(struct mw_cpu *cpu, size_t size)
 				   : cpu->slot[mw_class_of(&mw_object.classes, size)];
 }
 
-/* @object is a live one of a size class without an alignment, in a span that this CPU may free into. Pinned. */
-static bool mw_realloc_is_near(const struct mw_span *span, const void *object)
-{
-	size_t index;
+/* Copied with the CPU pinned, at most: hardly longer than the rest of it takes. */
+#define MW_COPY_PINNED 512
 
-	return mw_span_owned_by(span, mw_port_cpu()) && mw_span_has(span, object, &index) &&
-	       mw_span_live(span, index) && span->cache->id < MW_MAX_CLASSES;
+/* @object is a live one of a size class without an alignment, in a span that this CPU may free into. Pinned. */
+static bool mw_realloc_is_near(const struct mw_span *span, const void *object, size_t *index)
+{
+	return mw_span_owned_by(span, mw_port_cpu()) && mw_span_has(span, object, index) &&
+	       mw_span_live(span, *index) && span->cache->id < MW_MAX_CLASSES;
+}
+
+/* The object of the other size; @object itself if it has it; or NULL. Pinned. */
+static inline void *mw_realloc_take(struct mw_span *span, void *object, size_t size)
+{
+	struct mw_slot *slot = mw_slot_of_size(mw_cpu_fast(), size);
+	void *moved = slot->cache == span->cache ? object : mw_slot_take(slot);
+
+	return mw_likely(moved) ? moved : mw_slot_more(slot);
 }
 
 void *mw_realloc_near(void *object, size_t size)
 {
 	unsigned long state = mw_port_pin();
-	const struct mw_span *span = mw_span_near(object);
+	struct mw_span *span = mw_span_near(object);
+	size_t index, bytes = 0;
 	void *moved = NULL;
-	size_t had = 0;
 
-	if (mw_likely(span && mw_realloc_is_near(span, object))) {
-		struct mw_slot *slot = mw_slot_of_size(mw_cpu_fast(), size);
-
-		had = span->size;
-		moved = slot->cache == span->cache ? object : mw_slot_take(slot);
-		if (mw_unlikely(!moved))
-			moved = mw_slot_more(slot);
+	if (mw_likely(span && mw_realloc_is_near(span, object, &index))) {
+		moved = mw_realloc_take(span, object, size);
+		bytes = mw_min(size, span->size);
+		if (mw_likely(moved && moved != object && bytes <= MW_COPY_PINNED)) {
+			__builtin_memcpy(moved, object, bytes);
+			mw_span_set_free(span, index);
+			object = moved;
+		}
 	}
 	mw_port_unpin(state);
 	if (moved && moved != object) {
-		__builtin_memcpy(moved, object, mw_min(size, had));
+		__builtin_memcpy(moved, object, bytes);
 		mw_free(object);
 	}
 	return mw_asked(moved, size);
