@@ -5,7 +5,10 @@
  * A protocol is written down as a structure of a few bytes and one function that makes the next atomic
  * step of a thread. The steps are sequentially consistent: so must be the real ones, or the model's
  * author says why weaker ones will do. A protocol's test also runs variants that are broken on
- * purpose, and fails unless each is found broken.
+ * purpose, and fails unless each is found broken:
+ *
+ *	MODEL_HOLDS(no_free_is_lost, model)
+ *	MODEL_FINDS(flag_cleared_late, model, CLEAR_LATE)
  */
 #ifndef HOSTTEST_MODEL_H
 #define HOSTTEST_MODEL_H
@@ -13,10 +16,16 @@
 #include "test.h"
 
 #define MODEL_BYTES 48 /* at most, of a state */
+#define MODEL_RIGHT 0u /* the variant that is not broken */
 
 struct model {
 	size_t size; /* bytes of a state; padding must stay zero */
 	unsigned int threads;
+	/* Write the start @way of @ways, counted from 0, to a state that is all zero. */
+	void (*start)(void *state, unsigned int variant, unsigned int way);
+	unsigned int ways;
+	/* States of the right protocol: fewer, and the model has lost most of what it should look at. */
+	unsigned long least;
 	/* One step; nothing happens if the thread waits or has ended. */
 	void (*step)(void *state, unsigned int thread);
 	bool (*ended)(const void *state, unsigned int thread);
@@ -88,7 +97,8 @@ static const char *model_expand(const struct model *model, struct model_explorer
 	return model->wrong(state, end);
 }
 
-static struct model_result model_explore(const struct model *model, const void *initial)
+static struct model_result model_explore_way(const struct model *model, unsigned int variant,
+					     unsigned int way)
 {
 	struct model_result result = { .states = 1 };
 	struct model_explorer explorer = { 0 };
@@ -100,7 +110,7 @@ static struct model_result model_explore(const struct model *model, const void *
 	NEED(explorer.seen && explorer.stack);
 	for (size_t i = 0; i < MODEL_SLOTS; i++)
 		explorer.seen[i][MODEL_BYTES] = 0;
-	__builtin_memcpy(state, initial, model->size);
+	model->start(state, variant, way);
 	model_meet(&explorer, state);
 	while (explorer.depth && !result.wrong && result.states < MODEL_SLOTS / 4 * 3) {
 		__builtin_memcpy(state, explorer.stack[--explorer.depth], MODEL_BYTES);
@@ -109,5 +119,50 @@ static struct model_result model_explore(const struct model *model, const void *
 	result.exhausted = !explorer.depth || result.wrong;
 	return result;
 }
+
+/* From each start, until something is wrong. */
+static struct model_result model_explore(const struct model *model, unsigned int variant)
+{
+	struct model_result result = { .exhausted = true };
+
+	for (unsigned int way = 0; way < model->ways && !result.wrong; way++) {
+		struct model_result more = model_explore_way(model, variant, way);
+
+		result.states += more.states;
+		result.wrong = more.wrong;
+		result.exhausted &= more.exhausted;
+	}
+	return result;
+}
+
+static void model_holds(const struct model *model)
+{
+	struct model_result result = model_explore(model, MODEL_RIGHT);
+
+	test_note("%s, %lu states", result.wrong ? result.wrong : "right", result.states);
+	CHECK(result.exhausted);
+	CHECK(!result.wrong);
+	CHECK(result.states >= model->least);
+}
+
+static void model_finds(const struct model *model, unsigned int variant)
+{
+	struct model_result result = model_explore(model, variant);
+
+	test_note("%s after %lu states", result.wrong ? result.wrong : "nothing", result.states);
+	CHECK(result.wrong);
+}
+
+#define MODEL_HOLDS(name_, model_)                                                                 \
+	TEST_WITH(name_, TEST_HOSTED)                                                              \
+	{                                                                                          \
+		model_holds(&(model_));                                                            \
+	}
+
+#define MODEL_FINDS(name_, model_, variant_)                                                       \
+	TEST_WITH(finds_##name_, TEST_HOSTED)                                                      \
+	{                                                                                          \
+		model_finds(&(model_), variant_);                                                  \
+	}
 
 #endif

@@ -9,14 +9,13 @@
 #include "model.h"
 
 enum variant {
-	RIGHT,
+	RIGHT = MODEL_RIGHT,
 	TORN, /* the holder looks, and then changes */
 	ANY_HOLDER, /* a CPU's own free does not ask whose it is */
 	NOT_SAID, /* the others do not say which span they are at */
 	LOOK_FIRST, /* or after they have looked at the owner */
 	NO_WAIT, /* the span goes back without waiting for who is at it */
 	HELD_FOR_OTHERS, /* a new object is held by another CPU than makes it */
-	NR_VARIANTS,
 };
 
 #define THREADS 2u
@@ -215,50 +214,31 @@ static const char *wrong(const void *state, bool end)
 	return NULL;
 }
 
-static struct model_result explore(enum variant variant)
+/* Held by one of the two, or by a third CPU. */
+static void start(void *state, unsigned int variant, unsigned int way)
 {
-	static const struct model model = {
-		.size = sizeof(struct state),
-		.threads = THREADS,
-		.step = step,
-		.ended = ended,
-		.wrong = wrong,
-	};
-	struct model_result result = { 0 };
+	struct state *s = state;
 
-	/* Held by one of the two, or by a third CPU. */
-	for (unsigned char i = 0; i < 4 && !result.wrong; i++) {
-		const struct state initial = {
-			.variant = (unsigned char)variant,
-			.recycles = i & 1,
-			.holder = i < 2 ? 1 : NO_CPU,
-		};
-		struct model_result more = model_explore(&model, &initial);
-
-		more.states += result.states;
-		more.exhausted &= !i || result.exhausted;
-		result = more;
-	}
-	return result;
+	s->variant = (unsigned char)variant;
+	s->recycles = way & 1;
+	s->holder = way < 2 ? 1 : NO_CPU;
 }
 
-TEST_WITH(one_of_two_frees_is_done, TEST_HOSTED)
-{
-	struct model_result result = explore(RIGHT);
+static const struct model model = {
+	.size = sizeof(struct state),
+	.threads = THREADS,
+	.start = start,
+	.ways = 4,
+	.least = 300,
+	.step = step,
+	.ended = ended,
+	.wrong = wrong,
+};
 
-	CHECK(result.exhausted);
-	CHECK_PTR(result.wrong, NULL);
-	test_note("%s, %lu states", result.wrong ? result.wrong : "right", result.states);
-	CHECK(result.states > 100);
-}
-
-TEST_WITH(finds_each_broken_variant, TEST_HOSTED)
-{
-	for (unsigned int variant = RIGHT + 1; variant < NR_VARIANTS; variant++) {
-		struct model_result result = explore(variant);
-
-		CHECK(result.wrong);
-		test_note("%u: %s after %lu states", variant,
-			  result.wrong ? result.wrong : "nothing", result.states);
-	}
-}
+MODEL_HOLDS(one_of_two_frees_is_done, model)
+MODEL_FINDS(a_holder_that_looks_and_then_changes, model, TORN)
+MODEL_FINDS(a_free_that_does_not_ask_whose, model, ANY_HOLDER)
+MODEL_FINDS(freers_that_say_nothing, model, NOT_SAID)
+MODEL_FINDS(freers_that_say_so_late, model, LOOK_FIRST)
+MODEL_FINDS(spans_that_do_not_wait, model, NO_WAIT)
+MODEL_FINDS(objects_held_for_others, model, HELD_FOR_OTHERS)

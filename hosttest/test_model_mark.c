@@ -15,7 +15,7 @@
 #define MARKERS 3
 
 enum bug {
-	RIGHT,
+	RIGHT = MODEL_RIGHT,
 	CLEAR_LATE, /* queued is cleared after the bits are read */
 	ASK_FIRST, /* queued is asked before the mark is set */
 	COUNT_LATE, /* a marker counts itself busy after it took a span */
@@ -246,7 +246,7 @@ static void step(void *state, unsigned int thread)
 
 static bool ended(const void *state, unsigned int thread)
 {
-	return ((const struct state *)state)->marker[thread].pc == END;
+	return thread >= markers || ((const struct state *)state)->marker[thread].pc == END;
 }
 
 static const char *wrong(const void *state, bool end)
@@ -265,65 +265,28 @@ static const char *wrong(const void *state, bool end)
 	return NULL;
 }
 
-static struct model_result run(enum bug variant, unsigned int n)
+/* With two markers, which find most, with three, and with one. */
+static void start(void *state, unsigned int variant, unsigned int way)
 {
-	static const struct state initial;
-	struct model model = { sizeof(initial), n, step, ended, wrong };
-
+	(void)state;
 	bug = variant;
-	markers = n;
-	return model_explore(&model, &initial);
+	markers = way < 2 ? 2 + way : 1;
 }
 
-static void holds(unsigned int n)
-{
-	struct model_result result = run(RIGHT, n);
+static const struct model model = {
+	.size = sizeof(struct state),
+	.threads = MARKERS,
+	.start = start,
+	.ways = MARKERS,
+	.least = 100000,
+	.step = step,
+	.ended = ended,
+	.wrong = wrong,
+};
 
-	test_note("%u markers: %lu states", n, result.states);
-	CHECK(result.exhausted);
-	CHECK(!result.wrong);
-	if (result.wrong)
-		test_note("%s", result.wrong);
-	CHECK(result.states > 10 * n);
-}
-
-static void found(enum bug variant)
-{
-	struct model_result result = run(variant, 2);
-
-	if (!result.wrong)
-		result = run(variant, 3);
-	CHECK(result.wrong);
-	test_note("%s, after %lu states", result.wrong ? result.wrong : "not found", result.states);
-}
-
-TEST_WITH(holds_for_one_to_three_markers, TEST_HOSTED)
-{
-	for (unsigned int n = 1; n <= MARKERS; n++)
-		holds(n);
-}
-
-TEST_WITH(finds_queued_cleared_late, TEST_HOSTED)
-{
-	found(CLEAR_LATE);
-}
-
-TEST_WITH(finds_queued_asked_first, TEST_HOSTED)
-{
-	found(ASK_FIRST);
-}
-
-TEST_WITH(finds_busy_counted_late, TEST_HOSTED)
-{
-	found(COUNT_LATE);
-}
-
-TEST_WITH(finds_work_left_for_nobody, TEST_HOSTED)
-{
-	found(FORGET_SHARED);
-}
-
-TEST_WITH(finds_marks_left_pending, TEST_HOSTED)
-{
-	found(LEAVE_PENDING);
-}
+MODEL_HOLDS(holds_for_one_to_three_markers, model)
+MODEL_FINDS(queued_cleared_late, model, CLEAR_LATE)
+MODEL_FINDS(queued_asked_first, model, ASK_FIRST)
+MODEL_FINDS(busy_counted_late, model, COUNT_LATE)
+MODEL_FINDS(work_left_for_nobody, model, FORGET_SHARED)
+MODEL_FINDS(marks_left_pending, model, LEAVE_PENDING)

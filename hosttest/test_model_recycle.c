@@ -12,7 +12,7 @@
 #include "model.h"
 
 enum variant {
-	RIGHT,
+	RIGHT = MODEL_RIGHT,
 	NO_WAIT, /* the span goes back without waiting for freers */
 	LOOK_FIRST, /* the freer says which span it is at after it has looked at the owner */
 	WAIT_FIRST, /* who gives the span back waits before the owner says so */
@@ -20,7 +20,6 @@ enum variant {
 	HAND_OUT_ALL, /* the owner hands out what has its remote bit */
 	DROP_QUIETLY, /* who gives the span back does not look at the remote bits */
 	SET_FIRST, /* who gathers sets the free bits before it takes the remote ones */
-	NR_VARIANTS,
 };
 
 enum {
@@ -297,48 +296,30 @@ static const char *wrong(const void *state, bool end)
 	return NULL;
 }
 
-static struct model_result explore(enum variant variant)
+static void start(void *state, unsigned int variant, unsigned int way)
 {
-	static const struct model model = {
-		.size = sizeof(struct state),
-		.threads = THREADS,
-		.step = step,
-		.ended = ended,
-		.wrong = wrong,
-	};
-	struct model_result result = { 0 };
+	struct state *s = state;
 
-	for (unsigned char recycles = 0; recycles < 2 && !result.wrong; recycles++) {
-		const struct state initial = {
-			.variant = (unsigned char)variant,
-			.recycles = recycles,
-		};
-		struct model_result more = model_explore(&model, &initial);
-
-		more.states += result.states;
-		more.exhausted &= !recycles || result.exhausted;
-		result = more;
-	}
-	return result;
+	s->variant = (unsigned char)variant;
+	s->recycles = (unsigned char)way;
 }
 
-TEST_WITH(no_other_object_is_freed, TEST_HOSTED)
-{
-	struct model_result result = explore(RIGHT);
+static const struct model model = {
+	.size = sizeof(struct state),
+	.threads = THREADS,
+	.start = start,
+	.ways = 2,
+	.least = 150,
+	.step = step,
+	.ended = ended,
+	.wrong = wrong,
+};
 
-	CHECK(result.exhausted);
-	CHECK_PTR(result.wrong, NULL);
-	test_note("%s, %lu states", result.wrong ? result.wrong : "right", result.states);
-	CHECK(result.states > 50);
-}
-
-TEST_WITH(finds_each_broken_variant, TEST_HOSTED)
-{
-	for (unsigned int variant = RIGHT + 1; variant < NR_VARIANTS; variant++) {
-		struct model_result result = explore(variant);
-
-		CHECK(result.wrong);
-		test_note("%u: %s after %lu states", variant,
-			  result.wrong ? result.wrong : "nothing", result.states);
-	}
-}
+MODEL_HOLDS(no_other_object_is_freed, model)
+MODEL_FINDS(spans_that_do_not_wait, model, NO_WAIT)
+MODEL_FINDS(freers_that_say_so_late, model, LOOK_FIRST)
+MODEL_FINDS(a_wait_before_the_owner_is_gone, model, WAIT_FIRST)
+MODEL_FINDS(a_free_bit_looked_at_early, model, LOOK_BEFORE)
+MODEL_FINDS(what_was_freed_remotely_handed_out, model, HAND_OUT_ALL)
+MODEL_FINDS(remote_bits_dropped, model, DROP_QUIETLY)
+MODEL_FINDS(free_bits_set_early, model, SET_FIRST)

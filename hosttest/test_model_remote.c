@@ -7,7 +7,7 @@
 #include "model.h"
 
 enum variant {
-	RIGHT,
+	RIGHT = MODEL_RIGHT,
 	CLEAR_LATE, /* the owner clears the flag after it has read the words */
 	ASK_FIRST, /* the freer reads the flag before it sets its bit */
 	NO_EXCHANGE, /* the freer reads and sets the flag in two steps */
@@ -190,56 +190,28 @@ static const char *wrong(const void *state, bool end)
 	return NULL;
 }
 
-static struct model_result explore(enum variant variant)
+static void start(void *state, unsigned int variant, unsigned int way)
 {
-	static const struct model model = {
-		.size = sizeof(struct state),
-		.threads = 1 + FREERS,
-		.step = step,
-		.ended = ended,
-		.wrong = wrong,
-	};
-	const struct state initial = { .variant = (unsigned char)variant, .left = GATHERS };
+	struct state *s = state;
 
-	return model_explore(&model, &initial);
+	(void)way;
+	s->variant = (unsigned char)variant;
+	s->left = GATHERS;
 }
 
-static void found(enum variant variant)
-{
-	struct model_result result = explore(variant);
+static const struct model model = {
+	.size = sizeof(struct state),
+	.threads = 1 + FREERS,
+	.start = start,
+	.ways = 1,
+	.least = 500,
+	.step = step,
+	.ended = ended,
+	.wrong = wrong,
+};
 
-	CHECK(result.wrong);
-	test_note("%s after %lu states", result.wrong ? result.wrong : "nothing", result.states);
-}
-
-TEST_WITH(no_free_is_lost, TEST_HOSTED)
-{
-	struct model_result result = explore(RIGHT);
-
-	CHECK(result.exhausted);
-	CHECK_PTR(result.wrong, NULL);
-	if (result.wrong)
-		test_note("%s", result.wrong);
-	test_note("%lu states", result.states);
-	CHECK(result.states > 500);
-}
-
-TEST_WITH(finds_flag_cleared_late, TEST_HOSTED)
-{
-	found(CLEAR_LATE);
-}
-
-TEST_WITH(finds_flag_asked_first, TEST_HOSTED)
-{
-	found(ASK_FIRST);
-}
-
-TEST_WITH(finds_flag_set_without_exchange, TEST_HOSTED)
-{
-	found(NO_EXCHANGE);
-}
-
-TEST_WITH(finds_strange_span_forgotten, TEST_HOSTED)
-{
-	found(DROP_STRANGE);
-}
+MODEL_HOLDS(no_free_is_lost, model)
+MODEL_FINDS(flag_cleared_late, model, CLEAR_LATE)
+MODEL_FINDS(flag_asked_first, model, ASK_FIRST)
+MODEL_FINDS(flag_set_without_exchange, model, NO_EXCHANGE)
+MODEL_FINDS(strange_span_forgotten, model, DROP_STRANGE)

@@ -22,7 +22,7 @@
 #define FIRST 5
 
 enum bug {
-	RIGHT,
+	RIGHT = MODEL_RIGHT,
 	NO_CLAIM, /* a sweeper does not settle with others who sweeps */
 	NO_FINISH, /* the collector does not finish the last sweep */
 	BUMP_FIRST, /* the generation grows before the marks are made */
@@ -455,91 +455,39 @@ static const char *wrong(const void *state, bool end)
 	return NULL;
 }
 
-static struct model_result run(enum bug variant, bool in_handlers)
+/* Among threads, and with handlers on stopped CPUs. */
+static void start(void *state, unsigned int variant, unsigned int way)
 {
-	struct state initial = { .word = FIRST, .generation = FIRST, .live = 1 };
-	struct model model = { sizeof(initial), THREADS, step, ended, wrong };
+	struct state *s = state;
 
 	bug = variant;
-	handlers = in_handlers;
+	handlers = way;
+	s->word = s->generation = FIRST;
+	s->live = 1;
 	for (unsigned int t = SWEEPER; t < THREADS; t++)
-		initial.thread[t].pc = PIN;
-	initial.thread[SWEEPER].rounds = 1;
-	initial.thread[ALLOCATOR].rounds = 1;
-	return model_explore(&model, &initial);
+		s->thread[t].pc = PIN;
+	s->thread[SWEEPER].rounds = 1;
+	s->thread[ALLOCATOR].rounds = 1;
 }
 
-static void holds(bool in_handlers)
-{
-	struct model_result result = run(RIGHT, in_handlers);
+static const struct model model = {
+	.size = sizeof(struct state),
+	.threads = THREADS,
+	.start = start,
+	.ways = 2,
+	.least = 100000,
+	.step = step,
+	.ended = ended,
+	.wrong = wrong,
+};
 
-	test_note("%lu states%s%s", result.states, result.wrong ? ", " : "",
-		  result.wrong ? result.wrong : "");
-	CHECK(result.exhausted && !result.wrong);
-	CHECK(result.states > 1000);
-}
-
-static void found(enum bug variant)
-{
-	struct model_result result = run(variant, false);
-
-	if (!result.wrong)
-		result = run(variant, true);
-	CHECK(result.wrong);
-	test_note("%s, after %lu states", result.wrong ? result.wrong : "not found", result.states);
-}
-
-TEST_WITH(holds_among_threads, TEST_HOSTED)
-{
-	holds(false);
-}
-
-TEST_WITH(holds_with_handlers_on_stopped_cpus, TEST_HOSTED)
-{
-	holds(true);
-}
-
-TEST_WITH(finds_two_sweepers_of_a_span, TEST_HOSTED)
-{
-	found(NO_CLAIM);
-}
-
-TEST_WITH(finds_an_unfinished_sweep, TEST_HOSTED)
-{
-	found(NO_FINISH);
-}
-
-TEST_WITH(finds_a_generation_before_its_marks, TEST_HOSTED)
-{
-	found(BUMP_FIRST);
-}
-
-TEST_WITH(finds_allocation_from_an_unswept_span, TEST_HOSTED)
-{
-	found(TAKE_UNSWEPT);
-}
-
-TEST_WITH(finds_a_span_given_back_while_it_is_swept, TEST_HOSTED)
-{
-	found(GONE_BLIND);
-}
-
-TEST_WITH(finds_a_span_given_back_while_a_marker_has_it, TEST_HOSTED)
-{
-	found(BACK_IN_MARK);
-}
-
-TEST_WITH(finds_a_birth_of_the_old_generation, TEST_HOSTED)
-{
-	found(BORN_OLD);
-}
-
-TEST_WITH(finds_a_piece_that_counts_as_all, TEST_HOSTED)
-{
-	found(PART_IS_ALL);
-}
-
-TEST_WITH(finds_a_birth_that_reads_two_words, TEST_HOSTED)
-{
-	found(TWO_WORDS);
-}
+MODEL_HOLDS(holds_among_threads_and_handlers, model)
+MODEL_FINDS(two_sweepers_of_a_span, model, NO_CLAIM)
+MODEL_FINDS(an_unfinished_sweep, model, NO_FINISH)
+MODEL_FINDS(a_generation_before_its_marks, model, BUMP_FIRST)
+MODEL_FINDS(allocation_from_an_unswept_span, model, TAKE_UNSWEPT)
+MODEL_FINDS(a_span_given_back_while_it_is_swept, model, GONE_BLIND)
+MODEL_FINDS(a_span_given_back_while_a_marker_has_it, model, BACK_IN_MARK)
+MODEL_FINDS(a_birth_of_the_old_generation, model, BORN_OLD)
+MODEL_FINDS(a_piece_that_counts_as_all, model, PART_IS_ALL)
+MODEL_FINDS(a_birth_that_reads_two_words, model, TWO_WORDS)

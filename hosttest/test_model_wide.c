@@ -14,7 +14,7 @@
 /* ---- spans that are emptied ---- */
 
 enum leave_bug {
-	LEAVE_RIGHT,
+	LEAVE_RIGHT = MODEL_RIGHT,
 	NO_FLUSH, /* the collector does not wait for handlers before the mark */
 	LATE_MODE, /* it waits, and then sets the mode */
 	EARLY_NOT, /* the mode ends while the marker has the span */
@@ -131,43 +131,37 @@ static const char *leave_wrong(const void *state, bool end)
 	return end && s->where != PAGE_HEAP ? "a span was left and never given back" : NULL;
 }
 
-static const char *leave_check(enum leave_bug which)
+static void leave_start(void *state, unsigned int variant, unsigned int way)
 {
-	static const struct model model = { sizeof(struct leaving), 1 + HANDLERS, leave_step,
-					    leave_ended, leave_wrong };
-	struct leaving initial;
-	struct model_result result;
+	struct leaving *s = state;
 
-	__builtin_memset(&initial, 0, sizeof(initial));
-	initial.live = HANDLERS;
-	leave_bug = which;
-	result = model_explore(&model, &initial);
-	test_note("%lu states", result.states);
-	CHECK(result.exhausted);
-	return result.wrong;
+	(void)way;
+	leave_bug = variant;
+	s->live = HANDLERS;
 }
 
-#define LEAVE_FINDS(name_, bug_)                                                                   \
-	TEST_WITH(name_, TEST_HOSTED)                                                              \
-	{                                                                                          \
-		CHECK(leave_check(bug_) != NULL);                                                  \
-	}
+static const struct model leave = {
+	.size = sizeof(struct leaving),
+	.threads = 1 + HANDLERS,
+	.start = leave_start,
+	.ways = 1,
+	.least = 200,
+	.step = leave_step,
+	.ended = leave_ended,
+	.wrong = leave_wrong,
+};
 
-TEST_WITH(holds_for_spans_that_are_emptied, TEST_HOSTED)
-{
-	CHECK_PTR(leave_check(LEAVE_RIGHT), NULL);
-}
-
-LEAVE_FINDS(finds_handlers_not_waited_for, NO_FLUSH)
-LEAVE_FINDS(finds_mode_set_late, LATE_MODE)
-LEAVE_FINDS(finds_mode_ended_early, EARLY_NOT)
-LEAVE_FINDS(finds_spans_left_late, NO_WAIT)
-LEAVE_FINDS(finds_handlers_that_do_not_look, BLIND)
+MODEL_HOLDS(holds_for_spans_that_are_emptied, leave)
+MODEL_FINDS(handlers_not_waited_for, leave, NO_FLUSH)
+MODEL_FINDS(mode_set_late, leave, LATE_MODE)
+MODEL_FINDS(mode_ended_early, leave, EARLY_NOT)
+MODEL_FINDS(spans_left_late, leave, NO_WAIT)
+MODEL_FINDS(handlers_that_do_not_look, leave, BLIND)
 
 /* ---- objects that are held back ---- */
 
 enum hold_bug {
-	HOLD_RIGHT,
+	HOLD_RIGHT = MODEL_RIGHT,
 	GATHERED, /* an allocation gathers what was freed, as without the mode */
 	LATE_HELD, /* what may go is looked up when the mark is over */
 	OWNED, /* let go of in a span that a CPU has taken since */
@@ -345,35 +339,29 @@ static const char *hold_wrong(const void *state, bool end)
 	return end && (~(s->free | s->remote | s->owned) & 3) ? "an object was lost" : NULL;
 }
 
-static const char *hold_check(enum hold_bug which)
+static void hold_start(void *state, unsigned int variant, unsigned int way)
 {
-	static const struct model model = { sizeof(struct holding), 3, hold_step, hold_ended,
-					    hold_wrong };
-	struct holding initial;
-	struct model_result result;
+	struct holding *s = state;
 
-	__builtin_memset(&initial, 0, sizeof(initial));
-	initial.owned = initial.root[0] = 1;
-	initial.free = 2;
-	hold_bug = which;
-	result = model_explore(&model, &initial);
-	test_note("%lu states", result.states);
-	CHECK(result.exhausted);
-	return result.wrong;
+	(void)way;
+	hold_bug = variant;
+	s->owned = s->root[0] = 1;
+	s->free = 2;
 }
 
-#define HOLD_FINDS(name_, bug_)                                                                    \
-	TEST_WITH(name_, TEST_HOSTED)                                                              \
-	{                                                                                          \
-		CHECK(hold_check(bug_) != NULL);                                                   \
-	}
+static const struct model hold = {
+	.size = sizeof(struct holding),
+	.threads = 3,
+	.start = hold_start,
+	.ways = 1,
+	.least = 1000,
+	.step = hold_step,
+	.ended = hold_ended,
+	.wrong = hold_wrong,
+};
 
-TEST_WITH(holds_for_objects_that_are_held_back, TEST_HOSTED)
-{
-	CHECK_PTR(hold_check(HOLD_RIGHT), NULL);
-}
-
-HOLD_FINDS(finds_what_is_held_gathered, GATHERED)
-HOLD_FINDS(finds_held_looked_up_late, LATE_HELD)
-HOLD_FINDS(finds_a_span_that_a_cpu_has, OWNED)
-HOLD_FINDS(finds_a_root_forgotten, NO_LOOK)
+MODEL_HOLDS(holds_for_objects_that_are_held_back, hold)
+MODEL_FINDS(what_is_held_gathered, hold, GATHERED)
+MODEL_FINDS(held_looked_up_late, hold, LATE_HELD)
+MODEL_FINDS(a_span_that_a_cpu_has, hold, OWNED)
+MODEL_FINDS(a_root_forgotten, hold, NO_LOOK)
