@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between the half of the harness that is the same everywhere (harness_common.c, harness_cpus.c) and its backends:
- * harness_hosted.c for Linux, one in kernel/ for the demo kernel.
+ * Between the half of the harness that is the same everywhere (harness_common.c, harness_expect.c,
+ * harness_cpus.c) and its backends: harness_hosted.c and harness_machine.c for Linux, kernel/test_harness.c for the
+ * demo kernel.
  *
  * A backend fills a struct harness_want from its command line, calls harness_run() in a context
  * that may be pinned and interrupted, and ends the process or the machine by the answer. Its
@@ -41,6 +42,15 @@ void harness_begin(const struct harness_want *want, const struct test_case *test
 
 /* Return: true if a test captures the console and has taken the text. interrupt: yes. */
 bool harness_swallow(const char *text, size_t len);
+
+/* harness_expect.c, at the end of each test: nothing is expected any more; has what was expected come? */
+void harness_expect_end(void);
+void harness_expect_came(void);
+/* What mw_on_misuse() is given: a misuse that no test expects fails the one that runs. */
+void harness_misused(const struct mw_report *report);
+
+/* The file of the test that runs, for failures that no line of it can be named for; "": none runs. */
+const char *harness_suite(void);
 
 /* "suite.name" of the test that runs, and its number in the plan; NULL: none runs. */
 const char *harness_current(unsigned int *number);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* The harness, as far as it is the same on Linux and in the demo kernel: see test.h, harness.h. */
+/*
+ * The harness, as far as it is the same on Linux and in the demo kernel (see test.h, harness.h): checks, a
+ * test's memory, the choice of tests, the run and its report.
+ */
 #include <stdatomic.h>
 #include <marrow/watch.h>
 #include "harness.h"
-#include "../mm/base/level.h"
 #include "../mm/base/report.h"
 
 #define HARNESS_NAME 96
@@ -34,9 +36,6 @@ static struct {
 } now;
 
 static unsigned int tests_run, tests_failed, tests_skipped;
-static const char *panic_why; /* set by harness_panicked() for test_panics() */
-static char panic_text[160];
-static bool panic_expected;
 
 uint64_t test_seed;
 
@@ -73,60 +72,6 @@ void test_note(const char *format, ...)
 	va_end(args);
 }
 
-/* ---- console capture ---- */
-
-static struct {
-	atomic_flag busy;
-	atomic_bool on;
-	size_t len;
-	char text[4096];
-} capture;
-
-bool harness_swallow(const char *text, size_t len)
-{
-	size_t room;
-
-	if (!atomic_load_explicit(&capture.on, memory_order_acquire))
-		return false;
-	/* Whoever finds it busy may be an interrupt above the owner: its text is dropped. */
-	if (atomic_flag_test_and_set_explicit(&capture.busy, memory_order_acquire))
-		return true;
-	room = sizeof(capture.text) - 1 - capture.len;
-	if (len > room)
-		len = room;
-	for (size_t i = 0; i < len; i++)
-		capture.text[capture.len++] = text[i];
-	capture.text[capture.len] = '\0';
-	atomic_flag_clear_explicit(&capture.busy, memory_order_release);
-	return true;
-}
-
-void test_capture(void)
-{
-	capture.len = 0;
-	capture.text[0] = '\0';
-	atomic_store_explicit(&capture.on, true, memory_order_release);
-}
-
-const char *test_captured(void)
-{
-	atomic_store_explicit(&capture.on, false, memory_order_release);
-	return capture.text;
-}
-
-const char *test_has(const char *text, const char *part)
-{
-	for (; *text; text++) {
-		size_t i = 0;
-
-		while (part[i] && text[i] == part[i])
-			i++;
-		if (!part[i])
-			return text;
-	}
-	return NULL;
-}
-
 /* ---- checks ---- */
 
 bool test_check(bool ok, const char *file, int line, const char *format, ...)
@@ -159,117 +104,15 @@ _Noreturn void test_skip(const char *why)
 	backend_leave();
 }
 
-/* Not in the kernel. */
-__attribute__((weak)) bool backend_steps(void);
-__attribute__((weak)) bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg,
-					unsigned long at);
-__attribute__((weak)) void backend_elsewhere(void (*fn)(void *arg), void *arg);
-
-bool test_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigned long at)
-{
-	if (!backend_steps || !backend_steps())
-		test_skip("no single steps here");
-	return backend_step(a, b, arg, at);
-}
-
-void test_elsewhere(void (*fn)(void *arg), void *arg)
-{
-	if (!backend_steps || !backend_steps())
-		test_skip("no single steps here");
-	backend_elsewhere(fn, arg);
-}
-
-void harness_panicked(const char *why)
-{
-	if (!now.test || backend_worker())
-		return;
-	if (panic_expected) {
-		mw_format(panic_text, sizeof(panic_text), "%s", why);
-		panic_why = panic_text;
-		backend_leave();
-	}
-	test_captured();
-	(void)test_check(false, now.test->suite, 0, "panic: %s", why);
-	backend_leave();
-}
-
-const char *test_panics(void (*fn)(void *arg), void *arg)
-{
-	panic_why = NULL;
-	panic_expected = true;
-	test_capture();
-	(void)backend_try(fn, arg);
-	(void)test_captured();
-	panic_expected = false;
-	return panic_why;
-}
-
 const char *harness_current(unsigned int *number)
 {
 	*number = now.number;
 	return now.test ? now.name : NULL;
 }
 
-/* ---- misuse ---- */
-
-static struct {
-	atomic_flag busy;
-	enum mw_misuse expected;
-	unsigned int came;
-	struct mw_report report;
-	char text[160];
-	struct mw_trace allocated, freed;
-} misuse;
-
-static void misuse_keep(const struct mw_report *report)
+const char *harness_suite(void)
 {
-	misuse.report = *report;
-	mw_format(misuse.text, sizeof(misuse.text), "%s", report->text);
-	misuse.report.text = misuse.text;
-	if (report->allocated) {
-		misuse.allocated = *report->allocated;
-		misuse.report.allocated = &misuse.allocated;
-	}
-	if (report->freed) {
-		misuse.freed = *report->freed;
-		misuse.report.freed = &misuse.freed;
-	}
-}
-
-static void misuse_happened(const struct mw_report *report)
-{
-	unsigned long state = mw_port_pin();
-	bool wanted;
-
-	while (atomic_flag_test_and_set_explicit(&misuse.busy, memory_order_acquire))
-		mw_port_relax();
-	wanted = misuse.expected == report->what;
-	if (wanted) {
-		misuse_keep(report);
-		misuse.came++;
-	}
-	atomic_flag_clear_explicit(&misuse.busy, memory_order_release);
-	mw_port_unpin(state);
-	if (wanted)
-		return;
-	mw_report_print(report);
-	(void)test_check(false, now.test ? now.test->suite : "", 0, "unexpected misuse: %s",
-			 mw_misuse_name(report->what));
-}
-
-void test_expect_misuse(enum mw_misuse what)
-{
-	misuse.came = 0;
-	misuse.expected = what;
-	misuse.report = (struct mw_report){ 0 };
-}
-
-const struct mw_report *test_misuse_came(void)
-{
-	(void)test_check(misuse.came == 1, now.test->suite, 0, "expected one %s, %u came",
-			 mw_misuse_name(misuse.expected), misuse.came);
-	misuse.expected = MW_MISUSE_NONE;
-	return &misuse.report;
+	return now.test ? now.test->suite : "";
 }
 
 /* ---- memory ---- */
@@ -298,7 +141,7 @@ size_t test_heap(size_t bytes)
 	memory = backend_memory(bytes, &phys);
 	if (!memory)
 		test_skip("not so much memory");
-	mw_on_misuse(misuse_happened);
+	mw_on_misuse(harness_misused);
 	now.heap = true;
 	usable = mw_region_add(memory, phys, bytes);
 	NEED(usable != 0);
@@ -416,13 +259,11 @@ static enum outcome outcome_of(void)
 /* Everything that a test may have switched on, whichever way it ended. */
 static void clean_up(void)
 {
-	(void)test_captured();
-	panic_expected = false;
+	harness_expect_end();
 	(void)backend_interrupts_off();
 	(void)backend_workers(false);
 	(void)mw_fail_set(NULL);
-	if (misuse.expected && !misuse.came)
-		(void)test_misuse_came();
+	harness_expect_came();
 	/* What a test left after a failure is no news. */
 	if (now.heap && !now.skipped && !atomic_load(&now.failures))
 		(void)backend_try(check_left_behind, NULL);
@@ -442,7 +283,7 @@ static enum outcome run_one(const struct harness_want *want, const struct test_c
 	now.test = test;
 	harness_begin(want, test, now.name);
 	test_expect_misuse(MW_MISUSE_NONE);
-	mw_on_misuse(misuse_happened);
+	mw_on_misuse(harness_misused);
 	backend_test_begin(now.name);
 	(void)backend_try(call_test, NULL);
 	clean_up();

@@ -129,6 +129,26 @@ void harness_begin(const struct harness_want *want, const struct test_case *test
 
 /* ---- what only the backend knows ---- */
 
+/* Not in the kernel. */
+__attribute__((weak)) bool backend_steps(void);
+__attribute__((weak)) bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg,
+					unsigned long at);
+__attribute__((weak)) void backend_elsewhere(void (*fn)(void *arg), void *arg);
+
+bool test_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigned long at)
+{
+	if (!backend_steps || !backend_steps())
+		test_skip("no single steps here");
+	return backend_step(a, b, arg, at);
+}
+
+void test_elsewhere(void (*fn)(void *arg), void *arg)
+{
+	if (!backend_steps || !backend_steps())
+		test_skip("no single steps here");
+	backend_elsewhere(fn, arg);
+}
+
 bool test_interrupts_on(void (*fn)(void *arg), void *arg)
 {
 	return backend_interrupts_on(fn, arg);

@@ -7,7 +7,7 @@ deps += build/host$(suffix)/hosttest/make_heap.d
 
 # A program that runs where it was linked, as a kernel does.
 $(heapdump_maker): build/host$(suffix)/hosttest/make_heap.o \
-		$(filter-out %/harness_hosted.o %/harness_common.o %/harness_cpus.o %/harness_step.o,$(host_common))
+		$(filter-out $(harness_sources:%.c=build/host$(suffix)/%.o),$(host_common))
 	$(say) LINK $@
 	$(Q)$(CC) $(host_flags) -no-pie $(CFLAGS) $(LDFLAGS) -o $@ $^ -lm
 

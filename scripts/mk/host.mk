@@ -2,7 +2,8 @@
 #
 # The same sources for Linux: one runner for each test file, in several variants.
 
-host_sources := $(wildcard hosttest/harness_*.c hosttest/port_*.c)
+harness_sources := $(wildcard hosttest/harness_*.c)
+host_sources := $(harness_sources) $(wildcard hosttest/port_*.c)
 host_flags = $(common_flags) -pthread -Imm/include -Ihosttest -I. -DMW_CONFIG_H='"hosttest/marrow_config.h"'
 
 # host-variant (name, extra flags): build/NAME/test_X for each hosttest/test_X.c

@@ -7,7 +7,7 @@ kernel_dir := build/kernel$(if $(ASAN),-asan)$(suffix)
 kernel_elf := $(kernel_dir)/kernel.elf
 
 kernel_c := $(mm_sources) $(wildcard kernel/*.c kernel/*/*.c arch/$(ARCH)/*.c) $(test_sources) \
-	$(wildcard hosttest/harness_common.c hosttest/harness_cpus.c)
+	$(wildcard hosttest/harness_common.c hosttest/harness_expect.c hosttest/harness_cpus.c)
 kernel_c := $(filter-out kernel/seams/% kernel/pinned/% $(if $(ASAN),,kernel/asan/%),$(kernel_c))
 kernel_asm := $(wildcard arch/$(ARCH)/*.S boot/*.S)
 kernel_objects := $(kernel_c:%.c=$(kernel_dir)/%.o) $(kernel_asm:%.S=$(kernel_dir)/%.o)
