@@ -124,6 +124,29 @@ UNUSED NOINLINE static uintptr_t stamp_behind(size_t slot)
 	return dangling(slot)->next->next->stamp[5];
 }
 
+/* A freed object leads to another one that was freed after it, to which nothing else points. */
+UNUSED NOINLINE static void free_a_list(void)
+{
+	struct thing *first = thing_new(), *second = thing_new(), *third = thing_new();
+
+	first->next = second;
+	second->next = third;
+	hidden[0] = ~(uintptr_t)first;
+	hidden[1] = ~(uintptr_t)second;
+	hidden[2] = ~(uintptr_t)third;
+	root[0] = (struct node *)first;
+	mw_free(first);
+	mw_free(third);
+	mw_free(second);
+}
+
+/* For test_parallel(). */
+UNUSED static void free_elsewhere(unsigned int i, void *arg)
+{
+	if (i)
+		mw_free(arg);
+}
+
 UNUSED NOINLINE static void churn_bytes(size_t bytes)
 {
 	for (size_t done = 0; done < bytes; done += 256)

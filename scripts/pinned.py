@@ -14,7 +14,8 @@ import sys
 import ktap
 import qemu
 
-TESTS = "page,page_fit,page_limits,page_regions,page_race,object,object_cpus,cache,linux,gc,gc_race,special,special_many,safe,leak"
+TESTS = ("page,page_fit,page_limits,page_regions,page_race,object,object_cpus,object_frees,cache,linux,gc,gc_race,special,"
+         "special_many,safe,safe_held,leak")
 BOUND = 20000  # 10 microseconds at two instructions a nanosecond
 # Where interrupts are off for longer, for how long at most, and why.
 LONGER = {

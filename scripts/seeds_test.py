@@ -11,7 +11,7 @@ import tempfile
 
 import qemu
 
-TESTS = "object_cpus.two_frees_at_once,thread.threads_allocate"
+TESTS = "object_frees.two_frees_at_once,thread.threads_allocate"
 
 
 def command(kernel, seed, more):

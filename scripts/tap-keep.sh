@@ -15,7 +15,7 @@ case $runner in *tsan*) setarch -R true 2>/dev/null && plain="setarch -R" ;; esa
 case $runner in *m32*)
 	if ! "$runner" --list >/dev/null 2>&1; then
 		case ${runner##*/test_} in
-		gc* | base_lock | special* | leak* | safe* | port | harness | object_cpus | page_race | page_fit | watch*)
+		gc* | base_lock | special* | leak* | safe* | port | harness | object_cpus | object_frees | page_race | page_fit | watch*)
 			printf 'KTAP version 1\n1..1\nok 1 - %s # SKIP no 32-bit programs here\n' "${runner##*/test_}" |
 				tee "$log"
 			exit 0

@@ -28,7 +28,7 @@ $(eval $(call kernel-link,$(seams_dir),$(seams_objects)))
 # make test runs; and the kernel's.
 seed_own := page_race.four_cpus_with_room page_race.four_cpus_without_room page_race.regions_change_meanwhile \
 	page_limits.all_cpus_exhaust_at_once page_limits.stocks_of_others_are_found \
-	object_cpus.random_on_all_cpus object_cpus.producer_and_consumer object_cpus.two_frees_at_once \
+	object_cpus.random_on_all_cpus object_cpus.producer_and_consumer object_frees.two_frees_at_once \
 	object_cpus.cpus_stop_and_start object_cpus.out_of_memory_on_all_cpus misuse.double_free_across_cpus \
 	gc_race.collectors_on_every_cpu gc_race.mutators_among_collections gc_race.pointers_in_registers_of_another_cpu \
 	leak_cpus.no_false_report_while_all_allocate safe_cpus.nothing_dangling_is_used_again safe_cpus.the_mode_comes_and_goes \

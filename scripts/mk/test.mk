@@ -16,7 +16,7 @@ counted = $(if $(filter all,$(TESTS))$(filter counted,$(PARTS)),--machine counte
 	--icount --cpus 1 --mem 512M --append "counted=1 test=$(TESTS) tsc_hz=1000000000"')
 
 # What another loader, memory map and entry can change; make matrix runs all there.
-iso_suites := arch,base,export,fs,gc,gc_storm,line,machine,memmap,object,object_cpus,page,page_map,page_race,pagetable,$(strip \
+iso_suites := arch,base,export,fs,gc,gc_storm,line,machine,memmap,object,object_cpus,object_frees,page,page_map,page_race,pagetable,$(strip \
 	)paging,port,smp,sleep,stop,storm,thread,traps,window,workers
 ISO_TESTS ?= $(if $(filter all,$(TESTS)),$(iso_suites),$(TESTS))
 
