@@ -35,6 +35,17 @@ NOINLINE static UNUSED void keep_list(size_t slot, size_t n)
 	root[slot] = make_list(n);
 }
 
+/* An array of lists of one, in root[0]. */
+NOINLINE static UNUSED void fill_array(size_t n)
+{
+	struct node **array = mw_alloc(n * sizeof(*array), MW_COLLECTED);
+
+	NEED(array);
+	root[0] = (struct node *)array;
+	for (size_t i = 0; i < n; i++)
+		array[i] = make_list(1);
+}
+
 NOINLINE static UNUSED void check_list(size_t slot, size_t n)
 {
 	struct node *node = root[slot];

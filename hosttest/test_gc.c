@@ -125,16 +125,6 @@ TEST(collected_memory_is_born_zero)
 	CHECK(live_objects() < 20);
 }
 
-NOINLINE static void fill_array(size_t n)
-{
-	struct node **array = mw_alloc(n * sizeof(*array), MW_COLLECTED);
-
-	NEED(array);
-	root[0] = (struct node *)array;
-	for (size_t i = 0; i < n; i++)
-		array[i] = make_list(1);
-}
-
 /* ---- explicit frees, debugging, policies ---- */
 
 TEST(freed_by_hand)

@@ -201,16 +201,6 @@ TEST_WITH(deep_list_of_ten_million, TEST_HOSTED | TEST_LONG)
 	deep(10000000);
 }
 
-NOINLINE static void fill_array(size_t n)
-{
-	struct node **array = mw_alloc(n * sizeof(*array), MW_COLLECTED);
-
-	NEED(array);
-	root[0] = (struct node *)array;
-	for (size_t i = 0; i < n; i++)
-		array[i] = make_list(1);
-}
-
 NOINLINE static void forget_one(size_t i)
 {
 	((struct node **)root[0])[i] = NULL;

@@ -172,75 +172,37 @@ static void on_paths(size_t argc, char **argv,
 		say(argv[0], fn(task, argv[1], argv[2]));
 }
 
-static enum fs_error make_dir(struct task *task, const char *path)
-{
-	return fs_make(task, path, INODE_DIR);
-}
+/* Commands that do the same to each path, or to two. */
+#define MAKES(what, type)                                                                          \
+	static enum fs_error make_##what(struct task *task, const char *path)                      \
+	{                                                                                          \
+		return fs_make(task, path, type);                                                  \
+	}
+#define ON_PATH(name, call)                                                                        \
+	static void run_##name(size_t argc, char **argv)                                           \
+	{                                                                                          \
+		on_path(argc, argv, call);                                                         \
+	}
+#define ON_PATHS(name, call)                                                                       \
+	static void run_##name(size_t argc, char **argv)                                           \
+	{                                                                                          \
+		on_paths(argc, argv, call);                                                        \
+	}
 
-static enum fs_error make_file(struct task *task, const char *path)
-{
-	return fs_make(task, path, INODE_FILE);
-}
-
-static enum fs_error make_pipe(struct task *task, const char *path)
-{
-	return fs_make(task, path, INODE_PIPE);
-}
-
-static enum fs_error make_port(struct task *task, const char *path)
-{
-	return fs_make(task, path, INODE_PORT);
-}
-
-static void run_mkdir(size_t argc, char **argv)
-{
-	on_path(argc, argv, make_dir);
-}
-
-static void run_touch(size_t argc, char **argv)
-{
-	on_path(argc, argv, make_file);
-}
-
-static void run_pipe(size_t argc, char **argv)
-{
-	on_path(argc, argv, make_pipe);
-}
-
-static void run_port(size_t argc, char **argv)
-{
-	on_path(argc, argv, make_port);
-}
-
-static void run_rm(size_t argc, char **argv)
-{
-	on_path(argc, argv, fs_remove);
-}
-
-static void run_cd(size_t argc, char **argv)
-{
-	on_path(argc, argv, fs_chdir);
-}
-
-static void run_mount(size_t argc, char **argv)
-{
-	on_path(argc, argv, fs_mount);
-}
-
-static void run_umount(size_t argc, char **argv)
-{
-	on_path(argc, argv, fs_unmount);
-}
-
-static void run_mv(size_t argc, char **argv)
-{
-	on_paths(argc, argv, fs_move);
-}
-
-static void run_ln(size_t argc, char **argv)
-{
-	on_paths(argc, argv, fs_link);
-}
+MAKES(dir, INODE_DIR)
+MAKES(file, INODE_FILE)
+MAKES(pipe, INODE_PIPE)
+MAKES(port, INODE_PORT)
+ON_PATH(mkdir, make_dir)
+ON_PATH(touch, make_file)
+ON_PATH(pipe, make_pipe)
+ON_PATH(port, make_port)
+ON_PATH(rm, fs_remove)
+ON_PATH(cd, fs_chdir)
+ON_PATH(mount, fs_mount)
+ON_PATH(umount, fs_unmount)
+ON_PATHS(mv, fs_move)
+ON_PATHS(ln, fs_link)
 
 /* A pipe that is full would keep the prompt waiting. */
 static void run_write(size_t argc, char **argv)

@@ -124,6 +124,7 @@ struct command_group {
 extern const struct command_group heap_commands, gc_commands, watch_commands, leak_commands,
 	fs_commands, storm_commands, test_commands, machine_commands, memory_commands;
 void poke(size_t argc, char **argv);
+void poke_overflow(void *arg); /* recurses until the stack's guard page */
 void graph(size_t argc, char **argv);
 void graph_churn(size_t argc, char **argv);
 

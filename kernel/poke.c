@@ -101,7 +101,7 @@ static __attribute__((noinline)) unsigned long deep(volatile unsigned long *leve
 	return *levels ? deep(levels) + (unsigned long)room[0] : 0;
 }
 
-static void overflow(void *arg)
+void poke_overflow(void *arg)
 {
 	volatile unsigned long levels = 1;
 
@@ -119,7 +119,7 @@ static void hang(void *arg)
 
 static void overflow_in_thread(void *arg)
 {
-	struct thread *thread = thread_create("deep", overflow, NULL);
+	struct thread *thread = thread_create("deep", poke_overflow, NULL);
 
 	(void)arg;
 	if (thread)
@@ -142,7 +142,7 @@ static void invalid_in_handler(struct arch_regs *regs, void *arg)
 static void overflow_in_handler(struct arch_regs *regs, void *arg)
 {
 	(void)regs;
-	overflow(arg);
+	poke_overflow(arg);
 }
 
 static void interrupt_fault(void *arg)
@@ -209,7 +209,7 @@ static const struct mistake mistakes[] = {
 	{ "null", "write through a null pointer", null_write },
 	{ "text", "write to the kernel's code", text_write },
 	{ "data", "call data as a function", data_call },
-	{ "stack", "recurse until the stack's guard page", overflow },
+	{ "stack", "recurse until the stack's guard page", poke_overflow },
 	{ "thread-stack", "the same in a thread, which nobody catches", overflow_in_thread },
 	{ "irq-fault", "an invalid instruction in an interrupt handler", interrupt_fault },
 	{ "irq-stack", "recurse in an interrupt handler", interrupt_stack },

@@ -28,6 +28,18 @@ static void allocate(unsigned int sizes)
 		mw_free(kept[i]);
 }
 
+/* All CPUs but the first one allocate until that one is done. Return: this is the first, and they do. */
+static bool others_allocate(unsigned int i)
+{
+	if (i) {
+		allocate(3000);
+		return false;
+	}
+	while (!rounds)
+		arch_relax();
+	return true;
+}
+
 static void begin(void)
 {
 	test_heap(32 << 20);
@@ -49,12 +61,8 @@ static void capture_often(unsigned int i, void *arg)
 	uint64_t start = arch_now();
 
 	(void)arg;
-	if (i) {
-		allocate(3000);
+	if (!others_allocate(i))
 		return;
-	}
-	while (!rounds)
-		arch_relax();
 	for (int n = 0; n < 300 && arch_now() - start < LONG_NS; n++) {
 		arch_cpus_t answered = arch_capture(captured);
 
@@ -83,12 +91,8 @@ static void flood(unsigned int i, void *arg)
 	unsigned int me = apic_id();
 
 	(void)arg;
-	if (i) {
-		allocate(3000);
+	if (!others_allocate(i))
 		return;
-	}
-	while (!rounds)
-		arch_relax();
 	for (int n = 0; n < 3000; n++) {
 		for (unsigned int cpu = 0; cpu < arch_cpu_count(); cpu++)
 			apic_send(arch_cpu_by_number[cpu]->apic_id, APIC_FIXED | STRAY_VECTOR);

@@ -244,29 +244,15 @@ TEST(waits_end_in_time)
 	join(3);
 }
 
-static __attribute__((noinline)) int recurse(volatile int *more)
-{
-	volatile char room[512];
-
-	room[0] = 1;
-	return *more ? recurse(more) + room[0] : 0;
-}
-
-static void overflow(void *arg)
-{
-	(void)recurse(arg);
-}
-
 static void overflow_stack(void *arg)
 {
-	volatile int more = 1;
-	struct fault fault = landing_try(overflow, (void *)&more);
+	struct fault fault = landing_try(poke_overflow, NULL);
 	uintptr_t stack = (uintptr_t)thread_current()->stack;
 
 	(void)arg;
 	CHECK(fault.came && fault.address < stack && fault.address >= stack - MW_PAGE_SIZE);
 	thread_yield();
-	CHECK(landing_try(overflow, (void *)&more).came);
+	CHECK(landing_try(poke_overflow, NULL).came);
 }
 
 TEST(stack_overflow_meets_the_guard)

@@ -117,23 +117,9 @@ TEST(on_all_cpus_at_once)
 	test_parallel(test_cpus(), fault_here, NULL);
 }
 
-static __attribute__((noinline)) int recurse(volatile int *more)
-{
-	volatile char room[512];
-
-	room[0] = 1;
-	return *more ? recurse(more) + room[0] : 0;
-}
-
-static void overflow(void *arg)
-{
-	(void)recurse(arg);
-}
-
 TEST(stack_overflow_meets_the_guard)
 {
-	volatile int more = 1;
-	struct fault fault = landing_try(overflow, (void *)&more);
+	struct fault fault = landing_try(poke_overflow, NULL);
 	void *lo, *hi;
 
 	NEED(arch_cpu_stack(arch_cpu_id(), 0, &lo, &hi));

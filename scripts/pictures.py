@@ -8,17 +8,15 @@ over the serial line, its screen is taken, and what it exports is drawn. `make p
 
 import argparse
 import os
-import select
 import subprocess
 import sys
 import tempfile
-import time
 
 import export
+import prompt
 import qemu
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PROMPT = b"marrow> "
 LOAD = "churn 60000"
 # What is on the screen, and what was typed for it; a screen holds 80 by 31 characters.
 SCREENS = {
@@ -28,55 +26,16 @@ SCREENS = {
 }
 
 
-class Screen:
-    """A machine with a screen, and its monitor."""
-
-    def __init__(self, options, folder):
-        self.path = os.path.join(folder, "qmp")
-        line = qemu.command(options) + qemu.socket_option(self.path) + [
-            "-display", "none", "-vga", "std", "-serial", "stdio", "-monitor", "none"]
-        self.machine = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.limit = time.monotonic() + options.limit
-
-    def wait(self):
-        """Until the prompt is the last thing said."""
-        seen = b""
-        while True:
-            quiet = not select.select([self.machine.stdout], [], [], 1.0)[0]
-            if quiet and seen.endswith(PROMPT):
-                return
-            if time.monotonic() > self.limit:
-                raise SystemExit("no prompt: " + seen.decode("utf-8", "replace")[-2000:])
-            if not quiet:
-                more = os.read(self.machine.stdout.fileno(), 4096)
-                if not more:
-                    raise SystemExit("the machine ended: " + seen.decode("utf-8", "replace"))
-                seen += more
-
-    def type(self, line):
-        self.machine.stdin.write(line.encode() + b"\r")
-        self.machine.stdin.flush()
-        self.wait()
-
-    def take(self, path):
-        qemu.Qmp(self.path).run("screendump", filename=os.path.abspath(path), format="png")
-        print(path)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.machine.kill()
-        self.machine.wait()
-
-
 def screens(options, folder):
     for name, commands in SCREENS.items():
-        with Screen(options, folder) as screen:
-            screen.wait()
+        path = os.path.join(options.out, name + ".png")
+        with prompt.Machine(options, folder) as machine:
+            machine.until_prompt()
             for command in commands:
-                screen.type(command)
-            screen.take(os.path.join(options.out, name + ".png"))
+                machine.type(command + "\n")
+                machine.until_prompt()
+            machine.picture(path)
+        print(path)
 
 
 def drawings(options, folder):

@@ -8,15 +8,10 @@ screen for each command that is marked with one.
 
 import argparse
 import os
-import select
-import subprocess
-import sys
 import tempfile
-import time
 
+import prompt
 import qemu
-
-PROMPT = "marrow> "
 
 # What is said about it, the keys, and the picture taken afterwards.
 SESSION = [
@@ -43,37 +38,6 @@ SESSION = [
     ("", "check\n", None),
     ("", "ps\n", None),
 ]
-
-
-class Machine:
-    def __init__(self, options, folder):
-        self.path = os.path.join(folder, "qmp")
-        line = qemu.command(options) + qemu.socket_option(self.path) + [
-            "-display", "none", "-vga", "std", "-serial", "stdio", "-monitor", "none"]
-        self.process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.limit = time.monotonic() + options.limit
-
-    def until_prompt(self):
-        """What is said until the prompt stands there and nothing follows it."""
-        seen = b""
-        while time.monotonic() < self.limit:
-            if select.select([self.process.stdout], [], [], 0.5)[0]:
-                more = os.read(self.process.stdout.fileno(), 4096)
-                if not more:
-                    break
-                seen += more
-            elif seen.endswith(PROMPT.encode()):
-                return seen.decode("utf-8", "replace")
-        sys.exit("no prompt came; the last was:\n" + seen.decode("utf-8", "replace")[-2000:])
-
-    def type(self, keys):
-        for key in keys:
-            self.process.stdin.write(key.encode())
-            self.process.stdin.flush()
-            time.sleep(0.02)
-
-    def picture(self, path):
-        qemu.Qmp(self.path).run("screendump", filename=os.path.abspath(path), format="png")
 
 
 def screen(text):
@@ -105,7 +69,7 @@ def play(machine, pictures):
             yield "\n```text\n" + "\n".join(block).strip("\n") + "\n```\n\n" + remark + "\n"
             block = []
         machine.type(keys)
-        block += screen(PROMPT + machine.until_prompt())[:-1]
+        block += screen(prompt.PROMPT + machine.until_prompt())[:-1]
         if picture:
             machine.picture(os.path.join(pictures, picture))
             yield "\n```text\n" + "\n".join(block).strip("\n") + "\n```\n"
@@ -122,11 +86,8 @@ def main():
     parser.add_argument("--limit", type=float, default=180, help="seconds for all of it")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="marrow-") as folder:
-        machine = Machine(options, folder)
-        try:
+        with prompt.Machine(options, folder) as machine:
             text = "".join(play(machine, options.pictures))
-        finally:
-            machine.process.kill()
     text = text.replace("\n```text\n\n```\n", "")
     with open(options.write, "w", encoding="utf-8") as out:
         out.write(text)

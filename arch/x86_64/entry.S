@@ -74,28 +74,25 @@ enter_long_mode:
 	mov %eax, %cr0
 	ret
 
+/* Data segments, and on in the higher half. */
+	.macro enter_high at
+	mov $0x10, %eax
+	mov %eax, %ds
+	mov %eax, %es
+	mov %eax, %ss
+	xor %eax, %eax
+	mov %eax, %fs
+	mov %eax, %gs
+	movabs $\at, %rax
+	jmp *%rax
+	.endm
+
 	.code64
 first_64:
-	mov $0x10, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
-	xor %eax, %eax
-	mov %eax, %fs
-	mov %eax, %gs
-	movabs $first_high, %rax
-	jmp *%rax
+	enter_high first_high
 
 ap_64:
-	mov $0x10, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
-	xor %eax, %eax
-	mov %eax, %fs
-	mov %eax, %gs
-	movabs $ap_high, %rax
-	jmp *%rax
+	enter_high ap_high
 
 	.section .boot.rodata, "a"
 	.balign 8

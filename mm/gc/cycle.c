@@ -221,13 +221,6 @@ static unsigned int flush(void)
 	return (unsigned int)mw_min(mw_word(&n), most);
 }
 
-static void add_root(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
-		     const void *hi, const struct mw_layout *layout)
-{
-	(void)ctx, (void)kind, (void)name;
-	mw_mark_add_range(lo, hi, layout);
-}
-
 static void mark_roots(void)
 {
 	unsigned int markers;
@@ -240,7 +233,7 @@ static void mark_roots(void)
 	if (mw_word(&mw_gc.wide.mode) != MW_WIDE_NOT)
 		mw_gc.leak.complete = mw_wide_begin();
 	mw_gc.cycle.heap_before = mw_pace_live();
-	mw_roots_each(add_root, NULL);
+	mw_roots_each(mw_mark_visit_root, NULL);
 }
 
 static void run_markers(void)
@@ -263,7 +256,7 @@ static void mark_born(void)
 	if (!mw_word(&mw_gc.marking.births))
 		return;
 	mw_mark_again();
-	mw_roots_each_born(add_root, NULL);
+	mw_roots_each_born(mw_mark_visit_root, NULL);
 	mw_mark_run(0, NULL);
 	while ((span = mw_span_next(&cursor)))
 		if (mw_span_newborn(span))

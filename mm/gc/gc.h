@@ -90,6 +90,11 @@ void mw_mark_begin(unsigned int markers);
 void mw_mark_again(void);
 /* A range of roots, before the markers run. */
 void mw_mark_add_range(const void *lo, const void *hi, const struct mw_layout *layout);
+/* The same, as walks over roots (mw_each_root_fn) and over records (mw_record_visit_fn) want it. */
+void mw_mark_visit_root(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
+			const void *hi, const struct mw_layout *layout);
+void mw_mark_visit_range(void *ctx, const char *name, const void *lo, const void *hi,
+			 const struct mw_span *span);
 /* A span in which there is something marked that is not scanned, before the markers run. */
 void mw_mark_queue(struct mw_span *span);
 

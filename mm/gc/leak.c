@@ -167,26 +167,12 @@ static void look(void)
 			look_at(wide);
 }
 
-static void add(void *ctx, const char *name, const void *lo, const void *hi,
-		const struct mw_span *span)
-{
-	(void)ctx, (void)name;
-	mw_mark_add_range(lo, hi, span ? mw_span_layout(span) : NULL);
-}
-
-static void add_root(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
-		     const void *hi, const struct mw_layout *layout)
-{
-	(void)ctx, (void)kind, (void)name;
-	mw_mark_add_range(lo, hi, layout);
-}
-
 void mw_leak_look(void)
 {
 	unsigned int markers = mw_gc.marking.markers;
 
 	mw_mark_again();
-	while (mw_tables_show(add, NULL)) {
+	while (mw_tables_show(mw_mark_visit_range, NULL)) {
 		mw_mark_run(0, NULL);
 		mw_mark_again();
 	}
@@ -194,7 +180,7 @@ void mw_leak_look(void)
 	mw_wide_take_bits();
 	mw_wide_end();
 	mw_mark_again();
-	mw_roots_each_hand(add_root, NULL);
+	mw_roots_each_hand(mw_mark_visit_root, NULL);
 	mw_mark_run(0, NULL);
 	mw_gc.marking.markers = markers; /* for the figures */
 }

@@ -227,6 +227,20 @@ void mw_mark_add_range(const void *lo, const void *hi, const struct mw_layout *l
 		});
 }
 
+void mw_mark_visit_root(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
+			const void *hi, const struct mw_layout *layout)
+{
+	(void)ctx, (void)kind, (void)name;
+	mw_mark_add_range(lo, hi, layout);
+}
+
+void mw_mark_visit_range(void *ctx, const char *name, const void *lo, const void *hi,
+			 const struct mw_span *span)
+{
+	(void)ctx, (void)name;
+	mw_mark_add_range(lo, hi, span ? mw_span_layout(span) : NULL);
+}
+
 void mw_mark_queue(struct mw_span *span)
 {
 	if (test_and_queue(span, true))

@@ -10,13 +10,6 @@
 
 #if MW_GC
 
-static void add(void *ctx, const char *name, const void *lo, const void *hi,
-		const struct mw_span *span)
-{
-	(void)ctx, (void)name;
-	mw_mark_add_range(lo, hi, span ? mw_span_layout(span) : NULL);
-}
-
 void mw_mark_specials(void)
 {
 	unsigned int markers = mw_gc.marking.markers;
@@ -24,8 +17,8 @@ void mw_mark_specials(void)
 
 	mw_mark_again();
 	if (more)
-		mw_weaks_each_grabbed(add, NULL);
-	while (mw_tables_show(add, NULL) || more) {
+		mw_weaks_each_grabbed(mw_mark_visit_range, NULL);
+	while (mw_tables_show(mw_mark_visit_range, NULL) || more) {
 		mw_mark_run(0, NULL);
 		mw_mark_again();
 		more = false;

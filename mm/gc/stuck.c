@@ -15,20 +15,6 @@
 
 #include "../base/report.h"
 
-static void add(void *ctx, const char *name, const void *lo, const void *hi,
-		const struct mw_span *span)
-{
-	(void)ctx, (void)name;
-	mw_mark_add_range(lo, hi, span ? mw_span_layout(span) : NULL);
-}
-
-static void add_root(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
-		     const void *hi, const struct mw_layout *layout)
-{
-	(void)ctx, (void)kind, (void)name;
-	mw_mark_add_range(lo, hi, layout);
-}
-
 static void forget_marks(void)
 {
 	struct mw_span_cursor cursor = { 0 };
@@ -82,7 +68,7 @@ static size_t find_candidates(struct candidate *list)
 
 	mw_mark_begin(1);
 	mw_gc.stuck.looking = true;
-	mw_roots_each(add_root, NULL);
+	mw_roots_each(mw_mark_visit_root, NULL);
 	mw_gc.stuck.looking = false;
 	mw_mark_run(0, NULL);
 	while ((span = mw_span_next(&cursor)))
@@ -103,7 +89,8 @@ void mw_stuck_find(void)
 		char *object = list[i].span->base + record->offset;
 
 		mw_mark_begin(1);
-		mw_record_kinds[record->kind].roots(record, list[i].span, object, add, NULL);
+		mw_record_kinds[record->kind].roots(record, list[i].span, object,
+						    mw_mark_visit_range, NULL);
 		mw_mark_run(0, NULL);
 		if (mw_object_marked(object))
 			note(&mw_gc.stuck, record, (uintptr_t)object);
