@@ -3,7 +3,7 @@
  * The test harness. The same test files are built for Linux and into the demo kernel; they use
  * <marrow/...>, headers of mm/, and this one only: no libc.
  *
- *	TEST(join_both_sides) { ...; CHECK(run); CHECK_EQ(mw_run_pages(run), 3); }
+ *	TEST(join_both_sides) { ...; CHECK(run); CHECK_EQ(pages_free(), 3); }
  *
  * A file is a suite, named after it: hosttest/test_page.c is "page"; a test is "page.join_both_sides".
  * Results are KTAP on the console. A test that ends without one CHECK having run has failed.

@@ -91,7 +91,7 @@ void storm_gc_holders(void);
 /* Return: what the leak scan reports; 0 where there is none. */
 size_t storm_gc_leaks(void);
 
-/* The ones there are: storm_fs.c, storm_talk.c, storm_heap.c, storm_threads.c */
+/* The ones there are: storm_fs.c, storm_talk.c, storm_threads.c, storm_memory.c */
 extern const struct storm storm_fs, storm_counted, storm_pipes, storm_bus, storm_threads,
 	storm_queue, storm_interrupts, storm_memory, storm_regions;
 

@@ -2,12 +2,14 @@
 /*
  * The page heap's structures and what its files ask of each other: see docs/design/page.md.
  *
- *	pages.c, stack.c, span.c   the calls, and what they check
- *	stock.c                    single pages and stacks that a CPU keeps
+ *	pages.c, span.c            the calls, and what they check
+ *	stock.c                    single pages, stacks and buffers that a CPU keeps
  *	heap.c                     allocating, freeing, joining, growing
- *	runs.c, runs.h             the index of free runs
- *	region.c, map.c            regions and the page map
+ *	runs.c, tree.c             the index of free runs
+ *	region.c, add.c, map.c     regions, as they come and go, and the page map
  *	oom.c, scavenge.c          giving memory back, to callers and to the port
+ *	memmap.c                   memory maps as firmware leaves them
+ *	check.c, poison.c, stat.c  looking for faults; figures
  */
 #ifndef MW_PAGE_PAGE_H
 #define MW_PAGE_PAGE_H
