@@ -18,7 +18,6 @@
 #include "../mm/object/object.h"
 
 #define SHARED_SLOT 1u
-#define FIRST_SLOT 2u
 #define SLOT_WORDS (MW_MAX_CPUS / MW_WORD_BITS)
 
 __thread struct preload_self preload_self = { .cpu = &mw_cpu_none };

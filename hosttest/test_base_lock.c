@@ -10,7 +10,6 @@
 static struct {
 	struct mw_lock lock;
 	unsigned long a, b; /* equal whenever the lock is free */
-	unsigned long tries_lost;
 } shared;
 
 static void step(void)

@@ -29,7 +29,6 @@ struct madt {
 
 #define TABLE_MAX (1ul << 20)
 #define MADT_ENABLED 1u
-#define MADT_CAN_BE_ENABLED 2u
 
 uint64_t acpi_lapic_phys = 0xfee00000, acpi_ioapic_phys;
 uint32_t acpi_ioapic_base;

@@ -302,12 +302,8 @@ enum arch_prot {
  */
 bool arch_page_protect(void *addr, size_t len, enum arch_prot prot);
 
-/*
- * The pool of frames for page tables. At boot it has some for splitting; the kernel can give more:
- * whole pages of the direct map, never given back. irq: any.
- */
+/* Frames that are left for page tables. At boot there are some for splitting; none comes back. irq: any. */
 size_t arch_page_pool(void);
-void arch_page_pool_give(void *page);
 
 /**
  * arch_map_phys - make physical memory or a device's registers reachable in the direct map

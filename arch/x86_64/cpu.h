@@ -9,15 +9,12 @@
 #define PTE_W 0x002ul
 #define PTE_PWT 0x008ul
 #define PTE_PCD 0x010ul
-#define PTE_A 0x020ul
 #define PTE_D 0x040ul
 #define PTE_LARGE 0x080ul
-#define PTE_G 0x100ul
 #define PTE_NX (1ul << 63)
 #define PTE_ADDR 0x000ffffffffff000ul
 
 #define CR0_WP (1ul << 16)
-#define CR4_PGE (1ul << 7)
 #define MSR_APIC_BASE 0x1b
 #define MSR_EFER 0xc0000080
 #define MSR_GS_BASE 0xc0000101
@@ -91,14 +88,6 @@ CPU_WRITE_CR(4)
 static inline void invlpg(const void *addr)
 {
 	__asm__ volatile("invlpg (%0)" : : "r"(addr) : "memory");
-}
-
-static inline uint64_t read_rbp(void)
-{
-	uint64_t v;
-
-	__asm__ volatile("mov %%rbp, %0" : "=r"(v));
-	return v;
 }
 
 #endif

@@ -18,8 +18,6 @@
 
 static struct spin lock; /* guards all below */
 static uint64_t low, next, top; /* [low, next) can be taken, [next, top) is in use */
-static void *given; /* linked through the first word */
-static size_t nr_given;
 static uint64_t total; /* bytes of memory */
 static size_t nr_runs;
 
@@ -105,12 +103,9 @@ void frames_seal(void)
 uint64_t *frames_table_alloc(void)
 {
 	unsigned long state = spin_lock(&lock);
-	void *frame = given;
+	void *frame = NULL;
 
-	if (frame) {
-		given = *(void **)frame;
-		nr_given--;
-	} else if (next > low) {
+	if (next > low) {
 		next -= PAGE;
 		frame = arch_virt(next);
 	}
@@ -121,18 +116,8 @@ uint64_t *frames_table_alloc(void)
 size_t arch_page_pool(void)
 {
 	unsigned long state = spin_lock(&lock);
-	size_t n = nr_given + (next - low) / PAGE;
+	size_t n = (next - low) / PAGE;
 
 	spin_unlock(&lock, state);
 	return n;
-}
-
-void arch_page_pool_give(void *page)
-{
-	unsigned long state = spin_lock(&lock);
-
-	*(void **)page = given;
-	given = page;
-	nr_given++;
-	spin_unlock(&lock, state);
 }

@@ -11,7 +11,6 @@
 #define INIT_NS 10000000ul
 #define SECOND_STARTUP_NS 20000000ul
 #define ARRIVE_NS 3000000000ul
-#define MAIL_NS 60000000000ul
 
 extern char trampoline[], trampoline_end[];
 

@@ -13,7 +13,6 @@
 #include "level.h"
 
 enum mw_rank {
-	MW_RANK_CYCLE, /* one collection at a time */
 	MW_RANK_REGISTRY, /* lists of caches, shrinkers, roots, types */
 	MW_RANK_CENTRAL, /* a cache's central list */
 	MW_RANK_STOCK, /* a CPU's stock of pages */
