@@ -175,11 +175,47 @@ static void do_take(struct state *s, struct marker *m)
 	}
 }
 
+/* A span that was taken: its flag, its bits, what they point to. */
+static void step_span(struct state *s, struct marker *m)
+{
+	unsigned char span_bits = (unsigned char)(3u << 2 * m->span);
+
+	if (m->pc == CLEAR) {
+		s->queued &= (unsigned char)~(1u << m->span);
+		m->pc = bug == CLEAR_LATE ? CLAIM : READ;
+	} else if (m->pc == READ) {
+		m->todo = s->mark & (unsigned char)~s->scanned & span_bits;
+		m->pc = bug == CLEAR_LATE ? CLEAR : CLAIM;
+	} else if (m->pc == CLAIM) {
+		m->todo &= (unsigned char)~s->scanned;
+		s->scanned |= m->todo;
+		m->pc = SCAN;
+	} else {
+		do_scan(s, m);
+	}
+}
+
+/* Without work of its own. */
+static void step_idle(struct state *s, struct marker *m)
+{
+	if (m->pc == HUNGRY) {
+		s->hungry++;
+		s->busy--;
+		m->pc = WAIT;
+	} else if (m->pc == WAIT) {
+		do_wait(s, m);
+	} else if (m->pc == BACK) {
+		s->busy--;
+		m->pc = WAIT;
+	} else {
+		do_take(s, m);
+	}
+}
+
 static void step(void *state, unsigned int thread)
 {
 	struct state *s = state;
 	struct marker *m = &s->marker[thread];
-	unsigned char span_bits = (unsigned char)(3u << 2 * m->span);
 
 	if (bug == COUNT_LATE && m->asked) {
 		m->asked = 0;
@@ -207,40 +243,11 @@ static void step(void *state, unsigned int thread)
 	case NEXT:
 		do_next(s, m);
 		break;
-	case CLEAR:
-		s->queued &= (unsigned char)~(1u << m->span);
-		m->pc = bug == CLEAR_LATE ? CLAIM : READ;
-		break;
-	case READ:
-		m->todo = s->mark & (unsigned char)~s->scanned & span_bits;
-		m->pc = bug == CLEAR_LATE ? CLEAR : CLAIM;
-		break;
-	case CLAIM:
-		m->todo &= (unsigned char)~s->scanned;
-		s->scanned |= m->todo;
-		m->pc = SCAN;
-		break;
-	case SCAN:
-		do_scan(s, m);
-		break;
-	case HUNGRY:
-		s->hungry++;
-		s->busy--;
-		m->pc = WAIT;
-		break;
-	case WAIT:
-		do_wait(s, m);
-		break;
-	case TAKE:
-	case TAKE_FIRST:
-		do_take(s, m);
-		break;
-	case BACK:
-		s->busy--;
-		m->pc = WAIT;
-		break;
-	case END:
-		break;
+	default:
+		if (m->pc <= SCAN)
+			step_span(s, m);
+		else
+			step_idle(s, m);
 	}
 }
 
