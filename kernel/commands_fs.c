@@ -64,16 +64,24 @@ static void print_entry(struct entry *entry, void *arg)
 		 inode->mounted ? ", something is mounted here" : "");
 }
 
-static void run_ls(size_t argc, char **argv)
+/* What is at the path that was typed after @command, or where one is; NULL, and why is said. */
+static struct inode *inode_meant(size_t argc, char **argv, const char *command)
 {
 	struct task *task = here();
 	enum fs_error error;
 	struct inode *inode;
 
 	if (!task)
-		return;
+		return NULL;
 	inode = path_inode(task, argc > 1 ? argv[1] : ".", &error);
-	say("ls", error);
+	say(command, error);
+	return inode;
+}
+
+static void run_ls(size_t argc, char **argv)
+{
+	struct inode *inode = inode_meant(argc, argv, "ls");
+
 	if (inode)
 		dir_for_each(inode, print_entry, NULL);
 	drop(inode);
@@ -99,14 +107,8 @@ static void print_tree(struct inode *dir, unsigned int depth)
 
 static void run_tree(size_t argc, char **argv)
 {
-	struct task *task = here();
-	enum fs_error error;
-	struct inode *inode;
+	struct inode *inode = inode_meant(argc, argv, "tree");
 
-	if (!task)
-		return;
-	inode = path_inode(task, argc > 1 ? argv[1] : ".", &error);
-	say("tree", error);
 	if (inode)
 		print_tree(inode, 0);
 	drop(inode);
