@@ -9,8 +9,8 @@
 # itself, as the data of others is a root too. It fails under the goals.
 
 $(eval $(call host-variant,host-coverage,))
-counted := --coverage -fprofile-update=atomic -Dalways_inline=noinline -Wno-attributes
-$(host-coverage_dir)/mm/%.o: private host_flags += $(counted)
+coverage_flags := --coverage -fprofile-update=atomic -Dalways_inline=noinline -Wno-attributes
+$(host-coverage_dir)/mm/%.o: private host_flags += $(coverage_flags)
 $(host-coverage_dir)/suites: private host_flags += --coverage
 coverage_suites := $(filter-out harness model_% port,$(test_sources:hosttest/test_%.c=%))
 coverage_run = gcovr --root . --filter mm/ --object-directory $(host-coverage_dir)
