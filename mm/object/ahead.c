@@ -53,8 +53,8 @@ __attribute__((noinline)) void *mw_slot_more_ahead(struct mw_slot *slot, unsigne
 {
 	void *object = mw_slot_take(slot);
 
-	/* The profile wants the first object of a word to go the long way. */
-	if (!object && slot != &mw_slot_none && !slot->held && !mw_profiling())
+	/* One that is to be sampled takes the long way. */
+	if (!object && slot != &mw_slot_none && !slot->held && mw_slot_far(slot, 1))
 		object = mw_slot_refill(mw_cpu_here(), slot);
 	if (object) {
 		mw_zero(object, slot->stride);

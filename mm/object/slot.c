@@ -67,7 +67,7 @@ static inline void mw_slot_set_word(struct mw_slot *slot, struct mw_span *span, 
 	slot->base = mw_span_object(span, w * MW_WORD_BITS);
 	if (MW_GC && mw_unlikely(span->flags & MW_SPAN_COLLECTED))
 		mw_up_allocated(mw_count_bits(mw_word(slot->word) & mask) * span->stride);
-	if (mw_profiling() && mw_unlikely(!mw_slot_far(slot)))
+	if (mw_unlikely(!mw_slot_far(slot, MW_WORD_BITS)))
 		mw_up_profile_word(slot);
 }
 
@@ -232,7 +232,7 @@ void *mw_slot_refill(struct mw_cpu *cpu, struct mw_slot *slot)
 /* Nothing is to be done before an object of the slot is handed out but to find one. */
 static inline bool mw_slot_is_plain(const struct mw_slot *slot)
 {
-	return slot->span && !slot->held && !mw_profiling() && !mw_word(&slot->cache->debug) &&
+	return slot->span && !slot->held && mw_slot_far(slot, 1) && !mw_word(&slot->cache->debug) &&
 	       (!MW_GC || !(slot->cache->span_flags & (MW_SPAN_COLLECTED | MW_SPAN_SAFE)));
 }
 

@@ -148,11 +148,11 @@ void mw_up_profile(struct mw_cache *cache, void *object, uintptr_t site);
 void mw_up_profile_large(size_t size, void *object, uintptr_t site);
 /* A sampled object ends, which stood for @objects; or the sweep ends it. Its span's records are locked. */
 void mw_up_sample_end(void *bucket, unsigned long objects, const void *object, bool swept);
-/* Is the slot's next sample further away than any word has objects? Pinned. */
-static inline bool mw_slot_far(const struct mw_slot *slot)
+/* Is there no profile, or the slot's next sample more than @objects away? Pinned. */
+static inline bool mw_slot_far(const struct mw_slot *slot, long objects)
 {
-	return slot->era == mw_word(&mw_profile_era) &&
-	       (long)(slot->due - slot->allocs) > (long)MW_WORD_BITS;
+	return !mw_profiling() ||
+	       (slot->era == mw_word(&mw_profile_era) && (long)(slot->due - slot->allocs) > objects);
 }
 
 /* The slot has a new word, and is not far: let it run out where the next sample is due. Pinned. */
@@ -174,9 +174,9 @@ static inline void mw_up_sample_end(void *bucket, unsigned long objects, const v
 	(void)bucket, (void)objects, (void)object, (void)swept;
 }
 
-static inline bool mw_slot_far(const struct mw_slot *slot)
+static inline bool mw_slot_far(const struct mw_slot *slot, long objects)
 {
-	(void)slot;
+	(void)slot, (void)objects;
 	return true;
 }
 

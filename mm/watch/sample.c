@@ -89,7 +89,7 @@ void mw_up_profile(struct mw_cache *cache, void *object, uintptr_t site)
 	struct mw_cpu *cpu = mw_cpu_here();
 	struct mw_slot *slot = cpu ? cpu->slot[cache->id] : &mw_slot_none;
 
-	if (slot != &mw_slot_none && slot->allocs && !mw_slot_far(slot)) {
+	if (slot != &mw_slot_none && slot->allocs && !mw_slot_far(slot, MW_WORD_BITS)) {
 		begin_era(slot, slot->allocs - 1);
 		if ((long)(slot->allocs - slot->due) >= 0) {
 			objects = slot->allocs - slot->sampled;
