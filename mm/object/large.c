@@ -59,24 +59,46 @@ size_t mw_stock_drop(struct mw_cpu *cpu, size_t most)
 	return mw_stock_drop_from(cpu, 0, most);
 }
 
+/* Does this CPU keep spans, none of which was of use since this was asked last? */
+static bool mw_stock_is_idle(void)
+{
+	unsigned long state = mw_port_pin();
+	struct mw_cpu *cpu = mw_cpu_here();
+	bool idle = false;
+
+	if (cpu && cpu->stock.pages) {
+		unsigned long used = cpu->large_allocs - cpu->stock.misses;
+
+		idle = used == cpu->stock.used;
+		cpu->stock.used = used;
+	}
+	mw_port_unpin(state);
+	return idle;
+}
+
 /*
  * So many pages are about to be taken. Memory does not grow past what is kept for large objects and was of
  * no use since the last time: as much goes back first, one that is long enough if there is.
  */
 void mw_stock_yield(size_t pages)
 {
-	unsigned long state = mw_port_pin();
-	struct mw_cpu *cpu = mw_cpu_here();
+	size_t first = pages < MW_STOCK_LONGEST ? mw_stock_bin(pages) + 1 : 0, given = 0, some;
 
-	if (cpu && cpu->stock.pages) {
-		unsigned long used = cpu->large_allocs - cpu->stock.misses;
-		size_t first = pages < MW_STOCK_LONGEST ? mw_stock_bin(pages) + 1 : 0;
+	if (!mw_stock_is_idle())
+		return;
+	/* One span at a time, so that interrupts go on. */
+	while (given < pages) {
+		unsigned long state = mw_port_pin();
+		struct mw_cpu *cpu = mw_cpu_here();
 
-		if (used == cpu->stock.used && !mw_stock_drop_from(cpu, first, pages))
-			(void)mw_stock_drop(cpu, pages);
-		cpu->stock.used = used;
+		some = cpu ? mw_stock_drop_from(cpu, first, 1) : 0;
+		if (!some && cpu)
+			some = mw_stock_drop(cpu, 1);
+		mw_port_unpin(state);
+		if (!some)
+			return;
+		given += some;
 	}
-	mw_port_unpin(state);
 }
 
 static void mw_large_fill(struct mw_span *span, mw_flags_t wanted, size_t align)
