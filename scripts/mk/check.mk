@@ -21,9 +21,9 @@ cppcheck = cppcheck --quiet --std=c11 --enable=warning,performance,portability -
 	--max-configs=1 -Imm/include -DMW_PORT_LEVEL=3 -DMW_GC=1 -j$(JOBS) mm
 
 .PHONY: check check-files host-syntax format sizes
-check-files: $(graph_objects) $(host_runners) $(kernel_elf) build/bench/objects $(preload_lib)
+check-files: $(graph_objects) $(host_runners) $(kernel_elf) build/bench/objects build/bench/profile $(preload_lib)
 
-check: setup-check ## layers, format, warnings of gcc and clang, every knob, cppcheck, documents, sizes, instructions
+check: setup-check ## layers, format, warnings of gcc and clang, every knob, cppcheck, documents, sizes, instructions, what a profile costs
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-files
 	$(Q)scripts/test.py --jobs $(JOBS) --only '$(PARTS)' \
 		--part layers 'scripts/check/layers.py build/host' \
@@ -34,6 +34,7 @@ check: setup-check ## layers, format, warnings of gcc and clang, every knob, cpp
 		--part format 'scripts/check/once.sh clang-format --dry-run -Werror $(c_files)' \
 		--part cppcheck 'scripts/check/once.sh $(cppcheck)' \
 		--part instructions scripts/instructions.py \
+		--part profile 'scripts/profile_cost.py build/bench/profile' \
 		--part knobs scripts/check/knobs.py \
 		--part llvm 'scripts/check/once.sh $(MAKE) TOOLCHAIN=llvm kernel host-syntax'
 
