@@ -40,6 +40,8 @@ static inline uintptr_t caller_of(uintptr_t frame)
 {
 	uintptr_t next = *(const uintptr_t *)frame;
 
+	if (!next)
+		return 0;
 	if (next <= frame && (!on_interrupt_stack(frame) || on_interrupt_stack(next)))
 		return 0;
 	return next;
@@ -60,7 +62,8 @@ static inline uintptr_t next_pc(uintptr_t *frame, uintptr_t *known)
  * The return addresses of frames that follow each other in the known page, from a readable one on: nothing else is
  * asked of them. Return: behind the last one. *@frame: the one to go on with; 0: the end.
  */
-static uintptr_t *walk_page(uintptr_t *frame, uintptr_t known, uintptr_t *pcs, const uintptr_t *end)
+static inline uintptr_t *walk_page(uintptr_t *frame, uintptr_t known, uintptr_t *pcs,
+				   const uintptr_t *end)
 {
 	uintptr_t last = known + ARCH_PAGE_SIZE - 16, at = *frame, next;
 
@@ -81,7 +84,16 @@ static uintptr_t *walk_page(uintptr_t *frame, uintptr_t known, uintptr_t *pcs, c
 	return pcs;
 }
 
-/* The page of this stack needs no look. */
+/* From a frame on that is in another page than @known. Return: behind the last address. */
+static __attribute__((noinline)) uintptr_t *walk_pages(uintptr_t frame, uintptr_t known,
+						       uintptr_t *at, const uintptr_t *end)
+{
+	while (at < end && frame_readable(frame, &known))
+		at = walk_page(&frame, known, at, end);
+	return at;
+}
+
+/* The page of this stack needs no look, and mostly has all frames that fit. */
 size_t arch_backtrace(uintptr_t frame, uintptr_t *pcs, size_t max)
 {
 	uintptr_t known = (uintptr_t)__builtin_frame_address(0) & -ARCH_PAGE_SIZE;
@@ -89,13 +101,10 @@ size_t arch_backtrace(uintptr_t frame, uintptr_t *pcs, size_t max)
 
 	if (!frame)
 		frame = *(const uintptr_t *)__builtin_frame_address(0);
-	while (at < end) {
-		if (!frame_readable(frame, &known)) {
-			*at = 0;
-			break;
-		}
+	if (at != end && !(frame & 7) && frame - known < ARCH_PAGE_SIZE - 8)
 		at = walk_page(&frame, known, at, end);
-	}
+	if (at != end && frame)
+		at = walk_pages(frame, known, at, end);
 	return (size_t)(at - pcs);
 }
 
