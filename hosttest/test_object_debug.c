@@ -84,6 +84,71 @@ TEST(overrun)
 	CHECK(mw_debug_set("-"));
 }
 
+/* A span whose last object was taken is not in the way of others: none is made while any has a free one. */
+TEST(a_free_object_is_found)
+{
+	const struct mw_cache_want want = { .name = "watched", .size = 64 };
+	struct mw_cache *cache;
+	void *objects[256];
+	size_t n = 0, spans;
+
+	NEED(test_heap(HEAP));
+	NEED(mw_debug_set("P,watched"));
+	cache = mw_cache_create(&want);
+	NEED(cache);
+	while (n < MW_LEN(objects))
+		NEED(objects[n++] = mw_cache_alloc(cache, 0));
+	spans = cache->spans;
+	CHECK(spans > 2);
+	for (unsigned int round = 0; round < 4; round++) {
+		for (size_t i = 0; i < n; i += 64 + round)
+			mw_cache_free(cache, objects[i]);
+		for (size_t i = 0; i < n; i += 64 + round)
+			NEED(objects[i] = mw_cache_alloc(cache, 0));
+		CHECK_EQ(cache->spans, spans);
+		CHECK(mw_object_check());
+	}
+	mw_cache_free_bulk(cache, n, objects);
+	CHECK(mw_cache_destroy(cache));
+	CHECK(mw_debug_set("-"));
+}
+
+/* The zones of the objects on both sides are looked at too, when one is taken and when it is freed. */
+TEST(neighbours_are_watched)
+{
+	const struct mw_cache_want want = { .name = "watched", .size = 64 };
+	const struct mw_report *report;
+	struct mw_cache *cache;
+	char *objects[3];
+
+	NEED(test_heap(HEAP));
+	NEED(mw_debug_set("FZ,watched"));
+	cache = mw_cache_create(&want);
+	NEED(cache);
+	for (unsigned int i = 0; i < 3; i++)
+		NEED(objects[i] = mw_cache_alloc(cache, 0));
+	for (unsigned int i = 0; i < 8; i++) {
+		char *neighbour = objects[i & 2], *bad = neighbour + (i & 1 ? 64 : -1);
+
+		if (i & 4)
+			mw_cache_free(cache, objects[1]);
+		test_spoil(bad, 1);
+		test_expect_misuse(MW_OVERRUN);
+		if (!(i & 4))
+			mw_cache_free(cache, objects[1]);
+		else
+			CHECK_PTR(mw_cache_alloc(cache, 0), objects[1]);
+		report = test_misuse_came();
+		CHECK_PTR(report->address, bad);
+		CHECK_PTR(report->object, neighbour);
+		if (!(i & 4))
+			CHECK_PTR(mw_cache_alloc(cache, 0), objects[1]);
+	}
+	mw_cache_free_bulk(cache, 3, (void **)objects);
+	CHECK(mw_cache_destroy(cache));
+	CHECK(mw_debug_set("-"));
+}
+
 /* One write to each byte of a free object and of a live one's zones: it is found, and where it was. */
 static void spoil_each(struct mw_cache *cache)
 {

@@ -59,8 +59,7 @@ static inline void mw_lock_init(struct mw_lock *lock, enum mw_rank rank)
 /* The caller is pinned and stays so until after mw_unlock_pinned(). */
 static inline bool mw_trylock_pinned(struct mw_lock *lock)
 {
-	if (atomic_load_explicit(&lock->word, memory_order_relaxed) ||
-	    atomic_exchange_explicit(&lock->word, 1, memory_order_acquire))
+	if (atomic_exchange_explicit(&lock->word, 1, memory_order_acquire))
 		return false;
 	mw_rank_push(lock);
 	return true;

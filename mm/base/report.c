@@ -103,7 +103,7 @@ void mw_report_print(const struct mw_report *report)
 		mw_print_trace("freed", report->freed, report->here.when);
 }
 
-MW_NOINLINE void mw_trace_here(struct mw_trace *trace)
+__attribute__((noinline)) void mw_trace_here(struct mw_trace *trace)
 {
 	unsigned long state = mw_port_pin();
 

@@ -8,55 +8,7 @@
  * none before it. The bytes are the caller's memory, not ours:
  * no structure lives there, and whatever is found in them is reported and put right.
  */
-#include "inside.h"
-
-#define MW_AID_ZONE 16
-#define MW_AID_ZONE_BYTE 0xbb
-#define MW_AID_FREE_BYTE 0x6b
-#define MW_AID_LAST_BYTE                                                                           \
-	0xa5 /* of a free object: a write by one too many is told from a free one */
-#define MW_AID_NEW_BYTE 0x5a
-
-#define MW_AID_ALL(byte) (UINT64_C(0x0101010101010101) * (byte))
-/* The last 8 bytes of a free object. */
-#define MW_AID_LAST_SHIFT (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 56 : 0)
-#define MW_AID_LAST                                                                                \
-	(MW_AID_ALL(MW_AID_FREE_BYTE) ^ (uint64_t)(MW_AID_FREE_BYTE ^ MW_AID_LAST_BYTE)            \
-						<< MW_AID_LAST_SHIFT)
-
-/*
- * Objects and zones are so aligned, and of so many bytes, that all is looked at 8 bytes at a time. In line:
- * for most of them a call would be most of the cost.
- */
-static inline bool mw_aid_are(const void *at, size_t n, uint64_t want)
-{
-	const uint64_t *words = at, *end = words + n / 32 * 4;
-
-	for (; words < end; words += 4) {
-		if (words[0] != want || words[1] != want || words[2] != want || words[3] != want)
-			return false;
-	}
-	if (n & 16) {
-		if (words[0] != want || words[1] != want)
-			return false;
-		words += 2;
-	}
-	return !(n & 8) || words[0] == want;
-}
-
-static inline void mw_aid_fill(void *at, size_t n, uint64_t value)
-{
-	uint64_t *words = at, *end = words + n / 32 * 4;
-
-	for (; words < end; words += 4)
-		words[0] = words[1] = words[2] = words[3] = value;
-	if (n & 16) {
-		words[0] = words[1] = value;
-		words += 2;
-	}
-	if (n & 8)
-		words[0] = value;
-}
+#include "aid.h"
 
 /* The first of @n bytes at @at that is not @byte. */
 static const void *mw_aid_differs(const unsigned char *at, size_t n, unsigned char byte)
@@ -68,15 +20,9 @@ static const void *mw_aid_differs(const unsigned char *at, size_t n, unsigned ch
 	return at < end ? at : NULL;
 }
 
-static unsigned int mw_aid_flags(const struct mw_span *span)
+static inline unsigned int mw_aid_flags(const struct mw_span *span)
 {
 	return span->debug->flags;
-}
-
-/* The first object of a span may begin with its page. */
-static bool mw_aid_has_left(const struct mw_span *span, size_t index)
-{
-	return index || ((uintptr_t)span->base & (MW_PAGE_SIZE - 1));
 }
 
 static void mw_aid_fill_zones(const struct mw_span *span, size_t index)
@@ -88,19 +34,6 @@ static void mw_aid_fill_zones(const struct mw_span *span, size_t index)
 	if (mw_aid_has_left(span, index))
 		mw_aid_fill(object - MW_AID_ZONE, MW_AID_ZONE, MW_AID_ALL(MW_AID_ZONE_BYTE));
 	mw_aid_fill(object + span->size, MW_AID_ZONE, MW_AID_ALL(MW_AID_ZONE_BYTE));
-}
-
-static inline bool mw_aid_zone_is_whole(const void *at)
-{
-	const uint64_t *words = at;
-
-	return words[0] == MW_AID_ALL(MW_AID_ZONE_BYTE) && words[1] == MW_AID_ALL(MW_AID_ZONE_BYTE);
-}
-
-static inline bool mw_aid_zones_are_whole(const struct mw_span *span, size_t index, const char *object)
-{
-	return (!mw_aid_has_left(span, index) || mw_aid_zone_is_whole(object - MW_AID_ZONE)) &&
-	       mw_aid_zone_is_whole(object + span->size);
 }
 
 const void *mw_aid_bad_zone(const struct mw_span *span, size_t index)
@@ -117,30 +50,12 @@ const void *mw_aid_bad_zone(const struct mw_span *span, size_t index)
 	return mw_aid_differs(object + span->size, MW_AID_ZONE, MW_AID_ZONE_BYTE);
 }
 
-/* A constructed object is as its user left it: nothing may be written into it. */
-static inline bool mw_aid_poisons(const struct mw_span *span)
-{
-	return (mw_aid_flags(span) & MW_DEBUG_POISON) && !span->cache->construct;
-}
-
-static inline void mw_aid_poison(char *object, size_t size)
-{
-	mw_aid_fill(object, size - sizeof(uint64_t), MW_AID_ALL(MW_AID_FREE_BYTE));
-	*(uint64_t *)(object + size - sizeof(uint64_t)) = MW_AID_LAST;
-}
-
-static inline bool mw_aid_poison_is_whole(const char *object, size_t size)
-{
-	return mw_aid_are(object, size - sizeof(uint64_t), MW_AID_ALL(MW_AID_FREE_BYTE)) &&
-	       *(const uint64_t *)(object + size - sizeof(uint64_t)) == MW_AID_LAST;
-}
-
 const void *mw_aid_bad_poison(const struct mw_span *span, size_t index)
 {
 	const unsigned char *object = (const unsigned char *)mw_span_object(span, index);
 	const void *bad;
 
-	if (!mw_aid_poisons(span))
+	if (!(mw_aid_flags(span) & MW_DEBUG_POISON))
 		return NULL;
 	bad = mw_aid_differs(object, span->size - 1, MW_AID_FREE_BYTE);
 	if (bad)
@@ -229,15 +144,15 @@ static inline void mw_aid_check_zones(const struct mw_span *span, size_t index, 
 void mw_aid_born(struct mw_span *span, size_t index)
 {
 	mw_aid_fill_zones(span, index);
-	if (mw_aid_poisons(span))
+	if (mw_aid_flags(span) & MW_DEBUG_POISON)
 		mw_aid_poison(mw_span_object(span, index), span->size);
 }
 
-void mw_aid_begin(struct mw_span *span, size_t index, bool zero)
+void mw_aid_begin(struct mw_span *span, size_t index, bool zero, const struct mw_trace *here)
 {
 	unsigned int flags = mw_aid_flags(span);
 	char *object = mw_span_object(span, index);
-	bool poisons = mw_aid_poisons(span);
+	bool poisons = flags & MW_DEBUG_POISON;
 
 	if (mw_unlikely(poisons && !mw_aid_poison_is_whole(object, span->size)))
 		mw_aid_report(MW_USE_AFTER_FREE, span, index, mw_aid_bad_poison(span, index));
@@ -246,7 +161,11 @@ void mw_aid_begin(struct mw_span *span, size_t index, bool zero)
 		mw_zero(object, span->size);
 	else if (poisons)
 		mw_aid_fill(object, span->size, MW_AID_ALL(MW_AID_NEW_BYTE));
-	if (flags & MW_DEBUG_TRACK)
+	if (!(flags & MW_DEBUG_TRACK))
+		return;
+	if (here)
+		span->debug->track[index].allocated = *here;
+	else
 		mw_trace_here(&span->debug->track[index].allocated);
 }
 
@@ -258,6 +177,6 @@ void mw_aid_end(struct mw_span *span, size_t index)
 	mw_aid_check_zones(span, index, object, flags);
 	if (flags & MW_DEBUG_TRACK)
 		mw_trace_here(&span->debug->track[index].freed);
-	if (mw_aid_poisons(span))
+	if (flags & MW_DEBUG_POISON)
 		mw_aid_poison(object, span->size);
 }

@@ -125,7 +125,7 @@ MW_NOINLINE void *mw_cache_alloc_rest(struct mw_cache *cache, mw_flags_t flags, 
 	if (mw_should_fail(cache->asked, MW_FAIL_OBJECT, site))
 		return NULL;
 	if (mw_unlikely(mw_word(&cache->debug)))
-		return mw_debug_alloc(cache, flags);
+		return mw_debug_alloc(cache, flags, NULL);
 	object = mw_cache_alloc_slow(cache, flags, &due);
 	if (mw_unlikely(due) && object)
 		mw_up_profile(cache, object, site);
@@ -140,8 +140,11 @@ inline void *mw_cache_alloc_from(struct mw_cache *cache, mw_flags_t flags, uintp
 	struct mw_slot *slot = mw_cpu_fast()->slot[cache->id];
 	void *object = mw_slot_take(slot);
 
-	if (mw_unlikely(!object))
+	if (mw_unlikely(!object)) {
+		if (mw_unlikely(mw_word(&cache->debug)))
+			return mw_debug_alloc_short(cache, flags, state, site);
 		object = mw_slot_more(slot);
+	}
 	mw_port_unpin(state);
 	if (mw_unlikely(!object))
 		return mw_cache_alloc_rest(cache, flags, site);

@@ -52,7 +52,7 @@ static void mw_builtin_init(enum mw_policy policy, unsigned int class)
 		  tiny ? "tiny" : prefix[policy], cache->size);
 	cache->name = cache->own_name;
 	if (!(cache->span_flags & MW_SPAN_COLLECTED))
-		atomic_init(&cache->debug, mw_debug_flags_of(cache->name));
+		atomic_init(&cache->debug, mw_debug_flags_for(cache));
 }
 
 static void mw_object_begin(void)

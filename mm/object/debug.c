@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * Caches with debug aids. Their spans are never a CPU's: each allocation and free takes the cache's
- * lock, and the fast paths, which find no owner, come here by themselves. Off, the aids cost a test
- * where a CPU takes a new span.
+ * lock, and the fast paths, which find no owner, come to debug_short.c by themselves, which has the usual case;
+ * here is what it leaves. Off, the aids cost a test where a CPU takes another word.
  *
- * While an object is checked and filled its remote bit is set: neither live nor free, so that a second
+ * While an object is checked and filled here its remote bit is set: neither live nor free, so that a second
  * free of it is caught, and nobody gets it.
  */
 #include "inside.h"
@@ -42,7 +42,22 @@ static size_t mw_debug_span_pages(const struct mw_cache *cache, unsigned int fla
 	return mw_round_up(bytes, MW_PAGE_SIZE) >> MW_PAGE_SHIFT;
 }
 
-static struct mw_debug_span *mw_debug_record(size_t count, unsigned int flags)
+/* Objects of more bytes are not looked at and filled with the cache's lock held. */
+#define MW_DEBUG_BRIEF 256
+
+unsigned int mw_debug_flags_for(const struct mw_cache *cache)
+{
+	unsigned int flags = mw_debug_flags_of(cache->name);
+	/* Every object of the others has a zone before it, if there are any. */
+	bool first = flags & MW_DEBUG_REDZONE && !mw_debug_left(cache, flags);
+
+	if (flags & MW_DEBUG_FAULT || first || cache->size > MW_DEBUG_BRIEF || cache->size % 16)
+		return flags ? flags | MW_DEBUG_LONG : 0;
+	return flags;
+}
+
+static struct mw_debug_span *mw_debug_record(const struct mw_cache *cache, unsigned int count,
+					     unsigned int flags)
 {
 	size_t bytes = sizeof(struct mw_debug_span), pages;
 	struct mw_debug_span *debug;
@@ -53,7 +68,13 @@ static struct mw_debug_span *mw_debug_record(size_t count, unsigned int flags)
 	debug = mw_pages_alloc(pages, MW_ZERO | MW_ATOMIC);
 	if (!debug)
 		return NULL;
-	debug->flags = flags;
+	/* A constructed object is as its user left it: nothing may be written into it. */
+	debug->flags = cache->construct ? flags & ~MW_DEBUG_POISON : flags;
+	/* And without zones there are no surroundings to look at. */
+	if (!(flags & MW_DEBUG_REDZONE))
+		debug->flags &= ~MW_DEBUG_CHECKS;
+
+	debug->some = count;
 	debug->own_pages = (unsigned int)pages;
 	return debug;
 }
@@ -86,7 +107,7 @@ static struct mw_span *mw_debug_make(struct mw_cache *cache, unsigned int debug,
 	else
 		span->count = (unsigned int)(((span->pages << MW_PAGE_SHIFT) - left) / span->stride);
 	mw_span_set_magic(span);
-	span->debug = mw_debug_record(span->count, debug);
+	span->debug = mw_debug_record(cache, span->count, debug);
 	if (!span->debug || !mw_span_bitmaps(span, 2)) {
 		if (span->debug)
 			mw_pages_free(span->debug, span->debug->own_pages);
@@ -107,13 +128,12 @@ static struct mw_span *mw_debug_make(struct mw_cache *cache, unsigned int debug,
 	return span;
 }
 
-/* Where a span with or without free objects belongs. Cache lock held. */
-static void mw_debug_settle_locked(struct mw_cache *cache, struct mw_span *span)
+void mw_debug_settle_locked(struct mw_cache *cache, struct mw_span *span)
 {
 	if (span->where == MW_WHERE_DEBUG)
 		mw_list_remove(&span->link);
 	span->where = MW_WHERE_DEBUG;
-	if (mw_span_some_free(span) && !(span->debug->flags & MW_DEBUG_FAULT))
+	if (span->debug->some && !(span->debug->flags & MW_DEBUG_FAULT))
 		mw_list_push_front(&cache->debug_spans, &span->link);
 	else
 		mw_list_push_back(&cache->debug_spans, &span->link);
@@ -157,7 +177,7 @@ static struct mw_span *mw_debug_take(struct mw_cache *cache, size_t *index)
 		mw_debug_between(span, *index, true);
 		mw_set_word(&span->free[w], mw_word(&span->free[w]) & ~mw_bit(*index));
 		cache->allocs++;
-		if (!(some & (some - 1)))
+		if (!--span->debug->some)
 			mw_debug_settle_locked(cache, span);
 	}
 	mw_unlock(&cache->lock, state);
@@ -177,6 +197,7 @@ static struct mw_span *mw_debug_grow(struct mw_cache *cache, mw_flags_t flags, s
 	mw_debug_between(span, 0, true);
 	mw_set_word(&span->free[0], mw_word(&span->free[0]) & ~1ul);
 	cache->allocs++;
+	span->debug->some--;
 	mw_debug_settle_locked(cache, span);
 	mw_unlock(&cache->lock, state);
 	return span;
@@ -187,18 +208,17 @@ static void mw_debug_end(struct mw_span *span, size_t index)
 	struct mw_cache *cache = span->cache;
 	unsigned long state = mw_lock(&cache->lock);
 	size_t w = index / MW_WORD_BITS;
-	unsigned long was = mw_word(&span->free[w]);
 
 	mw_shadow_dead(mw_span_object(span, index), span->size, MW_SHADOW_FREE);
-	mw_set_word(&span->free[w], was | mw_bit(index));
+	mw_set_word(&span->free[w], mw_word(&span->free[w]) | mw_bit(index));
 	mw_debug_between(span, index, false);
 	cache->frees++;
-	if (!(was & mw_span_mask(span, w)))
+	if (!span->debug->some++)
 		mw_debug_settle_locked(cache, span);
 	mw_unlock(&cache->lock, state);
 }
 
-void *mw_debug_alloc(struct mw_cache *cache, mw_flags_t flags)
+void *mw_debug_alloc(struct mw_cache *cache, mw_flags_t flags, const struct mw_trace *here)
 {
 	unsigned int step = 0;
 	struct mw_span *span;
@@ -213,7 +233,7 @@ void *mw_debug_alloc(struct mw_cache *cache, mw_flags_t flags)
 		if (!mw_meta_refill() && !mw_page_reclaim(cache->lengths[0], flags, &step))
 			return NULL;
 	}
-	mw_aid_begin(span, index, flags & MW_ZERO);
+	mw_aid_begin(span, index, flags & MW_ZERO, here);
 	mw_shadow_live(mw_span_object(span, index), span->size);
 	mw_debug_between(span, index, false);
 	return mw_span_object(span, index);
@@ -324,6 +344,11 @@ size_t mw_debug_shrink(struct mw_cache *cache)
 /* On demand: no free object was written, no live one overrun. Nobody else is inside. */
 bool mw_debug_check_span(const struct mw_span *span)
 {
+	size_t some = 0;
+
+	for (size_t w = 0; w < span->words; w++)
+		some += mw_count_bits(mw_word(&span->free[w]) & mw_span_mask(span, w));
+	MW_CHECK(span, span->debug->some == some);
 	if (span->debug->flags & MW_DEBUG_FAULT)
 		return true;
 	for (size_t i = 0; i < span->count; i++) {

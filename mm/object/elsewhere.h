@@ -58,7 +58,7 @@ mw_free_outside(void *object, struct mw_span *span, struct mw_cache *cache, unsi
 			return;
 		}
 		if (owner == MW_OWNER_DEBUG) { /* has a lock, under which all is looked at again */
-			mw_free_otherwise(object, span, cache, state);
+			mw_debug_free_short(object, span, cache, state);
 			return;
 		}
 	}

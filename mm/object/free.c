@@ -29,10 +29,8 @@ __attribute__((noinline)) void mw_free_otherwise(void *object, struct mw_span *s
 	mw_port_unpin(state);
 	if (full)
 		return;
-	/* The usual case of each mode, without all the questions of the slow way. */
-	if (plain && mw_owner(span) == MW_OWNER_DEBUG)
-		done = mw_debug_free(span, object) == MW_FREED;
-	else if (plain && (span->flags & MW_SPAN_SAFE))
+	/* The usual case of the mode, without all the questions of the slow way. */
+	if (plain && (span->flags & MW_SPAN_SAFE))
 		done = mw_safe_hold(span, object) == MW_FREED;
 	if (!done)
 		mw_free_slow(object, cache, SIZE_MAX);
@@ -87,7 +85,12 @@ void mw_free_sized(void *object, size_t size)
 static MW_NOINLINE void mw_free_not_here(void *object, struct mw_span *span, struct mw_cache *cache,
 					 unsigned long state)
 {
-	mw_free_elsewhere(object, span, cache, state, mw_span_owner(span));
+	unsigned int owner = mw_span_owner(span);
+
+	if (mw_unlikely(owner == MW_OWNER_DEBUG))
+		mw_debug_free_short(object, span, cache, state);
+	else
+		mw_free_elsewhere(object, span, cache, state, owner);
 }
 
 void mw_cache_free(struct mw_cache *cache, void *object)

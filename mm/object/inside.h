@@ -243,10 +243,27 @@ void mw_stock_yield(size_t pages);
 
 /* The aids that the rules name for a cache. */
 unsigned int mw_debug_flags_of(const char *name);
-/* For a cache with aids: its own way of allocating, and back. Not pinned. */
-void *mw_debug_alloc(struct mw_cache *cache, mw_flags_t flags);
+/* The same, with MW_DEBUG_LONG if allocations and frees cannot take the short ways. */
+unsigned int mw_debug_flags_for(const struct mw_cache *cache);
+#define MW_DEBUG_LONG 0x8000u
+
+/*
+ * The short ways of caches with aids, or else all of it. Pinned, by @state; not any more when they return.
+ */
+void *mw_debug_alloc_short(struct mw_cache *cache, mw_flags_t flags, unsigned long state,
+			   uintptr_t site);
+/* @cache: as in mw_free_slow(). */
+void mw_debug_free_short(void *object, struct mw_span *span, struct mw_cache *cache,
+			 unsigned long state);
+/*
+ * For a cache with aids: its own way of allocating, and back. Not pinned. @here: who does it, if that is known; NULL: to
+ * be found out, if it is to be noted.
+ */
+void *mw_debug_alloc(struct mw_cache *cache, mw_flags_t flags, const struct mw_trace *here);
 enum mw_freed mw_debug_free(struct mw_span *span, const void *object);
 size_t mw_debug_shrink(struct mw_cache *cache);
+/* Put a span where it belongs, with or without free objects. Cache lock held. */
+void mw_debug_settle_locked(struct mw_cache *cache, struct mw_span *span);
 bool mw_debug_check_span(const struct mw_span *span);
 
 /* aids.c: one object's bytes and traces */
@@ -255,7 +272,8 @@ struct mw_debug_track {
 };
 
 struct mw_debug_span {
-	unsigned int flags; /* MW_DEBUG_*, as the cache had when it took the span */
+	unsigned int flags; /* MW_DEBUG_*, as the cache had when it took the span, but what does not apply */
+	unsigned int some; /* free objects; under the cache's lock */
 	unsigned int own_pages; /* of this structure with its tracks; raw pages */
 	struct mw_debug_track track[]; /* with MW_DEBUG_TRACK one for each object */
 };
@@ -265,8 +283,8 @@ void mw_aid_born(struct mw_span *span, size_t index);
 /* Look at a live object's red zones, or a free one's poison too. Return: the first bad byte, or NULL. */
 const void *mw_aid_bad_zone(const struct mw_span *span, size_t index);
 const void *mw_aid_bad_poison(const struct mw_span *span, size_t index);
-/* An object begins, or ends: check, report, fill, note. Nobody else has it. */
-void mw_aid_begin(struct mw_span *span, size_t index, bool zero);
+/* An object begins, or ends: check, report, fill, note. Nobody else has it. @here: as in mw_debug_alloc(). */
+void mw_aid_begin(struct mw_span *span, size_t index, bool zero, const struct mw_trace *here);
 void mw_aid_end(struct mw_span *span, size_t index);
 
 /* ---- alloc.c ---- */

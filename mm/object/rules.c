@@ -80,7 +80,7 @@ static void mw_rules_apply(void)
 			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
 
 		if (cache && !(cache->span_flags & MW_SPAN_COLLECTED))
-			atomic_store_explicit(&cache->debug, mw_debug_flags_of(cache->name),
+			atomic_store_explicit(&cache->debug, mw_debug_flags_for(cache),
 					      memory_order_relaxed);
 	}
 }

@@ -61,7 +61,7 @@ static void mw_cache_fill(struct mw_cache *cache, const struct mw_cache_want *wa
 	cache->asked = want->size;
 	cache->size = cache->stride = stride;
 	if (!(cache->span_flags & MW_SPAN_COLLECTED))
-		atomic_init(&cache->debug, mw_debug_flags_of(cache->name));
+		atomic_init(&cache->debug, mw_debug_flags_for(cache));
 	if (stride <= MW_SMALL_MAX)
 		return;
 	for (unsigned int i = 0; i < MW_SPAN_LENGTHS; i++)
@@ -119,8 +119,7 @@ static __attribute__((noinline)) void *mw_cache_alloc_zeroed(struct mw_cache *ca
 	return mw_cache_alloc_from(cache, flags, site);
 }
 
-/* As mw_alloc_more(). */
-static __attribute__((noinline)) void *mw_cache_alloc_more(struct mw_cache *cache, mw_flags_t flags,
+static __attribute__((noinline)) void *mw_cache_alloc_word(struct mw_cache *cache, mw_flags_t flags,
 							   uintptr_t site, struct mw_slot *slot,
 							   unsigned long state)
 {
@@ -128,6 +127,16 @@ static __attribute__((noinline)) void *mw_cache_alloc_more(struct mw_cache *cach
 
 	mw_port_unpin(state);
 	return mw_likely(object) ? object : mw_cache_alloc_rest(cache, flags, site);
+}
+
+/* As mw_alloc_more(). In a function of its own, so that who has aids saves no registers. */
+static __attribute__((noinline)) void *mw_cache_alloc_more(struct mw_cache *cache, mw_flags_t flags,
+							   uintptr_t site, struct mw_slot *slot,
+							   unsigned long state)
+{
+	if (mw_word(&cache->debug))
+		return mw_debug_alloc_short(cache, flags, state, site);
+	return mw_cache_alloc_word(cache, flags, site, slot, state);
 }
 
 void *mw_cache_alloc(struct mw_cache *cache, mw_flags_t flags)
