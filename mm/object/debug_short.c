@@ -2,12 +2,12 @@
 /*
  * Caches with debug aids, the usual case: objects of few bytes that are as they should be. All is done with
  * the cache's lock held once, so that no object is between live and free, and no bit of it is for others.
- * What is not usual is left to debug.c, as if nothing had been done: it looks again, and reports. So is what
- * finds the lock taken: no call is in what follows but the last thing that it does, so nothing is saved and
- * restored.
+ * What is not usual is left to debug.c, as if nothing had been done: it looks again, and reports.
  *
- * Who allocates or frees is found out before the lock is taken, into the caller's frame: a walk up the stack
- * is the port's, and longer than all the rest. What does so is compiled twice, so that the rest pays nothing.
+ * All is compiled twice. In what most caches need no call is but the last thing that it does, so nothing is saved
+ * and restored. The full one looks at neighbours too, waits for the lock if another CPU has it, and notes who
+ * allocates or frees: that is found out before the lock is taken, into a frame of its own, as a walk up the stack
+ * is the port's, and longer than all the rest.
  */
 #include "../base/fail.h"
 #include "aid.h"
@@ -154,9 +154,10 @@ static MW_SHORT void *mw_short_alloc(struct mw_cache *cache, mw_flags_t flags, u
 	unsigned int aids;
 	char *object;
 
-	if (mw_unlikely(!mw_trylock_pinned(&cache->lock)))
-		return here ? mw_short_noted(cache, flags, state, here)
-			    : mw_short_not_taken(cache, flags, state, site);
+	if (full)
+		mw_lock_pinned(&cache->lock);
+	else if (mw_unlikely(!mw_trylock_pinned(&cache->lock)))
+		return mw_short_alloc_full(cache, flags, state, site);
 	span = mw_container(cache->debug_spans.next, struct mw_span, link);
 	if (mw_unlikely(mw_list_empty(&cache->debug_spans)))
 		goto otherwise;
@@ -292,8 +293,10 @@ static MW_SHORT void mw_short_free(char *object, struct mw_span *span, struct mw
 	struct mw_debug_span *debug;
 	unsigned int aids;
 
-	if (mw_unlikely(!mw_trylock_pinned(&cache->lock))) {
-		mw_short_not_put(object, said, state);
+	if (full) {
+		mw_lock_pinned(&cache->lock);
+	} else if (mw_unlikely(!mw_trylock_pinned(&cache->lock))) {
+		mw_short_free_full(object, span, said, state, cache);
 		return;
 	}
 	if (mw_unlikely(!mw_short_put(span, cache, object))) {
