@@ -165,7 +165,7 @@ static struct {
 	unsigned long cycles;
 } once;
 
-/* The collecting CPU stops the world when the other one has taken the worker's turn and waits. */
+/* The collecting CPU stops the world when the other one has seen that there is something for the worker. */
 static void wait_for_the_worker(struct mw_gc_listener *self, enum mw_gc_moment moment,
 				const struct mw_gc_cycle *cycle)
 {
@@ -173,7 +173,7 @@ static void wait_for_the_worker(struct mw_gc_listener *self, enum mw_gc_moment m
 	if (moment != MW_GC_STOPPING || atomic_load(&once.stopping))
 		return;
 	atomic_store(&once.stopping, 1);
-	while (mw_word(&mw_gc.pace.due))
+	while (atomic_load(&once.stopping) == 1)
 		mw_port_relax();
 }
 
@@ -186,7 +186,10 @@ static void collect_once(unsigned int i, void *arg)
 	} else if (i == 1) {
 		while (!atomic_load(&once.stopping))
 			mw_port_relax();
-		(void)mw_worker_run(MW_WORKER_COLLECT, 0);
+		CHECK(mw_worker_run(MW_WORKER_COLLECT, 0));
+		atomic_store(&once.stopping, 2);
+		while (mw_worker_run(MW_WORKER_COLLECT, 0))
+			mw_port_relax();
 	}
 }
 
@@ -219,6 +222,52 @@ TEST(what_is_due_is_done_once)
 	}
 	test_parallel(2, collect_once, NULL);
 	mw_gc_unlisten(&once.listener);
+	CHECK_EQ(mw_word(&mw_gc.cycles), once.cycles + 1);
+	/* So says an allocation that looked at the goal before the cycle. */
+	mw_set_word(&mw_gc.pace.due, 1);
+	CHECK(!mw_worker_run(MW_WORKER_COLLECT, 0));
+	CHECK_EQ(mw_word(&mw_gc.cycles), once.cycles + 1);
+}
+
+/* ---- workers wait for nobody: on one CPU they would take the turn of who is waited for ---- */
+
+static struct {
+	struct mw_gc_listener listener;
+	bool more[2];
+	unsigned long swept;
+} meanwhile;
+
+/* On the collecting thread, which has not come to the end of its collection. */
+static void work_meanwhile(struct mw_gc_listener *self, enum mw_gc_moment moment,
+			   const struct mw_gc_cycle *cycle)
+{
+	(void)self, (void)cycle;
+	meanwhile.swept += moment == MW_GC_SWEPT;
+	if (moment == MW_GC_STOPPING)
+		meanwhile.more[0] = mw_worker_run(MW_WORKER_COLLECT, UINT64_MAX);
+	if (moment == MW_GC_STARTED)
+		meanwhile.more[1] = mw_worker_run(MW_WORKER_SWEEP, UINT64_MAX);
+}
+
+TEST(workers_wait_for_nobody)
+{
+	setup(16 << 20);
+	test_heap_may_leak();
+	collect();
+	once.cycles = mw_word(&mw_gc.cycles);
+	make_due();
+	if (!mw_word(&mw_gc.pace.due))
+		test_skip("a worker was quicker");
+	meanwhile.listener.moment = work_meanwhile;
+	meanwhile.swept = 0;
+	mw_gc_listen(&meanwhile.listener);
+	CHECK(mw_gc_collect(MW_COLLECT_MARKED));
+	CHECK(meanwhile.more[0]);
+	CHECK(meanwhile.more[1]);
+	CHECK(!mw_worker_run(MW_WORKER_COLLECT, UINT64_MAX));
+	CHECK(!mw_worker_run(MW_WORKER_SWEEP, UINT64_MAX));
+	mw_gc_unlisten(&meanwhile.listener);
+	CHECK_EQ(meanwhile.swept, 1);
 	CHECK_EQ(mw_word(&mw_gc.cycles), once.cycles + 1);
 }
 

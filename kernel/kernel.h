@@ -98,6 +98,7 @@ struct worker_counts {
 
 bool workers_start(void); /* irq: on. Return: false: no memory, and none runs */
 void workers_stop(void); /* they are gone when it returns; irq: on */
+bool worker_runs_here(void); /* is the current thread one of them? */
 void worker_counts(unsigned int worker, struct worker_counts *counts);
 
 /* dimm.c: memory modules that come and go while the heap is open */

@@ -230,10 +230,10 @@ static void threads(const struct storm_want *want, struct storm_result *result)
 	result->ns = arch_now() - run.start;
 	result->failed = storm_chaos_end();
 	storm_gc_read(result);
-	/* All CPUs stand still in a stop; the collecting thread is one of them, and counted once. */
+	/* All CPUs stand still in a stop. If a worker collects its own time has the stop in it. */
 	workers = time_of_workers() - workers;
-	result->collector_ns = result->stop_total * (arch_cpu_count() - 1) +
-			       (workers > result->stop_total ? workers : result->stop_total);
+	result->collector_ns =
+		result->stop_total * (arch_cpu_count() - 1) + result->stop_others + workers;
 }
 
 /* ---- the whole ---- */

@@ -49,7 +49,9 @@ struct storm_result {
 	unsigned long cycles, leaks;
 	unsigned int stops; /* of the world, for the collector; how many are in the figures below */
 	uint64_t stop_median, stop_p99, stop_longest, stop_total; /* ns */
-	uint64_t collector_ns; /* time of CPUs: stopped, or in a worker of the collector's */
+	uint64_t stop_others; /* of stop_total, those of other threads than the workers */
+	/* Time of CPUs: stopped, or in a worker of the collector's. Not what allocations sweep. */
+	uint64_t collector_ns;
 	size_t heap_most; /* bytes of live objects and garbage, as far as it was looked at */
 	struct storm_use before, after;
 };

@@ -11,7 +11,7 @@
 static struct {
 	struct mw_gc_listener listener;
 	struct mw_gc_policy policy; /* as it was before */
-	struct storm_result sums; /* of it: cycles, stop_total, stop_longest */
+	struct storm_result sums; /* of it: cycles, stop_total, stop_longest, stop_others */
 	unsigned int n; /* ever; the last ones are in @ns */
 	uint64_t ns[STOPS];
 } seen ARCH_PLAIN;
@@ -28,6 +28,8 @@ static void on_moment(struct mw_gc_listener *self, enum mw_gc_moment moment,
 	seen.ns[seen.n++ % STOPS] = ns;
 	seen.sums.cycles++;
 	seen.sums.stop_total += ns;
+	if (!worker_runs_here())
+		seen.sums.stop_others += ns;
 	if (ns > seen.sums.stop_longest)
 		seen.sums.stop_longest = ns;
 }
@@ -81,6 +83,7 @@ void storm_gc_read(struct storm_result *result)
 
 	result->cycles = seen.sums.cycles;
 	result->stop_total = seen.sums.stop_total;
+	result->stop_others = seen.sums.stop_others;
 	result->stop_longest = seen.sums.stop_longest;
 	result->stops = n;
 	if (n) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Each storm for a moment, with everything that can happen to a heap. */
+#include <marrow/gc.h>
 #include "fs/fs.h"
 #include "storm.h"
 #include "test.h"
@@ -31,6 +32,51 @@ static void run(const struct storm *storm)
 		storm_print(storm, &result);
 	test_workers(false);
 }
+
+#if MW_GC
+
+static bool nothing_to_begin(const struct storm_want *want)
+{
+	(void)want;
+	return true;
+}
+
+static void nothing_to_end(void)
+{
+}
+
+static void collect_by_itself(unsigned int i)
+{
+	while (!storm_is_over()) {
+		(void)mw_gc_collect(MW_COLLECT_MARKED);
+		storm_step(i);
+	}
+}
+
+/* Stops count whoever collects, and so does what the workers do beside. */
+TEST(cycles_of_the_storm_itself_count)
+{
+	static const struct storm storm = {
+		.name = "collect",
+		.threads = 1,
+		.begin = nothing_to_begin,
+		.work = collect_by_itself,
+		.end = nothing_to_end,
+	};
+	const struct storm_want want = { .ns = MOMENT_NS };
+	struct storm_result result;
+
+	test_heap(HEAP);
+	stop_set_limit(PATIENCE_NS);
+	NEED(test_workers(true));
+	CHECK(storm_run(&storm, &want, &result));
+	CHECK(result.cycles > 0);
+	CHECK_EQ(result.stop_others, result.stop_total);
+	CHECK(result.collector_ns > result.stop_total * test_cpus());
+	test_workers(false);
+}
+
+#endif
 
 TEST(fs)
 {

@@ -136,6 +136,16 @@ void workers_stop(void)
 	}
 }
 
+bool worker_runs_here(void)
+{
+	const struct thread *current = thread_current();
+
+	for (unsigned int i = 0; i < MW_NR_WORKERS; i++)
+		if (workers[i].thread == current)
+			return true;
+	return false;
+}
+
 void worker_counts(unsigned int i, struct worker_counts *counts)
 {
 	counts->wakes = atomic_load_explicit(&workers[i].wakes, memory_order_relaxed);

@@ -48,15 +48,24 @@ void mw_gc_reset(void)
  * What lies below this frame is the collector's own from now on, and no root: what a mark finds on its way
  * must not keep anything. BEGIN_ALONE() has the registers of the callers put above it.
  */
-static __attribute__((noinline)) void begin_alone(void)
+static __attribute__((noinline)) bool begin_alone(bool wait)
 {
 	mw_gc_ready();
-	while (atomic_exchange_explicit(&mw_gc.collecting, 1, memory_order_acquire))
+	while (atomic_exchange_explicit(&mw_gc.collecting, 1, memory_order_acquire)) {
+		if (!wait)
+			return false;
 		mw_port_relax();
+	}
 	mw_gc.floor = __builtin_frame_address(0);
+	return true;
 }
 
-#define BEGIN_ALONE() (__builtin_unwind_init(), begin_alone())
+#define BEGIN_ALONE() (__builtin_unwind_init(), (void)begin_alone(true))
+/*
+ * For workers, which have other threads to make room for: who is at it may be one that waits for this CPU.
+ * Return: false: somebody is.
+ */
+#define TRY_ALONE() (__builtin_unwind_init(), begin_alone(false))
 
 static void end_alone(void)
 {
@@ -122,8 +131,6 @@ static void last_sweep_ended(void)
 {
 	struct mw_gc_cycle *c = &mw_gc.cycle;
 
-	if (!c->number || mw_word(&mw_gc.swept_cycle) == c->number)
-		return;
 	mw_set_word(&mw_gc.swept_cycle, c->number);
 	c->sweep_ns =
 		mw_port_now() - c->started - c->stop_ns - c->roots_ns - c->mark_ns - c->start_ns;
@@ -136,19 +143,28 @@ static void last_sweep_ended(void)
 		print_line(c);
 }
 
+static bool is_last_sweep_over(void)
+{
+	return mw_word(&mw_gc.swept_cycle) == mw_word(&mw_gc.cycles);
+}
+
 static void finish_last_sweep(void)
 {
+	if (is_last_sweep_over())
+		return;
 	mw_sweep_finish();
 	last_sweep_ended();
 }
 
-void mw_gc_all_swept(void)
+bool mw_gc_all_swept(void)
 {
-	if (mw_word(&mw_gc.swept_cycle) == mw_word(&mw_gc.cycles))
-		return;
-	BEGIN_ALONE();
+	if (is_last_sweep_over())
+		return true;
+	if (!TRY_ALONE())
+		return false;
 	finish_last_sweep();
 	end_alone();
+	return true;
 }
 
 static uint64_t lap(uint64_t *since)
@@ -379,13 +395,16 @@ bool mw_gc_collect(enum mw_collect how)
 	return collect_alone(how, true);
 }
 
-/* While the worker waited to be alone, a cycle that an allocation waited for may have done it. */
-void mw_gc_collect_due(void)
+/* Before the worker came to be alone, a cycle that an allocation waited for may have done it. */
+bool mw_gc_collect_due(void)
 {
-	BEGIN_ALONE();
+	if (!TRY_ALONE())
+		return false;
+	mw_set_word(&mw_gc.pace.due, 0);
 	if (mw_pace_due())
 		(void)collect(MW_COLLECT_MARKED, false);
 	end_alone();
+	return true;
 }
 
 size_t mw_cleanups_stuck(void)

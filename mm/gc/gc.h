@@ -422,8 +422,8 @@ bool mw_gc_check_lists(void);
 /* cycle.c */
 /* One that an allocation waits for, unless one began meanwhile. Return: false: refused, or failed. */
 bool mw_gc_collect_forced(enum mw_collect how, bool last_resort);
-/* One that the worker makes, if it is still due. */
-void mw_gc_collect_due(void);
+/* One that the worker makes, if it is still due. Return: false: somebody else is collecting, ask again. */
+bool mw_gc_collect_due(void);
 void mw_gc_announce(enum mw_gc_moment moment);
 /*
  * Stop the world with everything swept, and no cycle before mw_gc_release(). Not pinned.
@@ -433,8 +433,11 @@ bool mw_gc_hold(void);
 void mw_gc_release(void);
 /* mw_pauses(), and how long they were. */
 size_t mw_gc_pauses(struct mw_pause *last, size_t most, uint64_t *total, uint64_t *longest);
-/* The walk over all spans has ended: note what the cycle came to, if nobody did. Not pinned. */
-void mw_gc_all_swept(void);
+/*
+ * The walk over all spans has ended: note what the cycle came to, if nobody did. Not pinned.
+ * Return: false: somebody is collecting, ask again.
+ */
+bool mw_gc_all_swept(void);
 
 #endif
 #endif

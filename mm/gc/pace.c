@@ -220,19 +220,13 @@ bool mw_worker_run(enum mw_worker worker, uint64_t budget_ns)
 	bool more;
 
 	mw_gc_ready();
-	if (worker == MW_WORKER_COLLECT) {
-		if (atomic_exchange_explicit(&mw_gc.pace.due, 0, memory_order_relaxed) ||
-		    mw_safe_due())
-			mw_gc_collect_due();
-		return false;
-	}
+	if (worker == MW_WORKER_COLLECT)
+		return (mw_word(&mw_gc.pace.due) || mw_safe_due()) && !mw_gc_collect_due();
 	if (worker == MW_WORKER_SWEEP) {
 		do
 			more = mw_sweep_step();
 		while (more && mw_port_now() - start < budget_ns);
-		if (!more)
-			mw_gc_all_swept();
-		return more;
+		return more || !mw_gc_all_swept();
 	}
 	return worker == MW_WORKER_FINALIZE && mw_calls_run(budget_ns);
 }

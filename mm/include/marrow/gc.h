@@ -248,6 +248,8 @@ void mw_gc_trace(bool on);
  * mw_worker_run - the body of a worker, see mw_port_wake()
  * @budget_ns: return after about so long; UINT64_MAX: when there is nothing left to do
  *
+ * It waits for no other thread: where somebody else is collecting there is more to do, after a turn of theirs.
+ *
  * Return: true if there is more to do.
  */
 bool mw_worker_run(enum mw_worker worker, uint64_t budget_ns);
