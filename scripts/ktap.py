@@ -22,6 +22,7 @@ import tempfile
 import threading
 import time
 
+import hang
 import qemu
 
 MARKER = "# marrow: tests done"
@@ -161,11 +162,13 @@ def where_cpus_stand(path, symbols):
 class Run:
     """A machine with a time limit; its console goes to lines and to the log."""
 
-    def __init__(self, options):
+    def __init__(self, options, unwanted=None):
         self.options = options
+        self.unwanted = unwanted or threading.Event()  # nobody asks for the result any more
         self.lines = []
         self.first_result = None
-        self.hung = False
+        self.hung = ""
+        self.used = 0.0  # processor seconds, a little late
 
     def read(self, stream, log, started):
         for raw in stream:
@@ -196,29 +199,47 @@ class Run:
             reader = threading.Thread(target=self.read, args=(machine.stdout, log, started))
             reader.start()
             try:
-                status = machine.wait(self.options.limit)
-            except subprocess.TimeoutExpired:
-                status = None
-                self.hang(machine, path, log)
+                status = self.wait(machine)
+                if status is None and self.hung:
+                    self.kill_hung(machine, path, log)
             except BaseException:
                 machine.kill()
                 raise
             reader.join()
         return status
 
+    def wait(self, machine):
+        """Its status; None: it hangs, or it is not wanted any more and was killed."""
+        until = time.monotonic() + self.options.limit
+        watched = hang.Watch(machine.pid, self.options.cpu_limit or float("inf"))
+        while True:
+            try:
+                return machine.wait(0.2)
+            except subprocess.TimeoutExpired:
+                pass
+            if self.unwanted.is_set():
+                machine.kill()
+                return None
+            hangs = watched.look()
+            self.used = watched.used
+            if time.monotonic() > until:
+                self.hung = f"not done after {self.options.limit:g} s"
+            elif self.options.cpu_limit and hangs:
+                self.hung = f"{hangs}, not done after {self.used:.1f} s of processor time"
+            if self.hung:
+                return None
+
     def blame(self, verdict):
-        """What the clock has to say."""
+        """What the clock has to say; what does not end comes first: the rest follows from it."""
         if self.hung:
-            verdict.faults.append(f"hung: killed after {self.options.limit} s, "
-                                  f"see {self.options.log}")
+            verdict.faults.insert(0, f"hung: {self.hung}, killed, see {self.options.log}")
         limit = self.options.first
         if limit and (self.first_result is None or self.first_result > limit):
             verdict.faults.append(f"the first test line came after {self.first_result} s, "
                                   f"the limit is {limit} s")
 
-    def hang(self, machine, path, log):
-        self.hung = True
-        report = [f"not done after {self.options.limit} s; the last line was:",
+    def kill_hung(self, machine, path, log):
+        report = [f"{self.hung}; the last line was:",
                   "    " + (self.lines[-1] if self.lines else "(none)")]
         try:
             report += where_cpus_stand(path, Symbols(self.options.symbols or self.options.kernel))
@@ -234,12 +255,14 @@ def seeds(options):
     """One run for each seed, several at a time; each counts as one result. The first failure may end it."""
     first, last = map(int, options.seeds.split("-"))
     good = bad = 0
+    longest = 0.0
+    unwanted = threading.Event()
 
     def one(seed):
         mine = argparse.Namespace(**vars(options))
         mine.append = f"{options.append} seed={seed}"
         mine.log = f"{options.log}.{seed}"
-        run = Run(mine)
+        run = Run(mine, unwanted)
         status = run.run()
         verdict = Verdict(run.lines, status)
         return seed, run, verdict
@@ -247,9 +270,8 @@ def seeds(options):
     with concurrent.futures.ThreadPoolExecutor(max_workers=options.jobs) as pool:
         runs = [pool.submit(one, seed) for seed in range(first, last + 1)]
         for done in runs:
-            if done.cancelled():
-                continue
             seed, run, verdict = done.result()
+            longest = max(longest, run.used)
             run.blame(verdict)
             if verdict.good():
                 good += 1
@@ -259,8 +281,11 @@ def seeds(options):
             verdict.print(f"seed {seed}")
             print(f"  again: make seeds SEED={seed}{options.again}   console: {run.options.log}", flush=True)
             if not options.keep_going:
+                unwanted.set()
                 for other in runs:
                     other.cancel()
+                break
+    print(f"at most {longest:.1f} s of processor time for one")
     print(f"{good} passed, {bad} failed")
     return good and not bad
 
@@ -278,6 +303,8 @@ def main():
     parser = argparse.ArgumentParser(description="Run the kernel's tests in QEMU.")
     qemu.add_options(parser)
     parser.add_argument("--limit", type=float, default=120, help="seconds until it counts as hung")
+    parser.add_argument("--cpu-limit", type=float, metavar="SECONDS",
+                        help="processor seconds until it counts as hung; so does a machine that sleeps for long")
     parser.add_argument("--log", required=True, help="file for all that came from the console")
     parser.add_argument("--name", default="kernel", help="what to call this run")
     parser.add_argument("--symbols", metavar="ELF", help="names for addresses, with --iso")

@@ -35,11 +35,10 @@ import subprocess
 import sys
 import time
 
+import hang
+
 FLAGS = "-Wno-error -O1 -g0"  # quicker to compile and link
 CPU_SECONDS, CPU_TIMES = 10, 10  # what a suite may take: so much, and so many times what it takes unchanged
-SLEEP_SECONDS = 15  # in which no thread wants to run
-LAST_SECONDS = 600
-TICK = os.sysconf("SC_CLK_TCK")
 MEMORY = "build/mutate/seen.json"
 
 
@@ -136,46 +135,25 @@ def stop_all(process):
 
 def watch(process, most):
     """Read until the first failure or the end: (failure or None, processor seconds)."""
-    text, used, moved_at, moved_used = b"", 0.0, time.monotonic(), 0.0
-    started, looked_at = moved_at, 0.0
+    text, watched, looked_at = b"", hang.Watch(process.pid, most), 0.0
     while True:
         ready, _, _ = select.select([process.stdout], [], [], 0.5)
         if ready:
             piece = os.read(process.stdout.fileno(), 65536)
             if not piece:
                 process.wait()
-                return None, used
+                return None, watched.used
             text = (text + piece)[-100000:]
             failed = re.search(rb"^not ok \d+ - (.*)\n", text, re.M)
             if failed:
-                return failed.group(1).decode(errors="replace"), used
+                return failed.group(1).decode(errors="replace"), watched.used
         now = time.monotonic()
         if now - looked_at < 0.2:
             continue
         looked_at = now
-        used, wants = use_of(process.pid, used)
-        if wants or used > moved_used + 0.1:
-            moved_at, moved_used = now, used
-        if used > most:
-            return "goes on for ever", used
-        if now - moved_at > SLEEP_SECONDS:
-            return "all its threads sleep for ever", used
-        if now - started > LAST_SECONDS:
-            return "gives no answer", used
-
-
-def use_of(pid, before):
-    """Processor seconds of a process so far, and whether a thread of it wants to run."""
-    used, wants = before, False
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
-            used = sum(int(n) for n in stat.read().rpartition(")")[2].split()[11:15]) / TICK
-        for path in glob.glob(f"/proc/{pid}/task/*/stat"):
-            with open(path, encoding="utf-8") as stat:
-                wants = wants or stat.read().rpartition(")")[2].split()[0] in "RD"
-    except OSError:
-        pass
-    return used, wants
+        hangs = watched.look()
+        if hangs:
+            return hangs, watched.used
 
 
 class Memory:

@@ -8,6 +8,7 @@ N ?= 50
 SEED ?=
 ROUNDS ?= 2
 KEEP_GOING ?= yes
+SEED_LIMIT ?= # processor seconds
 
 seams_dir := build/kernel-seams$(suffix)
 seams_elf := $(seams_dir)/kernel.elf
@@ -52,7 +53,7 @@ seeded := --icount --cpus 4 --mem 256M
 seed_args = test=$(seed_tests) tsc_hz=1000000000 gap=20000 rounds=$(ROUNDS)
 seed_again = $(if $(filter all,$(SEED_TESTS)),, TESTS=$(SEED_TESTS))$(if $(filter 2,$(ROUNDS)),, ROUNDS=$(ROUNDS))
 run_seeds = scripts/ktap.py --kernel $(seams_elf) $(seeded) --log build/log/seed --jobs $(JOBS) \
-	--append '$(seed_args)' --limit 600 --again '$(seed_again)' $(if $(KEEP_GOING),--keep-going) \
+	--append '$(seed_args)' --limit 600 $(if $(strip $(SEED_LIMIT)),--cpu-limit $(SEED_LIMIT)) --again '$(seed_again)' $(if $(KEEP_GOING),--keep-going) \
 	--seeds $(if $(SEED),$(SEED)-$(SEED),1-$(N))
 
 .PHONY: seeds seeds-gdb races
@@ -64,5 +65,5 @@ seeds-gdb: setup-run setup-gdb $(seams_elf) ## the interleaving SEED=n, stopped,
 	$(Q)scripts/run.py --kernel $(seams_elf) $(seeded) --append '$(seed_args) seed=$(or $(SEED),1)' \
 		--gdb gdb --log build/console.log
 
-races: setup-run setup-kernel ## plant races one at a time; the seed that falls into each, of at most 200
+races: setup-run setup-kernel ## plant races one at a time; the seed that falls into each, of at most 200: RACES=names
 	$(Q)scripts/races.py --jobs $(JOBS) $(RACES)

@@ -90,6 +90,24 @@ def machines(results, folder, tiny):
         results.take((status == 0) == passes and re.search(says, text), name, text)
 
 
+def processor_time(results, folder, tiny):
+    """The clock alone would wait for a minute."""
+    spins, ends = "s" + TWO + DONE, "p" + TWO + DONE
+    for name, line, passes, says in (
+            ("a spinning machine, by its processor time", spins, False, r"for ever, not done after \d+\.\d s of proc"),
+            ("a machine with little processor time", ends, True, r"2 passed, 0 failed")):
+        status, text = run(folder, ["--kernel", tiny, "--append", line, "--limit", "60", "--cpu-limit", "1"])
+        results.take((status == 0) == passes and re.search(says, text), name, text)
+
+
+def one_of_many(results, folder, tiny):
+    """The first failure ends the other machines where nobody asked to keep going."""
+    status, text = run(folder, ["--kernel", tiny, "--append", "s" + TWO + DONE, "--limit", "60", "--cpu-limit", "1",
+                                "--seeds", "1-9", "--jobs", "2"])
+    results.take(status == 1 and re.search(r"seed 1: hung.*(?s:.*)^0 passed, 1 failed", text, re.M) and
+                 "seed 2:" not in text, "seeds that all hang", text)
+
+
 def transcripts(results, folder):
     """What a machine cannot easily be made to do."""
     path = os.path.join(folder, "transcript")
@@ -122,6 +140,8 @@ def main():
     results = Results()
     with tempfile.TemporaryDirectory(prefix="marrow-") as folder:
         machines(results, folder, options.tiny)
+        processor_time(results, folder, options.tiny)
+        one_of_many(results, folder, options.tiny)
         transcripts(results, folder)
         if options.kernel:
             kernels(results, folder, options.kernel)
