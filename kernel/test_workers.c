@@ -85,6 +85,16 @@ static void wake_everywhere(unsigned int i, void *arg)
 	test_interrupts_off();
 }
 
+static void wait_for_run(enum mw_worker worker, unsigned long before)
+{
+	uint64_t until = test_now() + PATIENCE_NS;
+
+	while (runs(worker) == before && test_now() < until)
+		thread_sleep(1000000);
+	CHECK(runs(worker) > before);
+}
+
+/* A call that was lost leaves its worker wanted and asleep: no later one would wake it either. */
 TEST(woken_from_anywhere)
 {
 	unsigned long before[MW_NR_WORKERS];
@@ -94,11 +104,10 @@ TEST(woken_from_anywhere)
 		before[i] = runs((enum mw_worker)i);
 	test_parallel(test_cpus(), wake_everywhere, NULL);
 	for (unsigned int i = 0; i < MW_NR_WORKERS; i++) {
-		uint64_t until = test_now() + PATIENCE_NS;
-
-		while (runs((enum mw_worker)i) == before[i] && test_now() < until)
-			thread_sleep(1000000);
-		CHECK(runs((enum mw_worker)i) > before[i]);
+		wait_for_run((enum mw_worker)i, before[i]);
+		before[i] = runs((enum mw_worker)i);
+		mw_port_wake((enum mw_worker)i);
+		wait_for_run((enum mw_worker)i, before[i]);
 	}
 }
 
