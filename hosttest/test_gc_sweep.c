@@ -229,6 +229,39 @@ TEST(what_is_due_is_done_once)
 	CHECK_EQ(mw_word(&mw_gc.cycles), once.cycles + 1);
 }
 
+/* ---- what is full is given up before the stop, not in it ---- */
+
+static struct {
+	struct mw_gc_listener listener;
+	const struct mw_span *full;
+	unsigned int owner; /* when the world is about to stop */
+} given;
+
+static void look_who_owns(struct mw_gc_listener *self, enum mw_gc_moment moment,
+			  const struct mw_gc_cycle *cycle)
+{
+	(void)self, (void)cycle;
+	if (moment == MW_GC_STOPPING)
+		given.owner = mw_owner(given.full);
+}
+
+TEST_WITH(full_spans_are_nobodys_before_the_stop, TEST_HOSTED)
+{
+	setup(16 << 20);
+	test_heap_may_leak();
+	root[0] = mw_alloc(64, MW_COLLECTED | MW_ZERO);
+	NEED(root[0]);
+	given.full = mw_span_of(root[0]);
+	for (unsigned int n = 0; n < 2 * given.full->count; n++)
+		NEED(mw_alloc(64, MW_COLLECTED));
+	CHECK(mw_owner(given.full) < MW_OWNER_NONE);
+	given.listener.moment = look_who_owns;
+	mw_gc_listen(&given.listener);
+	CHECK(mw_gc_collect(MW_COLLECT_MARKED));
+	mw_gc_unlisten(&given.listener);
+	CHECK_EQ(given.owner, MW_OWNER_NONE);
+}
+
 /* ---- workers wait for nobody: on one CPU they would take the turn of who is waited for ---- */
 
 static struct {

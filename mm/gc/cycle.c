@@ -350,6 +350,7 @@ static bool collect(enum mw_collect how, bool safe)
 	finish_last_sweep();
 	mw_safe_choose(safe);
 	wide = mw_word(&mw_gc.wide.mode);
+	mw_object_flush_full();
 	mw_gc.cycle = (struct mw_gc_cycle){ .number = mw_word(&mw_gc.cycles) + 1 };
 	if (!stop(&clock)) {
 		mw_gc.cycle.number = 0;

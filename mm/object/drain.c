@@ -165,6 +165,34 @@ static void mw_cpu_flush(struct mw_cpu *cpu, unsigned long cycle)
 	cpu->flushed = cycle;
 }
 
+/* Return: there may be more. */
+static bool mw_slot_flush_full(struct mw_cpu *cpu, struct mw_slot *slot)
+{
+	for (unsigned int n = 0; n < MW_DRAIN_STEP; n++) {
+		if (mw_list_empty(&slot->full))
+			return false;
+		mw_slot_disown(cpu, slot, mw_container(slot->full.next, struct mw_span, link));
+	}
+	return true;
+}
+
+void mw_object_flush_full(void)
+{
+	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
+		bool more = true;
+
+		while (more) {
+			unsigned long state = mw_port_pin();
+			struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[mw_port_cpu()],
+								  memory_order_relaxed);
+
+			more = cpu && cpu->running && mw_slot_collected(cpu->slot[id]) &&
+			       mw_slot_flush_full(cpu, cpu->slot[id]);
+			mw_port_unpin(state);
+		}
+	}
+}
+
 void mw_object_flush_here(unsigned long cycle)
 {
 	unsigned long state = mw_port_pin();

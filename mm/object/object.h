@@ -364,6 +364,8 @@ static inline enum mw_policy mw_policy_of(mw_flags_t flags)
  */
 void mw_object_flush_here(unsigned long cycle);
 void mw_object_flush_rest(unsigned long cycle);
+/* Ahead of that, while the world runs: those in which nothing is free, which are most. Not pinned. */
+void mw_object_flush_full(void);
 
 /*
  * After a sweep freed @dead objects of a span of @cache: if no CPU owns it, put it where it belongs now,
