@@ -33,12 +33,22 @@ static bool take(unsigned int *channel)
 	return found;
 }
 
+/* Many find none at the same time: what comes back when one of them asks is there for all. */
 bool channel_take(const struct owner *owner, unsigned int *channel)
 {
-	if (take(channel))
+	static MUTEX(settling);
+	bool taken = take(channel);
+
+	if (taken)
 		return true;
-	owner->settle();
-	return take(channel);
+	mutex_lock(&settling);
+	taken = take(channel);
+	if (!taken) {
+		owner->settle();
+		taken = take(channel);
+	}
+	mutex_unlock(&settling);
+	return taken;
 }
 
 void channel_give(void *number)

@@ -14,6 +14,7 @@
  *
  * Locks, in this order; none is held while an object is made:
  *
+ *	settling         mutex, with no other lock held: who asks that channels come back
  *	world->names     mutex: who moves, mounts, links directories
  *	inode->lock      mutex: two of them only under world->names
  *	task->lock       mutex: the task's files and its directory
