@@ -16,13 +16,6 @@
 #include "fail.h"
 #include "meta.h"
 
-struct mw_fixed_chunk {
-	struct mw_fixed_chunk *next; /* older; never changes once the chunk can be seen */
-	char *base; /* first record */
-	size_t records;
-	mw_atomic_t used; /* records handed out at least once, or put on the free list */
-};
-
 /* Relaxed: a reader without a lock may look at the first word of a record that is being freed. */
 static void *mw_link_get(void *record)
 {
@@ -165,7 +158,7 @@ bool mw_fixed_stock(struct mw_fixed *fixed, size_t n)
 	return ok;
 }
 
-void *mw_fixed_next(struct mw_fixed *fixed, struct mw_fixed_cursor *cursor)
+void *mw_fixed_next_chunk(struct mw_fixed *fixed, struct mw_fixed_cursor *cursor)
 {
 	if (!cursor->chunk) {
 		cursor->chunk = atomic_load_explicit(&fixed->chunks, memory_order_acquire);

@@ -39,6 +39,13 @@ size_t mw_persist_spare(void);
 
 #define MW_FIXED_CHUNK (16u << 10) /* the largest; the first ones are smaller */
 
+struct mw_fixed_chunk {
+	struct mw_fixed_chunk *next; /* older; never changes once the chunk can be seen */
+	char *base; /* first record */
+	size_t records;
+	mw_atomic_t used; /* records handed out at least once, or put on the free list */
+};
+
 struct mw_fixed {
 	struct mw_lock lock; /* MW_RANK_META */
 	enum mw_use use;
@@ -71,7 +78,17 @@ struct mw_fixed_cursor {
 	struct mw_fixed_chunk *chunk;
 	size_t index;
 };
-void *mw_fixed_next(struct mw_fixed *fixed, struct mw_fixed_cursor *cursor);
+void *mw_fixed_next_chunk(struct mw_fixed *fixed, struct mw_fixed_cursor *cursor);
+
+static inline void *mw_fixed_next(struct mw_fixed *fixed, struct mw_fixed_cursor *cursor)
+{
+	struct mw_fixed_chunk *chunk = cursor->chunk;
+
+	if (mw_likely(chunk &&
+		      cursor->index < atomic_load_explicit(&chunk->used, memory_order_acquire)))
+		return chunk->base + cursor->index++ * fixed->size;
+	return mw_fixed_next_chunk(fixed, cursor);
+}
 
 /* State of the room; mw_base_reset() makes it as new. */
 void mw_base_reset(void);

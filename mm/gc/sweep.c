@@ -62,11 +62,16 @@ bool mw_up_marking(void)
 	return generation_word() & MW_GENERATION_MARKING;
 }
 
-bool mw_up_span_unswept(const struct mw_span *span)
+static inline bool is_unswept(const struct mw_span *span, unsigned int now)
 {
 	unsigned int generation = generation_of(span);
 
-	return generation && (int)(current_generation() - generation) > 0;
+	return generation && (int)(now - generation) > 0;
+}
+
+bool mw_up_span_unswept(const struct mw_span *span)
+{
+	return is_unswept(span, current_generation());
 }
 
 /*
@@ -198,6 +203,7 @@ static bool walk(mw_atomic_t *counter)
 	struct mw_span *batch[STEP];
 	size_t n = 0, looks = 0;
 	unsigned long state = mw_lock(&sweeping->lock);
+	unsigned int now = current_generation();
 	bool more;
 
 	for (; n < STEP && looks < 4 * STEP && !sweeping->done_walking; looks++) {
@@ -205,7 +211,7 @@ static bool walk(mw_atomic_t *counter)
 
 		if (!span)
 			sweeping->done_walking = true;
-		else if (mw_up_span_unswept(span))
+		else if (is_unswept(span, now))
 			batch[n++] = span;
 	}
 	more = !sweeping->done_walking;
@@ -233,12 +239,14 @@ void mw_sweep_help(size_t spans)
 void mw_sweep_finish(void)
 {
 	struct mw_span_cursor cursor = { 0 };
+	unsigned int now = current_generation();
 	struct mw_span *span;
 
 	while (walk(&mw_gc.sweeping.swept_demand))
 		;
 	while ((span = mw_span_next(&cursor)))
-		mw_up_span_sweep(span);
+		if (mw_unlikely(is_unswept(span, now)))
+			mw_up_span_sweep(span);
 }
 
 void mw_sweep_hold(void)

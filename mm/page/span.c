@@ -120,13 +120,5 @@ void mw_span_free(struct mw_span *span)
 
 struct mw_span *mw_span_next(struct mw_span_cursor *cursor)
 {
-	struct mw_fixed_cursor at = { cursor->chunk, cursor->index };
-	struct mw_span *span;
-
-	if (!mw_page.ready)
-		return NULL;
-	span = mw_fixed_next(&mw_page.spans, &at);
-	cursor->chunk = at.chunk;
-	cursor->index = at.index;
-	return span;
+	return mw_page.ready ? mw_fixed_next(&mw_page.spans, &cursor->at) : NULL;
 }

@@ -17,6 +17,7 @@
 #include <marrow/mm.h>
 #include "../base/list.h"
 #include "../base/lock.h"
+#include "../base/meta.h"
 
 #define MW_MAP_LEAF_SHIFT 26 /* one leaf of the page map covers 64 MiB */
 #define MW_MAP_TAG 7ul
@@ -162,8 +163,7 @@ void mw_span_free(struct mw_span *span);
 
 /* All descriptors ever used; ask in_use. Without a lock. Start with a zeroed cursor. */
 struct mw_span_cursor {
-	void *chunk;
-	size_t index;
+	struct mw_fixed_cursor at;
 };
 struct mw_span *mw_span_next(struct mw_span_cursor *cursor);
 
