@@ -59,6 +59,11 @@ struct flex_pointers {
 	void *tail[];
 };
 
+struct flex_alone {
+	uintptr_t number;
+	void *tail[];
+};
+
 static struct mw_type one_type = MW_TYPE(struct one, MW_PTR(struct one, p));
 static struct mw_type three_type = MW_TYPE(struct three, MW_PTRS(struct three, p));
 static struct mw_type maybe_type = MW_TYPE(struct maybe, MW_WORDS(struct maybe, word));
@@ -74,6 +79,8 @@ static struct mw_type flex_type = MW_TYPE(struct flex, MW_FLEX(struct flex, tail
 static struct mw_type flex_pointers_type =
 	MW_TYPE(struct flex_pointers, MW_PTR(struct flex_pointers, p),
 		MW_FLEX_PTRS(struct flex_pointers, tail));
+static struct mw_type flex_alone_type =
+	MW_TYPE(struct flex_alone, MW_FLEX_PTRS(struct flex_alone, tail));
 
 /*
  * A character a word: p a pointer, . none, T and t tags that say that the word behind is one, is none.
@@ -92,6 +99,7 @@ static const struct form {
 	{ &dense_type, "pp", NULL },
 	{ &flex_type, ".", ".p" },
 	{ &flex_pointers_type, "p.", "p" },
+	{ &flex_alone_type, ".", "p" },
 };
 
 static size_t length(const char *text)
@@ -158,6 +166,11 @@ static void each_form(size_t words)
 TEST(each_form_of_a_type)
 {
 	each_form(1);
+}
+
+TEST(each_form_a_few_times)
+{
+	each_form(6);
 }
 
 TEST(each_form_in_a_small_array)

@@ -38,17 +38,17 @@ static bool test_and_queue(struct mw_span *span, bool alone)
 }
 
 /* Objects with pointers are counted when they are scanned. */
-bool mw_marked(struct mw_marker *marker, struct mw_span *span, unsigned long bits, bool alone)
+static void marked(struct mw_marker *marker, struct mw_span *span, size_t objects, bool alone)
 {
-	if (!bits)
-		return false;
-	if (!span->scanned) {
-		mw_mark_count(marker, span, mw_count_bits(bits));
-		return false;
-	}
-	if (test_and_queue(span, alone))
+	if (!span->scanned)
+		mw_mark_count(marker, span, objects);
+	else if (test_and_queue(span, alone))
 		mw_queue_push(&marker->own, span);
-	return alone;
+}
+
+void mw_marked(struct mw_marker *marker, struct mw_span *span)
+{
+	marked(marker, span, 1, true);
 }
 
 /*
@@ -78,7 +78,7 @@ void mw_mark_settle_all(struct mw_marker *marker, struct mw_pending *pending, bo
 		} else if (!alone) {
 			bits &= ~atomic_fetch_or_explicit(p->mark, bits, memory_order_seq_cst);
 		}
-		(void)mw_marked(marker, span, bits, alone);
+		marked(marker, span, span->scanned ? 0 : mw_count_bits(bits), alone);
 	}
 	pending->last = pending->word;
 }
@@ -146,6 +146,8 @@ MW_UNSANITIZED static void scan_large(struct mw_marker *marker, struct mw_span *
 SCANNER(scan_chains_alone, MW_SCAN_ONE, MW_ALONE)
 SCANNER(scan_masked_alone, MW_SCAN_MASK, MW_ALONE)
 SCANNER(scan_masked_shared, MW_SCAN_MASK, MW_SHARED)
+SCANNER(scan_run_alone, MW_SCAN_RUN, MW_ALONE)
+SCANNER(scan_run_shared, MW_SCAN_RUN, MW_SHARED)
 SCANNER(scan_words_alone, MW_SCAN_WORDS, MW_ALONE)
 SCANNER(scan_words_shared, MW_SCAN_WORDS, MW_SHARED)
 SCANNER(scan_program_alone, MW_SCAN_PROGRAM, MW_ALONE)
@@ -155,6 +157,7 @@ typedef void scanner(struct mw_marker *marker, const struct mw_scan *scan);
 static scanner *const scanners[][2] = {
 	[MW_SCAN_ONE] = { scan_masked_shared, scan_chains_alone },
 	[MW_SCAN_MASK] = { scan_masked_shared, scan_masked_alone },
+	[MW_SCAN_RUN] = { scan_run_shared, scan_run_alone },
 	[MW_SCAN_WORDS] = { scan_words_shared, scan_words_alone },
 	[MW_SCAN_PROGRAM] = { scan_program_shared, scan_program_alone },
 };

@@ -83,11 +83,8 @@ MW_MARK_INLINE void mw_mark_count(struct mw_marker *marker, const struct mw_span
 	marker->bytes += objects * span->stride;
 }
 
-/*
- * This marker is the one that marked these objects, perhaps none, of one word. Return: whether there
- * is nothing but marks to set in this span from now on: see mw_target.queued.
- */
-bool mw_marked(struct mw_marker *marker, struct mw_span *span, unsigned long bits, bool alone);
+/* This marker, alone, is the one that marked an object of a span that is not queued. */
+void mw_marked(struct mw_marker *marker, struct mw_span *span);
 
 /* Set what is pending. */
 void mw_mark_settle_all(struct mw_marker *marker, struct mw_pending *pending, bool alone);
@@ -188,7 +185,7 @@ MW_MARK_INLINE void mw_mark_word(struct mw_marker *marker, struct mw_target *t, 
 	/* Without this gcc asks for marks first. */
 	__asm__ volatile("");
 	if (marks != old)
-		mw_marked(marker, span, marks ^ old, true);
+		mw_marked(marker, span);
 }
 
 /* All at once; they are read again one by one if not, which takes fewer registers. */

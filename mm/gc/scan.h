@@ -10,11 +10,13 @@
 
 #if MW_GC
 
+#define MW_SHORT_RUN 8 /* words */
 #define MW_PIECE ((size_t)128 << 10) /* of a large object, or of a range of roots */
 
 enum mw_scan_kind {
 	MW_SCAN_ONE, /* one pointer in each object; alone */
 	MW_SCAN_MASK,
+	MW_SCAN_RUN, /* pointers that lie side by side */
 	MW_SCAN_WORDS,
 	MW_SCAN_PROGRAM,
 };
@@ -33,7 +35,7 @@ struct mw_scan {
 	const struct mw_layout *layout; /* NULL: every word may be a pointer */
 	size_t stride, size;
 	unsigned long mask; /* of MW_SCAN_MASK; bit i: word i is a pointer */
-	size_t at; /* of MW_SCAN_ONE: bytes to it */
+	size_t at; /* of MW_SCAN_ONE and MW_SCAN_RUN: bytes to the first */
 	struct mw_own own; /* what its objects point to if it is in this span */
 	mw_atomic_t *scanned;
 	size_t words; /* looked at in each object; 0: counted one by one */
@@ -85,6 +87,18 @@ MW_MARK_INLINE void mw_scan_masked(struct mw_marker *marker, struct mw_target *t
 		if (word)
 			mw_mark_word(marker, t, word, mode);
 	} while ((mask &= mask - 1));
+}
+
+/* The @n words from @word on, at least one. */
+MW_MARK_INLINE void mw_scan_run(struct mw_marker *marker, struct mw_target *t,
+				const uintptr_t *word, size_t n, enum mw_marking_mode mode)
+{
+	const uintptr_t *end = word + n;
+
+	do {
+		if (*word)
+			mw_mark_word(marker, t, *word, mode);
+	} while (++word < end);
 }
 
 /*
@@ -142,7 +156,7 @@ MW_MARK_INLINE void mw_scan_near(struct mw_marker *marker, struct mw_target *t,
 		return;
 	mw_set_word(&span->mark[w], old | mw_bit(index));
 	if (mw_unlikely(!atomic_load_explicit(&span->queued, memory_order_relaxed)))
-		mw_marked(marker, span, mw_bit(index), true);
+		mw_marked(marker, span);
 	if (span == scan->span)
 		*near = index + 1;
 }
@@ -214,7 +228,9 @@ MW_MARK_INLINE size_t mw_scan_object(struct mw_marker *marker, struct mw_target 
 		return mw_scan_chain(marker, t, scan, object);
 	if (kind == MW_SCAN_WORDS && mode == MW_ALONE)
 		return mw_scan_words_chain(marker, t, scan, object);
-	if (kind == MW_SCAN_MASK)
+	if (kind == MW_SCAN_RUN)
+		mw_scan_run(marker, t, (uintptr_t *)(object + scan->at), scan->words, mode);
+	else if (kind == MW_SCAN_MASK)
 		mw_scan_masked(marker, t, words, scan->mask, mode);
 	else if (kind == MW_SCAN_WORDS)
 		mw_mark_each(marker, t, words, words + scan->words, mode);
@@ -333,6 +349,20 @@ MW_MARK_INLINE void mw_scan_span(struct mw_marker *marker, const struct mw_scan 
 	mw_mark_settle(marker, &target, mode);
 }
 
+/* A flexible array behind a part without pointers is one run of them, however long it is. */
+MW_MARK_INLINE enum mw_scan_kind mw_scan_choose_tail(struct mw_scan *scan,
+						     const struct mw_layout *layout)
+{
+	if (!layout->flex_dense || layout->step->op != MW_OP_END || scan->size <= layout->flex)
+		return MW_SCAN_PROGRAM;
+	scan->at = layout->flex;
+	scan->words = (scan->size - layout->flex) / sizeof(uintptr_t);
+	if (scan->words <= MW_SHORT_RUN)
+		return MW_SCAN_RUN;
+	scan->words = 0;
+	return MW_SCAN_PROGRAM;
+}
+
 /* What the objects of a span are scanned by. */
 MW_MARK_INLINE enum mw_scan_kind mw_scan_choose(struct mw_scan *scan, struct mw_span *span)
 {
@@ -351,7 +381,9 @@ MW_MARK_INLINE enum mw_scan_kind mw_scan_choose(struct mw_scan *scan, struct mw_
 		scan->words = span->size / sizeof(uintptr_t);
 		return MW_SCAN_WORDS;
 	}
-	if (!layout->by_mask || span->size > MW_WORD_BITS * sizeof(uintptr_t))
+	if (!layout->by_mask)
+		return mw_scan_choose_tail(scan, layout);
+	if (span->size > MW_WORD_BITS * sizeof(uintptr_t))
 		return MW_SCAN_PROGRAM;
 	/* An array of a few elements is one object to a mask. */
 	for (size_t at = 0; at + layout->size <= span->size; at += layout->size)
@@ -360,7 +392,12 @@ MW_MARK_INLINE enum mw_scan_kind mw_scan_choose(struct mw_scan *scan, struct mw_
 	if (!scan->mask)
 		return MW_SCAN_PROGRAM;
 	scan->at = mw_lowest_bit(scan->mask) * sizeof(uintptr_t);
-	return scan->mask & (scan->mask - 1) ? MW_SCAN_MASK : MW_SCAN_ONE;
+	if (scan->words == 1)
+		return MW_SCAN_ONE;
+	/* Without holes: what is behind its last bit is one that a carry reaches. */
+	return scan->mask & (scan->mask + (scan->mask & -scan->mask)) || scan->words > MW_SHORT_RUN
+		       ? MW_SCAN_MASK
+		       : MW_SCAN_RUN;
 }
 
 #endif
