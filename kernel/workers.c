@@ -13,6 +13,7 @@
 #include "thread.h"
 
 #define BUDGET_NS 2000000ul /* after so long another thread has its turn */
+#define BACK_OFF_NS 1000000ul /* before it looks again, where it could do nothing yet */
 #define SCAVENGE_EVERY_NS 1000000000ul
 #define SCAVENGE_AGE_NS 2000000000ul
 
@@ -77,9 +78,17 @@ static void work(struct worker *worker)
 {
 	enum mw_worker kind = (enum mw_worker)(worker - workers);
 
+	uint64_t begin = arch_now();
+
 	atomic_fetch_add_explicit(&worker->runs, 1, memory_order_relaxed);
-	while (mw_worker_run && mw_worker_run(kind, BUDGET_NS) && !is_ending())
-		thread_yield();
+	while (mw_worker_run && mw_worker_run(kind, BUDGET_NS) && !is_ending()) {
+		/* Yields of who waits for another one to collect would only move it from CPU to CPU. */
+		if (arch_now() - begin < BUDGET_NS)
+			thread_sleep(BACK_OFF_NS);
+		else
+			thread_yield();
+		begin = arch_now();
+	}
 }
 
 static void run(void *arg)
