@@ -2,7 +2,7 @@
 /*
  * Words: their bits and their products. Where this machine has a shorter way than compilers find, that is
  * taken; beside it stands the C that says what it does, which all other machines have, and with
- * MW_SOFT_BITS this one. hosttest/test_base.c compares the two.
+ * MW_SOFT_BITS this one. hosttest/test_base.c holds both against what one would do by hand.
  */
 #ifndef MW_BASE_WORD_H
 #define MW_BASE_WORD_H
