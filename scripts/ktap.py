@@ -37,6 +37,7 @@ class Verdict:
         self.plan = None
         self.faults = []
         self.failures = []
+        self.notes = []  # what was said since the last result
         self.marked = False
         for line in lines:
             self.take(line)
@@ -53,6 +54,9 @@ class Verdict:
             self.plan = int(plan.group(1))
         elif result:
             self.result(*result.groups())
+            self.notes = []
+        elif line.startswith("#"):
+            self.notes.append(line)
 
     def result(self, bad, number, name, directive):
         if self.plan is None:
@@ -64,7 +68,7 @@ class Verdict:
                                "was due")
         if bad:
             self.failed += 1
-            self.failures.append(f"{number} {name.strip()}")
+            self.failures.append((f"{number} {name.strip()}", self.notes[-6:]))
         elif directive and directive[1:].strip().upper().startswith("SKIP"):
             self.skipped += 1
         else:
@@ -93,8 +97,8 @@ class Verdict:
         return not self.faults and not self.failed
 
     def print(self, name):
-        for failure in self.failures:
-            print(f"{name}: not ok {failure}")
+        for failure, notes in self.failures:
+            print("\n".join(notes + [f"{name}: not ok {failure}"]))
         for fault in self.faults:
             print(f"{name}: {fault}")
         failed = self.failed + len(self.faults)

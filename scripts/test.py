@@ -3,7 +3,8 @@
 """Run the parts of `make test` (or of seeds and soak), each timed, and add up their results.
 
 The last line is "N passed, N failed", with ", N skipped" if there were any. Details of each part
-are in build/log/PART.log, and on the terminal if it failed.
+are in build/log/PART.log, and on the terminal if it failed; lines "failed: PART: ..." before the
+last say in short what did.
 """
 
 import argparse
@@ -30,6 +31,7 @@ class Part:
         self.seconds = 0.0
         self.log = os.path.join(LOGS, name + ".log")
         self.notes = ""
+        self.failure = []  # the end of what it said, if it failed
 
     def run(self):
         started = time.monotonic()
@@ -169,6 +171,7 @@ def report(part, text):
     print(f"{part.name:<16} {part.seconds:6.1f} s   {passed} passed, {failed} failed{skips}"
           + (f"   ({part.notes})" if part.notes else ""), flush=True)
     if failed:
+        part.failure = [line for line in text.splitlines() if not COUNTS.fullmatch(line)][-8:]
         print("\n".join("    " + line for line in text.splitlines()), flush=True)
 
 
@@ -203,6 +206,9 @@ def main():
     started = time.monotonic()
     run_parts(parts, options.jobs)
     totals = [sum(part.counts[i] for part in parts) for i in range(3)]
+    for part in parts:
+        for line in part.failure:
+            print(f"failed: {part.name}: {line}")
     print(f"{len(parts)} parts in {time.monotonic() - started:.1f} s")
     print(f"{totals[0]} passed, {totals[1]} failed"
           + (f", {totals[2]} skipped" if totals[2] else ""), flush=True)
