@@ -93,6 +93,7 @@ void port_counts(struct port_counts *counts);
 /* workers.c: the threads that serve mw_port_wake(); they are there while the heap is open */
 struct worker_counts {
 	unsigned long wakes, runs; /* asked for; began to work */
+	unsigned long turns; /* calls of mw_worker_run() */
 	uint64_t ns; /* that it had a CPU, until it gave it away last; since it was started */
 };
 

@@ -206,6 +206,46 @@ TEST(sweeps_end_by_themselves)
 	mw_gc_unlisten(&listener.base);
 }
 
+static unsigned long turns(enum mw_worker worker)
+{
+	struct worker_counts counts;
+
+	worker_counts(worker, &counts);
+	return counts.turns;
+}
+
+/* What is left of the cycle belongs to the thread that began it, which does nothing for 100 ms. */
+static void dawdle(struct mw_gc_listener *self, enum mw_gc_moment moment,
+		   const struct mw_gc_cycle *cycle)
+{
+	unsigned long before = turns(MW_WORKER_SWEEP);
+	uint64_t until = test_now() + PATIENCE_NS;
+
+	(void)self, (void)cycle;
+	if (moment != MW_GC_STARTED)
+		return;
+	mw_port_wake(MW_WORKER_SWEEP);
+	while (turns(MW_WORKER_SWEEP) < before + 2 && test_now() < until)
+		arch_relax();
+	before = turns(MW_WORKER_SWEEP);
+	until = test_now() + 100000000;
+	while (test_now() < until)
+		arch_relax();
+	atomic_store(&counter, (unsigned int)(turns(MW_WORKER_SWEEP) - before));
+}
+
+/* A worker that can do nothing yet sleeps a while: yields would go round as fast as CPUs can switch. */
+TEST(who_must_wait_sleeps)
+{
+	begin();
+	listener = (struct listener){ .base.moment = dawdle };
+	mw_gc_listen(&listener.base);
+	CHECK(mw_gc_collect(MW_COLLECT_MARKED));
+	mw_gc_unlisten(&listener.base);
+	CHECK(atomic_load(&counter) >= 1);
+	CHECK(atomic_load(&counter) <= 200);
+}
+
 static void finalize(void *object, void *arg)
 {
 	(void)object, (void)arg;

@@ -24,7 +24,7 @@ static struct worker {
 	const char *name;
 	struct thread *thread;
 	atomic_bool wanted;
-	_Atomic(unsigned long) wakes, runs;
+	_Atomic(unsigned long) wakes, runs, turns;
 } workers[MW_NR_WORKERS] = {
 	[MW_WORKER_COLLECT] = { .name = "collect" },
 	[MW_WORKER_SWEEP] = { .name = "sweep" },
@@ -74,14 +74,19 @@ static void wait_for_work(struct worker *worker, uint64_t deadline)
 	sched_unlock(state);
 }
 
+/* Returns whether there is more to do. */
+static bool take_turn(struct worker *worker)
+{
+	atomic_fetch_add_explicit(&worker->turns, 1, memory_order_relaxed);
+	return mw_worker_run && mw_worker_run((enum mw_worker)(worker - workers), BUDGET_NS);
+}
+
 static void work(struct worker *worker)
 {
-	enum mw_worker kind = (enum mw_worker)(worker - workers);
-
 	uint64_t begin = arch_now();
 
 	atomic_fetch_add_explicit(&worker->runs, 1, memory_order_relaxed);
-	while (mw_worker_run && mw_worker_run(kind, BUDGET_NS) && !is_ending()) {
+	while (take_turn(worker) && !is_ending()) {
 		/* Yields of who waits for another one to collect would only move it from CPU to CPU. */
 		if (arch_now() - begin < BUDGET_NS)
 			thread_sleep(BACK_OFF_NS);
@@ -159,5 +164,6 @@ void worker_counts(unsigned int i, struct worker_counts *counts)
 {
 	counts->wakes = atomic_load_explicit(&workers[i].wakes, memory_order_relaxed);
 	counts->runs = atomic_load_explicit(&workers[i].runs, memory_order_relaxed);
+	counts->turns = atomic_load_explicit(&workers[i].turns, memory_order_relaxed);
 	counts->ns = workers[i].thread ? workers[i].thread->ran_ns : 0;
 }

@@ -6,7 +6,7 @@
  * for both and follows the rules of the stricter one:
  *
  *	- what a function returns, or stores in an object, is held: hold() when a reference is
- *	  copied, drop() when it ends; object_new() gives the first one
+ *	  copied, drop() when it ends; make() gives the first one
  *	- what must not be held, or it would be a ring that never ends (a directory's "..", an
  *	  entry's directory), is looked at with fs_tree held, and taken by hold_living()
  *	- rings that cannot be avoided are broken by hand when their user says so
