@@ -175,6 +175,52 @@ TEST(cpus_stop_and_start)
 	CHECK(mw_object_check());
 }
 
+/* ---- spans that come and go while somebody looks at all of them ---- */
+
+static atomic_uint churning;
+
+static void look_or_churn(unsigned int cpu, void *arg)
+{
+	void *object[40];
+	size_t *readable = arg;
+
+	test_barrier();
+	while (!cpu) {
+		struct mw_span_cursor cursor = { 0 };
+		const struct mw_span *span;
+
+		while ((span = mw_span_next(&cursor)))
+			*readable += mw_span_readable(span);
+		(void)mw_object_live_bytes();
+		if (!atomic_load(&churning))
+			return;
+	}
+	for (size_t n = test_rounds(3000); n; n--) {
+		for (size_t i = 0; i < MW_LEN(object); i++)
+			object[i] = mw_alloc(i % 8 ? 3000 : 40000, MW_NORMAL);
+		for (size_t i = 0; i < MW_LEN(object); i++)
+			mw_free(object[i]);
+	}
+	atomic_fetch_sub(&churning, 1);
+}
+
+TEST(look_at_spans_that_come_and_go)
+{
+	size_t readable = 0;
+	void *object;
+
+	if (test_cpus() < 2)
+		test_skip("one CPU");
+	NEED(test_heap(HEAP));
+	object = mw_alloc(64, MW_NORMAL);
+	CHECK(object);
+	atomic_store(&churning, cpus() - 1);
+	test_parallel(cpus(), look_or_churn, &readable);
+	CHECK(readable > 0);
+	mw_free(object);
+	CHECK_EQ(mw_object_live_bytes(), 0);
+}
+
 /* ---- memory is out for all at once, and comes back from other CPUs ---- */
 
 static void take_all(unsigned int i, void *arg)

@@ -402,8 +402,6 @@ void mw_site_end(void *site, size_t bytes);
 /* What is held back now. */
 void mw_object_held(size_t *objects, size_t *bytes);
 
-/* Is the descriptor a span of objects that may be read: not on its way in or out? */
-bool mw_span_readable(const struct mw_span *span);
 /* Do free objects of the span fault? */
 bool mw_span_faults(const struct mw_span *span);
 /* Who allocated the object, if that is tracked; else NULL. */
@@ -419,8 +417,6 @@ struct mw_object_totals {
 };
 void mw_object_totals(struct mw_object_totals *totals);
 size_t mw_object_live_bytes(void);
-/* Is the descriptor a span of objects that may be read: not on its way in or out? */
-bool mw_span_readable(const struct mw_span *span);
 /* Allocations ever of one cache: by each CPU, and by way of the lock. */
 unsigned long mw_cache_allocs(const struct mw_cache *cache, unsigned long *remote);
 

@@ -9,7 +9,8 @@
 bool mw_span_readable(const struct mw_span *span)
 {
 	return atomic_load_explicit(&((struct mw_span *)span)->in_use, memory_order_acquire) &&
-	       mw_owner(span) != MW_OWNER_GONE && mw_span_of(span->base) == span;
+	       mw_owner(span) != MW_OWNER_GONE &&
+	       mw_span_of(__atomic_load_n(&span->base, __ATOMIC_RELAXED)) == span;
 }
 
 static void mw_totals_of_spans(struct mw_object_totals *totals)

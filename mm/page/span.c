@@ -43,9 +43,10 @@ struct mw_span *mw_span_alloc(size_t pages, size_t align, mw_flags_t flags)
 		if (region) {
 			all = mw_page.objects += pages;
 			span->region = region;
-			span->base = mw_pn_address(first);
+			/* Who looks at all descriptors may still take this one for what it was before. */
+			__atomic_store_n(&span->base, mw_pn_address(first), __ATOMIC_RELAXED);
 			span->pages = pages;
-			atomic_store_explicit(&span->in_use, true, memory_order_relaxed);
+			atomic_store_explicit(&span->in_use, true, memory_order_release);
 		} else {
 			mw_page.failures++;
 		}
