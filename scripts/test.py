@@ -78,20 +78,15 @@ class HostPart(Part):
         for runner in self.runners:
             ok, bad, skip = count_tap(os.path.join(self.taps, os.path.basename(runner) + ".tap"))
             passed, failed, skipped = passed + ok, failed + bad, skipped + skip
-        if failed:
-            return self.done(passed, failed, skipped, failures(self.taps))
-        if status or not passed:
+        if not failed and (status or not passed):
             failed = 1
-        with open(self.log, encoding="utf-8", errors="replace") as log:
-            return self.done(passed, failed, skipped, log.read().splitlines()[-80:])
-
-    def done(self, passed, failed, skipped, lines):
         self.counts = (passed, failed, skipped)
-        return "\n".join(lines)
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            return "\n".join(list(failures(self.taps)) or log.read().splitlines()[-80:])
 
 
 def failures(folder):
-    """The failed results of all transcripts, each with the diagnostics before it."""
+    """The failed results of all transcripts, each with the diagnostics before it; what sanitizers say."""
     for path in sorted(glob.glob(folder + "/*.tap")):
         notes = []
         with open(path, encoding="utf-8", errors="replace") as tap:
@@ -102,6 +97,10 @@ def failures(folder):
         if not notes or not notes[-1].startswith("# done"):
             yield f"{path}: ended early"
             yield from notes[-20:]
+        with open(path + ".err", encoding="utf-8", errors="replace") as errors:
+            said = errors.read().splitlines()
+        if said:
+            yield from said[:20] + [f"{os.path.basename(path)}: {line}" for line in said if "SUMMARY" in line]
 
 
 def count_tap(path):
