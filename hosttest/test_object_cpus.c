@@ -175,7 +175,7 @@ TEST(cpus_stop_and_start)
 	CHECK(mw_object_check());
 }
 
-/* ---- spans that come and go while somebody looks at all of them ---- */
+/* ---- spans that come and go while somebody looks at all of them; the thread sanitizer is the judge ---- */
 
 static atomic_uint churning;
 

@@ -82,7 +82,7 @@ class HostPart(Part):
             failed = 1
         self.counts = (passed, failed, skipped)
         with open(self.log, encoding="utf-8", errors="replace") as log:
-            return "\n".join(list(failures(self.taps)) or log.read().splitlines()[-80:])
+            return "\n".join((failed and list(failures(self.taps))) or log.read().splitlines()[-80:])
 
 
 def failures(folder):
@@ -97,9 +97,10 @@ def failures(folder):
         if not notes or not notes[-1].startswith("# done"):
             yield f"{path}: ended early"
             yield from notes[-20:]
-        with open(path + ".err", encoding="utf-8", errors="replace") as errors:
-            said = errors.read().splitlines()
-        if said:
+        # What was skipped as a whole has none.
+        if os.path.exists(path + ".err"):
+            with open(path + ".err", encoding="utf-8", errors="replace") as errors:
+                said = errors.read().splitlines()
             yield from said[:20] + [f"{os.path.basename(path)}: {line}" for line in said if "SUMMARY" in line]
 
 

@@ -101,7 +101,7 @@ static struct mw_span *mw_debug_make(struct mw_cache *cache, unsigned int debug,
 	mw_span_fill(span, cache, mw_debug_stride(cache, debug));
 	/* Not in the map yet: a byte's read-modify-write is a library call on some machines. */
 	span->flags = (unsigned char)((span->flags & ~(MW_SPAN_SAFE | MW_SPAN_WIPE)) | MW_SPAN_DEBUG);
-	span->base += left;
+	__atomic_store_n(&span->base, span->base + left, __ATOMIC_RELAXED);
 	if (debug & MW_DEBUG_FAULT)
 		span->count = 1;
 	else

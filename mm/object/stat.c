@@ -6,6 +6,7 @@
 #include <marrow/watch.h>
 #include "inside.h"
 
+/* The descriptor may become another span's between two of these looks; then the map does not lead back to it. */
 bool mw_span_readable(const struct mw_span *span)
 {
 	return atomic_load_explicit(&((struct mw_span *)span)->in_use, memory_order_acquire) &&

@@ -43,7 +43,7 @@ struct mw_span *mw_span_alloc(size_t pages, size_t align, mw_flags_t flags)
 		if (region) {
 			all = mw_page.objects += pages;
 			span->region = region;
-			/* Who looks at all descriptors may still take this one for what it was before. */
+			/* Who looks at all descriptors may take this one for what it was: mw_span_readable(). */
 			__atomic_store_n(&span->base, mw_pn_address(first), __ATOMIC_RELAXED);
 			span->pages = pages;
 			atomic_store_explicit(&span->in_use, true, memory_order_release);

@@ -32,7 +32,7 @@ struct mw_record;
 struct mw_span {
 	struct mw_region *region; /* mm/page's; its place is used for another link when free */
 	/* What every free reads. Written before the span is in the page map. */
-	char *base; /* first byte; mm/object may move it up to the first object */
+	char *base; /* first byte; mm/object may move it up to the first object; see mw_span_readable() */
 	unsigned long magic; /* mm/object: 2^WORD_BITS / stride, rounded up; 1 for a single object */
 	mw_atomic_t *free; /* mm/object: a bit for each object, 1: free or not there */
 	/*

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Tests of scripts/ktap.py: each way for a run to go wrong makes it fail, and says why.
+"""Tests of scripts/ktap.py and test.py: each way for a run to go wrong makes it fail, and says why.
 
 Most run a real machine with the tiny kernel beside this file; with --kernel the demo kernel shows
 its own panic, fault and hang too. The last line counts results.
@@ -25,7 +25,7 @@ MACHINES = [
     ("a skip is no pass", "p1..2;ok 1 a # SKIP no memory;ok 2 b;" + DONE, True,
      r"1 passed, 0 failed, 1 skipped"),
     ("only skips", "p1..1;ok 1 a # SKIP no memory;" + DONE, False, r"no test ran"),
-    ("a failed test", "f1..2;ok 1 a;not ok 2 b.c;" + DONE, False, r"not ok 2 b\.c"),
+    ("a failed test", "f1..2;ok 1 a;# why;not ok 2 b.c;" + DONE, False, r"# why\n.*not ok 2 b\.c"),
     ("a failed test and the code for success", "p1..1;not ok 1 a;" + DONE, False,
      r"reported success in spite"),
     ("a panic", "f1..2;ok 1 a;panic: all is lost;", False, r"wrote 1, not 16"),
@@ -122,6 +122,25 @@ def transcripts(results, folder):
     results.take(status == 1 and "QEMU's own error" in text, "a kernel that is not there", text)
 
 
+def parts(results, folder):
+    """Of scripts/test.py: a suite that a sanitizer ends, beside one that is skipped whole, and a command."""
+    suites = os.path.join(folder, "build", "m32")
+    os.makedirs(suites)
+    os.symlink(os.path.abspath("scripts"), os.path.join(folder, "scripts"))
+    for name, text in (("test_gc", "exit 1"), ("test_a", '[ "$1" = --list ] && exit\necho 1..1\necho ok 1 - a.b\n'
+                                               'echo "# done"\necho SUMMARY: a race >&2\nexit 66')):
+        path = os.path.join(suites, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\n{text}\n")
+        os.chmod(path, 0o755)
+    done = subprocess.run(["scripts/test.py", "--host", "m32", "--part", "word",
+                           "sh -c 'echo for a reason; echo 0 passed, 1 failed'"], cwd=folder, check=False, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    results.take(done.returncode == 1 and re.search(
+        r"(?s)\nfailed: m32: test_a\.tap: SUMMARY: a race\n.*failed: word: for a reason\n.*1 passed, 2 failed, 1 skipped\n",
+        done.stdout), "what failed is said again at the end", done.stdout)
+
+
 def kernels(results, folder, kernel):
     for name, commands, says in KERNELS:
         words = commands if "=" in commands else f'run="{commands}"'
@@ -143,6 +162,7 @@ def main():
         processor_time(results, folder, options.tiny)
         one_of_many(results, folder, options.tiny)
         transcripts(results, folder)
+        parts(results, folder)
         if options.kernel:
             kernels(results, folder, options.kernel)
     print(f"{results.passed} passed, {results.failed} failed")
