@@ -6,6 +6,7 @@
 #ifndef MW_BASE_STATE_H
 #define MW_BASE_STATE_H
 
+#include "grace.h"
 #include "meta.h"
 #include "report.h"
 
@@ -34,6 +35,7 @@ struct mw_fail_state {
 struct mw_base {
 	struct mw_persist_state persist;
 	struct mw_fail_state fail;
+	struct mw_grace_state grace;
 	_Atomic(mw_misuse_fn *) on_misuse; /* the kernel's: survives mw_base_reset() */
 	mw_atomic_t misuses[MW_NR_MISUSES];
 	/* Ranks that a CPU holds, bit by bit; touched by that CPU alone, pinned. Only with MW_DEBUG. */

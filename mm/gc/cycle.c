@@ -10,6 +10,7 @@
 
 #if MW_GC
 
+#include "../base/grace.h"
 #include "../base/report.h"
 
 struct mw_gc mw_gc = { .registry = MW_LOCK_INIT(MW_RANK_REGISTRY) };
@@ -178,7 +179,7 @@ static uint64_t lap(uint64_t *since)
 static bool stop_world(void)
 {
 	struct mw_report report = { .what = MW_STUCK_CPU };
-	int culprit = mw_port_stop_world();
+	int culprit = mw_stop_world();
 	char text[80];
 
 	if (culprit < 0)
@@ -213,7 +214,7 @@ bool mw_gc_hold(void)
 
 void mw_gc_release(void)
 {
-	mw_port_start_world();
+	mw_start_world();
 	end_alone();
 }
 
@@ -328,7 +329,7 @@ static void restart(uint64_t *clock, bool safe)
 	struct mw_gc_cycle *c = &mw_gc.cycle;
 	uint64_t ns;
 
-	mw_port_start_world();
+	mw_start_world();
 	c->start_ns = lap(clock);
 	ns = c->stop_ns + c->roots_ns + c->mark_ns + c->start_ns;
 	note_pause(*clock, ns);

@@ -5,6 +5,7 @@
  *
  * What a CPU holds is its own; others touch it only while the world is stopped.
  */
+#include "../base/grace.h"
 #include "inside.h"
 
 /* Spans looked at, and pages given back, with the CPU pinned in one go. */
@@ -95,12 +96,12 @@ static void mw_drain_others(void)
 {
 	unsigned long number;
 
-	if (MW_PORT_LEVEL < 2 || mw_port_stop_world() >= 0)
+	if (MW_PORT_LEVEL < 2 || mw_stop_world() >= 0)
 		return;
 	number = ++mw_object.drains; /* the stopper's alone */
 	mw_port_run_stopped(mw_drain_stopped, &number);
 	mw_drain_rest(number);
-	mw_port_start_world();
+	mw_start_world();
 }
 
 bool mw_up_reclaim(size_t pages, mw_flags_t flags, unsigned int step)

@@ -3,6 +3,7 @@
  * Typed caches: the same structure as a size class, with a name, spans and counts of its own. Making
  * one, allocating, giving back, ending it; bulk.c has the calls for many objects at once.
  */
+#include "../base/grace.h"
 #include "inside.h"
 
 #define MW_CACHE_LARGEST ((size_t)128 << 20)
@@ -198,13 +199,13 @@ static bool mw_cache_each_slot(struct mw_cache *cache, mw_slot_fn *fn, void *arg
 
 	if (mw_cache_do_here(cache, fn, arg))
 		return true;
-	if (mw_port_stop_world() >= 0)
+	if (mw_stop_world() >= 0)
 		return false;
 	state = mw_port_pin();
 	for (unsigned int i = 0; i < MW_MAX_CPUS; i++)
 		mw_cache_do_slot(cache, mw_object.cpu[i], fn, arg);
 	mw_port_unpin(state);
-	mw_port_start_world();
+	mw_start_world();
 	return true;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Regions that come and go: see region.c. */
+#include "../base/grace.h"
 #include "runs.h"
 #include "stock.h"
 #include "up.h"
@@ -313,10 +314,8 @@ static void reclaim_all(struct mw_region *region)
 /* Every CPU has been outside of Marrow since: none still reads the region's leaves. */
 static void wait_for_readers(void)
 {
-	while (MW_MAX_CPUS > 1 && mw_port_stop_world() >= 0)
+	while (!mw_grace_wait())
 		mw_port_relax();
-	if (MW_MAX_CPUS > 1)
-		mw_port_start_world();
 }
 
 static void forget_region(struct mw_region *region)

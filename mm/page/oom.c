@@ -2,13 +2,14 @@
 /*
  * When no run can be found: what is tried, cheapest first, before the answer is NULL.
  *
- *	1 the stocks of all CPUs            always
+ *	1 the stocks of all CPUs            always; what was deferred and is due, if the caller may wait
  *	2 what rooms above keep or can sweep, step by step, see up.h
  *	3 the kernel's shrinkers            only if the caller may wait
  *
  * After each step that gave something back the request is tried again. No lock is held in between.
  */
 #include "../base/event.h"
+#include "../base/grace.h"
 #include "stock.h"
 #include "up.h"
 
@@ -91,6 +92,8 @@ bool mw_page_reclaim(size_t pages, mw_flags_t flags, unsigned int *step)
 
 		mw_event(MW_EVENT_RECLAIM, pages, now);
 		if (!now) {
+			if (!(flags & MW_ATOMIC))
+				mw_grace_run();
 			if (mw_stock_drain_all() | wait_for_scavenger(flags))
 				return true;
 		} else if (now < MW_RECLAIM_SHRINK) {

@@ -5,6 +5,7 @@
  * or data. Where the port cannot stop the world, the caller sees to it that nobody else is inside
  * Marrow.
  */
+#include "../base/grace.h"
 #include "dump.h"
 #include "profile.h"
 
@@ -28,12 +29,12 @@ unsigned long mw_profile_cycle(bool *swept)
 
 bool mw_dump_hold(void)
 {
-	return MW_PORT_LEVEL < 2 || mw_port_stop_world() < 0;
+	return MW_PORT_LEVEL < 2 || mw_stop_world() < 0;
 }
 
 void mw_dump_release(void)
 {
-	mw_port_start_world();
+	mw_start_world();
 }
 
 void mw_dump_types(struct mw_dump *d)
