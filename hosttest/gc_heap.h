@@ -74,7 +74,7 @@ static UNUSED size_t live_objects(void)
 	size_t live = 0;
 
 	while ((span = mw_span_next(&cursor)))
-		if (span->in_use && (mw_span_flags(span) & MW_SPAN_COLLECTED))
+		if ((mw_span_flags(span) & MW_SPAN_COLLECTED))
 			live += mw_span_live_count(span);
 	return live;
 }

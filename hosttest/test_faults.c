@@ -53,8 +53,7 @@ static struct counts count(void)
 	now.raw = page.raw;
 	now.spans = page.objects;
 	while ((span = mw_span_next(&cursor)))
-		if (mw_span_readable(span))
-			now.objects += mw_span_live_count(span);
+		now.objects += mw_span_live_count(span);
 	now.records = in_use(&mw_object.slots) + in_use(&mw_object.caches);
 	for (size_t i = 0; i < MW_LEN(mw_object.bitmaps); i++)
 		now.records += in_use(&mw_object.bitmaps[i]);

@@ -71,7 +71,7 @@ static void metadata_of(size_t size, size_t most)
 		NEED(*at++);
 	}
 	while ((span = mw_span_next(&cursor))) {
-		if (!span->in_use || span->size != size || !(span->flags & MW_SPAN_COLLECTED))
+		if (span->size != size || !(span->flags & MW_SPAN_COLLECTED))
 			continue;
 		bytes += span->pages << MW_PAGE_SHIFT;
 		collector += collectors_part(span);

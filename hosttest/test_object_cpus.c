@@ -189,7 +189,7 @@ static void look_or_churn(unsigned int cpu, void *arg)
 		struct mw_span_cursor cursor = { 0 };
 		const struct mw_span *span;
 
-		while ((span = mw_span_next(&cursor)))
+		while ((span = mw_span_next_raw(&cursor)))
 			*readable += mw_span_readable(span);
 		(void)mw_object_live_bytes();
 		if (!atomic_load(&churning))

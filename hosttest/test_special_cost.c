@@ -53,8 +53,7 @@ static struct shape look(void)
 	struct mw_span *span;
 
 	while ((span = mw_span_next(&cursor)))
-		if (span->in_use)
-			look_at(span, &shape);
+		look_at(span, &shape);
 	return shape;
 }
 

@@ -165,8 +165,7 @@ static bool each_collected(each_span_fn *fn)
 	bool ok = true;
 
 	while ((span = mw_span_next(&cursor)))
-		if (span->in_use && (mw_span_flags(span) & MW_SPAN_COLLECTED) &&
-		    !mw_span_newborn(span))
+		if ((mw_span_flags(span) & MW_SPAN_COLLECTED) && !mw_span_newborn(span))
 			ok &= fn(span);
 	return ok;
 }

@@ -46,7 +46,7 @@ static bool check_generations(void)
 	struct mw_span *span;
 
 	while ((span = mw_span_next(&cursor)))
-		if (mw_span_readable(span) && !check_generation(span, now, all_swept))
+		if (!check_generation(span, now, all_swept))
 			return false;
 	return true;
 }

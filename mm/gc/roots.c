@@ -175,8 +175,7 @@ void mw_roots_each_hand(mw_each_root_fn *visit, void *ctx)
 	struct mw_span *span;
 
 	while ((span = mw_span_next(&cursor))) {
-		if (!span->in_use || (span->flags & MW_SPAN_COLLECTED) ||
-		    !(span->flags & MW_SPAN_POINTERS))
+		if ((span->flags & MW_SPAN_COLLECTED) || !(span->flags & MW_SPAN_POINTERS))
 			continue;
 		for (size_t w = 0; w < span->words; w++) {
 			unsigned long live = mw_span_live_word(span, w) & mw_span_mask(span, w);

@@ -21,7 +21,7 @@ static void forget_marks(void)
 	struct mw_span *span;
 
 	while ((span = mw_span_next(&cursor)))
-		if (span->in_use && span->mark)
+		if (span->mark)
 			mw_sweep_clear(span);
 }
 
@@ -72,7 +72,7 @@ static size_t find_candidates(struct candidate *list)
 	mw_gc.stuck.looking = false;
 	mw_mark_run(0, NULL);
 	while ((span = mw_span_next(&cursor)))
-		if (span->in_use && span->mark && span->records)
+		if (span->mark && span->records)
 			n = candidates_of(span, list, n);
 	forget_marks();
 	return n;

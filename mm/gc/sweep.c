@@ -8,7 +8,9 @@
  * struct mw_sweeping; who needs the span and lost waits for the few hundred instructions it takes. Where objects
  * have records it may take many more: then the sweeper gives its claim back now and then, and who comes next goes on.
  *
- * The walk over all spans is shared: a cursor that background, demand and cycle advance together.
+ * The walk over all spans is shared: a cursor that background, demand and cycle advance together. It takes raw
+ * descriptors: a span is the sweep's from its generation on, which is set before anybody can read the span as one of
+ * objects, and until it is 0 again. Were a new span passed by, its owner would allocate from it while it is unswept.
  */
 #include "gc.h"
 
@@ -207,7 +209,7 @@ static bool walk(mw_atomic_t *counter)
 	bool more;
 
 	for (; n < STEP && looks < 4 * STEP && !sweeping->done_walking; looks++) {
-		struct mw_span *span = mw_span_next(&sweeping->cursor);
+		struct mw_span *span = mw_span_next_raw(&sweeping->cursor);
 
 		if (!span)
 			sweeping->done_walking = true;
@@ -244,7 +246,7 @@ void mw_sweep_finish(void)
 
 	while (walk(&mw_gc.sweeping.swept_demand))
 		;
-	while ((span = mw_span_next(&cursor)))
+	while ((span = mw_span_next_raw(&cursor)))
 		if (mw_unlikely(is_unswept(span, now)))
 			mw_up_span_sweep(span);
 }

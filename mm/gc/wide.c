@@ -25,7 +25,7 @@ static size_t record_bytes(size_t words)
 
 static bool is_ours(const struct mw_span *span)
 {
-	return mw_span_readable(span) && !(mw_span_flags(span) & MW_SPAN_COLLECTED);
+	return !(mw_span_flags(span) & MW_SPAN_COLLECTED);
 }
 
 /* ---- scratch ---- */
@@ -221,7 +221,8 @@ static struct mw_wide_span *record_of(struct mw_span *span, struct mw_wide_span 
 
 static bool is_wanted(const struct mw_span *span)
 {
-	return is_ours(span) && !has_none(span) && (!mw_gc.wide.scarce || holds(span));
+	return mw_span_readable(span) && is_ours(span) && !has_none(span) &&
+	       (!mw_gc.wide.scarce || holds(span));
 }
 
 static void begin_all(void)
@@ -233,7 +234,8 @@ static void begin_all(void)
 	size_t used = end ? end->used : 0;
 	struct mw_span *span;
 
-	while ((span = mw_span_next(&cursor))) {
+	/* The last mark's records are followed in step, those of spans that went as well. */
+	while ((span = mw_span_next_raw(&cursor))) {
 		bool was = old && old->span == span;
 
 		wide = is_wanted(span) ? record_of(span, was ? old : NULL) : NULL;
@@ -284,7 +286,8 @@ void mw_wide_take_bits(void)
 
 bool mw_wide_readable(const struct mw_wide_span *wide)
 {
-	return wide->span && is_ours(wide->span) && same_life(wide, wide->span);
+	return wide->span && mw_span_readable(wide->span) && is_ours(wide->span) &&
+	       same_life(wide, wide->span);
 }
 
 static void nothing(unsigned int worker, void *arg)
@@ -342,7 +345,7 @@ void mw_wide_recount(struct mw_gc_cycle *cycle)
 	while ((span = mw_span_next(&cursor))) {
 		size_t objects = 0;
 
-		if (!span->in_use || !span->mark || mw_span_newborn(span))
+		if (!span->mark || mw_span_newborn(span))
 			continue;
 		for (size_t w = 0; w < span->words; w++)
 			objects += mw_count_bits(mw_word(&span->mark[w]));

@@ -143,7 +143,7 @@ bool mw_object_check(void)
 	struct mw_span *span;
 
 	while ((span = mw_span_next(&cursor))) {
-		if (mw_span_readable(span) && !mw_span_check(span))
+		if (!mw_span_check(span))
 			return false;
 	}
 	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {

@@ -167,6 +167,8 @@ static inline bool mw_span_live(const struct mw_span *span, size_t index)
 size_t mw_span_live_count(const struct mw_span *span);
 /* Is the descriptor a span of objects that may be read: not on its way in or out? */
 bool mw_span_readable(const struct mw_span *span);
+/* The walk over all spans: those that are readable when it comes to them. Start with a zeroed cursor. */
+struct mw_span *mw_span_next(struct mw_span_cursor *cursor);
 
 /* A CPU's number with or without MW_OWNER_FULL, or one of the other MW_OWNER_*. */
 static inline unsigned int mw_owner(const struct mw_span *span)

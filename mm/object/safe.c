@@ -169,8 +169,7 @@ void mw_object_safe_set(struct mw_cache *cache, bool on, bool wipe)
 			mw_safe_set_cache(one, flags);
 	}
 	while ((span = mw_span_next(&cursor)))
-		if (mw_span_readable(span))
-			mw_span_change(span);
+		mw_span_change(span);
 }
 
 void mw_object_held(size_t *objects, size_t *bytes)
@@ -182,7 +181,7 @@ void mw_object_held(size_t *objects, size_t *bytes)
 	while ((span = mw_span_next(&cursor))) {
 		size_t n = 0;
 
-		if (!mw_span_readable(span) || !(span->flags & MW_SPAN_SAFE))
+		if (!(span->flags & MW_SPAN_SAFE))
 			continue;
 		for (size_t w = 0; w < span->words; w++)
 			n += mw_count_bits(mw_word(&span->remote[w]));

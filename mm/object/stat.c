@@ -14,17 +14,24 @@ bool mw_span_readable(const struct mw_span *span)
 	       mw_span_of(__atomic_load_n(&span->base, __ATOMIC_RELAXED)) == span;
 }
 
+struct mw_span *mw_span_next(struct mw_span_cursor *cursor)
+{
+	struct mw_span *span;
+
+	do
+		span = mw_span_next_raw(cursor);
+	while (span && !mw_span_readable(span));
+	return span;
+}
+
 static void mw_totals_of_spans(struct mw_object_totals *totals)
 {
 	struct mw_span_cursor cursor = { 0 };
 	struct mw_span *span;
 
 	while ((span = mw_span_next(&cursor))) {
-		size_t live;
+		size_t live = mw_span_live_count(span);
 
-		if (!mw_span_readable(span))
-			continue;
-		live = mw_span_live_count(span);
 		totals->live_objects += live;
 		totals->live_bytes += live * span->size;
 		if (span->flags & MW_SPAN_COLLECTED) {

@@ -9,7 +9,7 @@ static void mw_cache_count(const struct mw_cache *cache, struct mw_cache_stats *
 	struct mw_span *span;
 
 	while ((span = mw_span_next(&cursor))) {
-		if (mw_span_cache(span) != cache || !mw_span_readable(span))
+		if (mw_span_cache(span) != cache)
 			continue;
 		stats->live += mw_span_live_count(span);
 		stats->capacity += span->count;

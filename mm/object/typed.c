@@ -269,7 +269,7 @@ static void mw_cache_count_live(struct mw_cache *cache, struct mw_report *report
 	struct mw_span *span;
 
 	while ((span = mw_span_next(&cursor))) {
-		if (!mw_span_readable(span) || span->cache != cache)
+		if (span->cache != cache)
 			continue;
 		report->given += mw_span_live_count(span);
 		if (report->object)

@@ -119,7 +119,7 @@ void mw_span_free(struct mw_span *span)
 	mw_fixed_free(&mw_page.spans, span);
 }
 
-struct mw_span *mw_span_next(struct mw_span_cursor *cursor)
+struct mw_span *mw_span_next_raw(struct mw_span_cursor *cursor)
 {
 	return mw_page.ready ? mw_fixed_next(&mw_page.spans, &cursor->at) : NULL;
 }

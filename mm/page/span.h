@@ -161,11 +161,14 @@ void mw_span_trim(struct mw_span *span, size_t less);
 /* The owner has taken it off its lists. Same locks. */
 void mw_span_free(struct mw_span *span);
 
-/* All descriptors ever used; ask in_use. Without a lock. Start with a zeroed cursor. */
+/*
+ * All descriptors ever used, whatever they are now: a span, one on its way in or out with fields of the one
+ * before it, or none. Who wants spans takes mw_span_next() of mm/object. Without a lock. Start with a zeroed cursor.
+ */
 struct mw_span_cursor {
 	struct mw_fixed_cursor at;
 };
-struct mw_span *mw_span_next(struct mw_span_cursor *cursor);
+struct mw_span *mw_span_next_raw(struct mw_span_cursor *cursor);
 
 /* No span lies outside of [@lo, @hi), until a region is added. World stopped. */
 void mw_page_bounds(uintptr_t *lo, uintptr_t *hi);

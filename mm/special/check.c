@@ -106,8 +106,6 @@ bool mw_special_check(void)
 	size_t spans = 0;
 
 	while ((span = mw_span_next(&cursor))) {
-		if (!mw_span_readable(span))
-			continue;
 		if (!span->records) {
 			MW_CHECK(span, !span->told && !span->quiet);
 			MW_CHECK(span, !atomic_load_explicit(&span->sampled, memory_order_relaxed));

@@ -84,8 +84,6 @@ static void put_objects(struct mw_dump *d)
 	struct mw_span *span;
 
 	while (!d->s.stopped && (span = mw_span_next(&cursor))) {
-		if (!mw_span_readable(span))
-			continue;
 		for (size_t w = 0; w < span->words && !d->s.stopped; w++) {
 			unsigned long live = mw_span_live_word(span, w) & mw_span_mask(span, w);
 

@@ -28,7 +28,7 @@ static void put_spans(struct mw_dump *d)
 	struct mw_span *span;
 
 	while (!d->s.stopped && (span = mw_span_next(&cursor)))
-		if (mw_span_readable(span) && mw_span_live_count(span))
+		if (mw_span_live_count(span))
 			put_span(&d->s, span);
 }
 

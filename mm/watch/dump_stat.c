@@ -23,7 +23,7 @@ static uint64_t bytes_ever(void)
 			bytes += (uint64_t)mw_cache_allocs(cache, &remote) * cache->size;
 	}
 	while ((span = mw_span_next(&cursor)))
-		if (mw_span_readable(span) && !mw_span_cache(span))
+		if (!mw_span_cache(span))
 			bytes += mw_span_live_count(span) * span->size;
 	return bytes;
 }

@@ -84,7 +84,8 @@ static bool check_pages(void)
 	struct mw_span *span;
 	size_t pages = 0;
 
-	while ((span = mw_span_next(&cursor)))
+	/* Pages are a span's before it is one of objects. */
+	while ((span = mw_span_next_raw(&cursor)))
 		if (atomic_load_explicit(&span->in_use, memory_order_acquire))
 			pages += span->pages;
 	mw_page_stats(&stats);
@@ -108,8 +109,7 @@ static bool check_caches(void)
 		if (!cache)
 			continue;
 		while (cache->spans && (span = mw_span_next(&cursor))) {
-			if (!atomic_load_explicit(&span->in_use, memory_order_acquire) ||
-			    mw_span_cache(span) != cache)
+			if (mw_span_cache(span) != cache)
 				continue;
 			spans++;
 			pages += span->pages;
