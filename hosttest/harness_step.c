@@ -94,6 +94,11 @@ static bool on_yield(void)
 	return true;
 }
 
+static bool other_is_pinned(void)
+{
+	return steps_here && step->waits.depth;
+}
+
 #ifdef __x86_64__
 #define WHERE REG_RIP
 #define read_flags() __builtin_ia32_readeflags_u64()
@@ -229,6 +234,7 @@ bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigne
 	step->waits.slot = OTHER;
 	step->mode = BREAKS; /* who yields until the switch has nobody to yield to */
 	port_on_yield = on_yield;
+	port_other_is_pinned = other_is_pinned;
 	steps_here = true;
 	if (!at)
 		a(arg);
@@ -241,6 +247,7 @@ bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigne
 		change();
 	steps_here = false;
 	port_on_yield = NULL;
+	port_other_is_pinned = NULL;
 	sigaction(SIGTRAP, &before, NULL);
 	return !at || at - 1 < step->count;
 }

@@ -26,6 +26,7 @@ static __thread struct {
 void (*port_on_panic)(const char *why);
 bool (*port_on_write)(const char *text, size_t len);
 bool (*port_on_yield)(void);
+bool (*port_other_is_pinned)(void);
 
 extern void *__libc_stack_end;
 

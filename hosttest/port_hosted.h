@@ -49,6 +49,12 @@ extern bool (*port_on_write)(const char *text, size_t len);
 /* Who turns in a spin loop calls it now and then. Return: true: somebody else had a turn. */
 extern bool (*port_on_yield)(void);
 
+/*
+ * Where the calling thread plays two CPUs in turn: is the other one pinned? Then a stop of the world waits for
+ * it, turning as in a spin loop.
+ */
+extern bool (*port_other_is_pinned)(void);
+
 /* What mw_port_release() and mw_port_reclaim() do from now on; NULL: as Linux does. */
 void port_pages_are(bool (*release)(void *page, size_t len), bool (*reclaim)(void *page, size_t len));
 

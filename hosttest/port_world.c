@@ -219,6 +219,8 @@ int mw_port_stop_world(void)
 	struct port_thread *self = port_self();
 	int culprit;
 
+	while (port_other_is_pinned && port_other_is_pinned())
+		port_yield();
 	world_lock();
 	world.stopper = self;
 	world.workers = 0;

@@ -112,6 +112,89 @@ TEST_WITH(what_counts_as_swept_is, TEST_HOSTED)
 	while_one_sweeps(look_if_swept);
 }
 
+/* ---- a span that is born while cycles go by ---- */
+
+static struct mw_span *born;
+
+static unsigned int behind(void)
+{
+	return atomic_load(&mw_gc.sweeping.generation) - atomic_load(&born->generation);
+}
+
+static void be_born(void *arg)
+{
+	(void)arg;
+	mw_up_span_born(born);
+}
+
+/* What they do to generations; the stop waits for the other CPU. */
+static void two_cycles(void *arg)
+{
+	(void)arg;
+	for (unsigned int i = 0; i < 2; i++) {
+		mw_sweep_finish();
+		NEED(mw_port_stop_world() < 0);
+		mw_sweep_hold();
+		mw_set_word(&born->mark[0], mw_span_live_word(born, 0));
+		mw_sweep_begin();
+		mw_port_start_world();
+	}
+}
+
+/* A span of one object, that no CPU owns. */
+static void make_born(void)
+{
+	setup(16 << 20);
+	root[0] = mw_alloc(sizeof(struct node), MW_COLLECTED);
+	NEED(root[0]);
+	collect();
+	born = mw_span_of(root[0]);
+}
+
+/* It is not more than one cycle behind, so that whoever needs it swept can claim it. */
+TEST_WITH(a_span_is_born_among_cycles, TEST_HOSTED)
+{
+	unsigned long at = 0, wrong = 0;
+	bool more;
+
+	make_born();
+	do {
+		atomic_store(&born->generation, 0);
+		more = test_step(be_born, two_cycles, NULL, at++);
+		wrong += behind() > MW_GENERATION_STEP;
+		if (wrong)
+			atomic_store(&born->generation, atomic_load(&mw_gc.sweeping.generation));
+		mw_sweep_finish();
+		CHECK(mw_gc_is_object(root[0]));
+	} while (more && !wrong && at < MOST);
+	CHECK_EQ(wrong, 0);
+	CHECK(at > 10 && at < MOST);
+	test_note("%lu instructions", at);
+}
+
+static void sweep_far_behind(void *arg)
+{
+	(void)arg;
+	atomic_fetch_sub(&born->generation, 3 * MW_GENERATION_STEP);
+	mw_up_span_sweep(born);
+}
+
+/* There is none; if there were, nobody would turn for ever. Assertions say so. */
+TEST(a_span_far_behind_is_swept)
+{
+	make_born();
+	mw_set_word(&born->mark[0], mw_span_live_word(born, 0)); /* as after a mark */
+	if (MW_DEBUG) {
+		CHECK(test_panics(sweep_far_behind, NULL));
+		mw_reset();
+		return;
+	}
+	sweep_far_behind(NULL);
+	CHECK_EQ(behind(), 0);
+	CHECK(mw_gc_is_object(root[0]));
+	CHECK_EQ(mw_word(&born->mark[0]), 0);
+}
+
 /* ---- two markers ---- */
 
 #define SPANS 6u

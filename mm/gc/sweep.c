@@ -39,19 +39,25 @@ static unsigned int generation_of(const struct mw_span *span)
 /*
  * A span that is born while the world is stopped for a mark, in an interrupt, belongs to the next
  * generation already: the sweep that follows has nothing to say of it. It is the collector's, and
- * may be claimed, from this store on.
+ * may be claimed, from this store on. Pinned, so that no cycle comes between the load and the store: a mark that
+ * is under way may end there, but none begins.
  */
 void mw_up_span_born(struct mw_span *span)
 {
+	unsigned long state;
 	unsigned int now;
 
 	mw_gc_ready();
+	state = mw_port_pin();
 	now = generation_word();
 	if (now & MW_GENERATION_MARKING) {
 		now += MW_GENERATION_STEP - MW_GENERATION_MARKING;
 		atomic_fetch_add_explicit(&mw_gc.marking.births, 1, memory_order_relaxed);
 	}
 	atomic_store_explicit(&span->generation, now, memory_order_release);
+	MW_DASSERT(now - current_generation() == 0 ||
+		   now - current_generation() == MW_GENERATION_STEP);
+	mw_port_unpin(state);
 }
 
 bool mw_span_newborn(const struct mw_span *span)
@@ -64,11 +70,15 @@ bool mw_up_marking(void)
 	return generation_word() & MW_GENERATION_MARKING;
 }
 
+/* Of a span's generation: 0 is no span of the collector's. */
+static inline bool is_older(unsigned int generation, unsigned int now)
+{
+	return generation && (int)(now - generation) > 0;
+}
+
 static inline bool is_unswept(const struct mw_span *span, unsigned int now)
 {
-	unsigned int generation = generation_of(span);
-
-	return generation && (int)(now - generation) > 0;
+	return is_older(generation_of(span), now);
 }
 
 bool mw_up_span_unswept(const struct mw_span *span)
@@ -96,13 +106,19 @@ void mw_up_span_gone(struct mw_span *span)
 	}
 }
 
-/* Pinned from here until it is swept, so that whoever waits for it does not wait long. */
+/*
+ * Pinned from here until it is swept, so that whoever waits for it does not wait long. A span that is further
+ * behind than it can be is claimed as well: who sweeps it would turn for ever otherwise, pinned.
+ */
 static bool claim(struct mw_span *span)
 {
-	unsigned int old = current_generation() - MW_GENERATION_STEP;
+	unsigned int now = current_generation(), old = generation_of(span);
 
-	return old &&
-	       atomic_compare_exchange_strong_explicit(&span->generation, &old, old + SWEEPING,
+	if (!is_older(old, now) || old % MW_GENERATION_STEP != 1)
+		return false;
+	MW_DASSERT(now - old == MW_GENERATION_STEP);
+	return atomic_compare_exchange_strong_explicit(&span->generation, &old,
+						       now - MW_GENERATION_STEP + SWEEPING,
 						       memory_order_acquire, memory_order_relaxed);
 }
 
