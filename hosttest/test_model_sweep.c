@@ -31,6 +31,7 @@ enum bug {
 	BACK_IN_MARK, /* a span goes back while a marker has it */
 	BORN_OLD, /* born during a mark, of the generation before it */
 	PART_IS_ALL, /* after the first piece the span counts as swept */
+	BORN_LOOSE, /* who learns the generation of a birth may be stopped before it is used */
 	TWO_WORDS, /* a birth learns of the mark first, of the generation later */
 };
 
@@ -328,6 +329,7 @@ static void learn(struct state *s, struct thread_state *me)
 	else if (me->saw & MARKING)
 		me->saw = (unsigned char)(me->saw - MARKING + STEP);
 	me->pc = APPEAR;
+	me->pinned = bug != BORN_LOOSE;
 }
 
 static void appear(struct state *s, struct thread_state *me)
@@ -339,6 +341,7 @@ static void appear(struct state *s, struct thread_state *me)
 	s->mark = 0;
 	s->owner = CPU;
 	me->pc = TAKE;
+	me->pinned = 1;
 }
 
 static void choose(struct state *s, struct thread_state *me)
@@ -490,4 +493,5 @@ MODEL_FINDS(a_span_given_back_while_it_is_swept, model, GONE_BLIND)
 MODEL_FINDS(a_span_given_back_while_a_marker_has_it, model, BACK_IN_MARK)
 MODEL_FINDS(a_birth_of_the_old_generation, model, BORN_OLD)
 MODEL_FINDS(a_piece_that_counts_as_all, model, PART_IS_ALL)
+MODEL_FINDS(a_birth_that_cycles_overtake, model, BORN_LOOSE)
 MODEL_FINDS(a_birth_that_reads_two_words, model, TWO_WORDS)
