@@ -164,6 +164,72 @@ TEST(typed_roots)
 	NEED(mw_gc_root_add("plain", table, table + 2, &pair));
 }
 
+struct tail {
+	struct node *first, *second;
+	struct node *rest[];
+};
+
+static struct mw_type tail_type =
+	MW_TYPE(struct tail, MW_PTR(struct tail, first), MW_PTR(struct tail, second),
+		MW_FLEX_PTRS(struct tail, rest));
+static struct mw_type links_type =
+	MW_TYPE(struct tail, MW_PTR(struct tail, second), MW_FLEX(struct tail, rest, node_type));
+
+static bool refused(struct node **from, size_t words, struct mw_type *type)
+{
+	bool added;
+
+	test_expect_misuse(MW_BAD_REQUEST);
+	added = mw_gc_root_add("short", from, from + words, type);
+	return !added && test_misuse_came() != NULL;
+}
+
+/* A range with a piece of an object is no root: a scan would miss it, or run past the end. */
+TEST(roots_are_whole_objects_of_their_type)
+{
+	struct node **table;
+
+	setup(16 << 20);
+	table = test_memory(MW_PAGE_SIZE);
+	NEED(table);
+	table[0] = make_list(3);
+	table[1] = make_list(4);
+	table[2] = make_list(5);
+	for (size_t words = 0; words < 2; words++)
+		CHECK(refused(table, words, &tail_type) && refused(table, words, &links_type));
+	CHECK(refused(table, 4, &node_type) && refused(table, 1, &node_type));
+	collect();
+	collect();
+	CHECK(live_objects() <= 2);
+	table[0] = make_list(3);
+	table[1] = make_list(4);
+	CHECK(mw_gc_root_add("fixed part", table, table + 2, &tail_type));
+	collect();
+	CHECK_EQ(live_objects(), 7);
+	CHECK(mw_gc_root_remove(table));
+	table[2] = make_list(5);
+	CHECK(mw_gc_root_add("with a tail", table, table + 3, &tail_type));
+	collect();
+	CHECK_EQ(live_objects(), 12);
+	CHECK(mw_gc_check());
+}
+
+/* The same of a cache: each of its objects would be scanned past its end. */
+TEST(objects_of_a_cache_hold_their_type)
+{
+	struct mw_cache_want want = { .name = "short",
+				      .size = sizeof(struct tail) - 8,
+				      .flags = MW_COLLECTED,
+				      .type = &tail_type };
+
+	setup(16 << 20);
+	test_expect_misuse(MW_BAD_REQUEST);
+	CHECK(!mw_cache_create(&want));
+	CHECK(test_misuse_came());
+	want.size = sizeof(struct tail);
+	CHECK(mw_cache_create(&want));
+}
+
 NOINLINE static uintptr_t pin_one(void)
 {
 	void *p = mw_alloc(64, MW_COLLECTED);

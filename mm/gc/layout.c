@@ -12,6 +12,7 @@
 
 #include "../base/meta.h"
 #include "../base/report.h"
+#include "../object/up.h"
 
 #define WORD sizeof(uintptr_t)
 
@@ -266,6 +267,11 @@ const struct mw_layout *mw_layout_of(struct mw_type *type)
 	const struct mw_layout *layout = atomic_load_explicit(&type->layout, memory_order_acquire);
 
 	return mw_likely(layout) ? layout : make(type);
+}
+
+bool mw_up_type_fits(const struct mw_type *type, size_t size)
+{
+	return size >= type->size;
 }
 
 const char *mw_field_name(const struct mw_type *type, size_t offset)

@@ -10,6 +10,7 @@
 #define MW_GC_LAYOUT_H
 
 #include <marrow/gc.h>
+#include "../base/assert.h"
 #include "../base/base.h"
 
 #if MW_GC
@@ -112,9 +113,17 @@ MW_SCAN_INLINE void mw_layout_run(const struct mw_step *at, char *base, mw_word_
 	}
 }
 
+/* Is it one object with a flexible array, whose fixed part is all there; or whole objects, one behind the other? */
+static inline bool mw_layout_fits(const struct mw_layout *layout, size_t bytes)
+{
+	if (layout->flex != SIZE_MAX)
+		return bytes >= layout->size;
+	return !layout->size || bytes % layout->size == 0;
+}
+
 /*
- * Every word of [@base, @base + @bytes) that is or may be a pointer: one object, or an array of
- * as many whole ones as there is room for.
+ * Every word of [@base, @base + @bytes) that is or may be a pointer: one object, not shorter than its type;
+ * or an array of as many whole ones as there is room for.
  */
 MW_SCAN_INLINE void mw_layout_each(const struct mw_layout *layout, void *base, size_t bytes,
 				   mw_word_fn *visit, void *ctx)
@@ -124,6 +133,7 @@ MW_SCAN_INLINE void mw_layout_each(const struct mw_layout *layout, void *base, s
 	if (layout->plain)
 		return;
 	if (layout->flex != SIZE_MAX) {
+		MW_DASSERT(mw_layout_fits(layout, bytes));
 		mw_layout_run(layout->step, at, visit, ctx);
 		for (at += layout->flex; (size_t)(end - at) >= layout->flex_stride;
 		     at += layout->flex_stride)

@@ -24,20 +24,26 @@ static void *record_new(struct mw_fixed *records)
 	return mw_fixed_alloc(records);
 }
 
+static bool refuse(const void *lo, const char *text)
+{
+	struct mw_report report = { .what = MW_BAD_REQUEST, .address = lo, .text = text };
+
+	mw_misuse(&report);
+	return false;
+}
+
 bool mw_gc_root_add(const char *name, const void *lo, const void *hi, struct mw_type *layout)
 {
-	struct mw_report report = { .what = MW_BAD_REQUEST, .address = lo };
 	const struct mw_layout *made = NULL;
 	struct mw_root *root;
 	unsigned long state;
 
-	if ((uintptr_t)lo % sizeof(void *) || (uintptr_t)hi % sizeof(void *) || hi < lo) {
-		report.text = "a root range is not whole words";
-		mw_misuse(&report);
-		return false;
-	}
+	if ((uintptr_t)lo % sizeof(void *) || (uintptr_t)hi % sizeof(void *) || hi < lo)
+		return refuse(lo, "a root range is not whole words");
 	if (layout && !(made = mw_layout_of(layout)))
 		return false;
+	if (made && !mw_layout_fits(made, (size_t)((const char *)hi - (const char *)lo)))
+		return refuse(lo, "a root range is not whole objects of its type");
 	root = record_new(&mw_gc.root_records);
 	if (!root)
 		return false;

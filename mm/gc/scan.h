@@ -70,6 +70,7 @@ MW_MARK_INLINE void mw_scan_program(struct mw_marker *marker, struct mw_target *
 		mw_layout_each(layout, base, bytes, mw_scan_visit, &visitor);
 		return;
 	}
+	MW_DASSERT(mw_layout_fits(layout, bytes));
 	mw_layout_run(layout->step, base, mw_scan_visit, &visitor);
 	n = (bytes - layout->flex) / sizeof(*words);
 	marker->words += n;

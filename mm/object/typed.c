@@ -14,6 +14,8 @@ static const char *mw_cache_want_fault(const struct mw_cache_want *want)
 		return "a cache needs a name and a size";
 	if (want->size > MW_CACHE_LARGEST)
 		return "objects of a cache are too large";
+	if (want->type && !mw_up_type_fits(want->type, want->size))
+		return "objects of a cache are smaller than their type";
 	if (want->align && (!mw_is_pow2(want->align) || want->align > MW_PAGE_SIZE))
 		return "the alignment of a cache is no power of two up to a page";
 	if (want->construct && (want->flags & (MW_COLLECTED | MW_NOSCAN)))

@@ -53,7 +53,15 @@ bool mw_up_site_attach(void *site, void *object, size_t bytes);
  * ended. Pinned. Return: the bits of the others, which are not to be handed out before somebody asks again.
  */
 unsigned long mw_up_samples_look(struct mw_span *span, size_t w);
+/* Does an object of so many bytes hold one of the type? */
+bool mw_up_type_fits(const struct mw_type *type, size_t size);
 #else
+static inline bool mw_up_type_fits(const struct mw_type *type, size_t size)
+{
+	(void)type, (void)size;
+	return true;
+}
+
 static inline void mw_up_span_born(struct mw_span *span)
 {
 	(void)span;

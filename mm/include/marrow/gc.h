@@ -161,9 +161,9 @@ bool mw_gc_is_object(const void *word);
 
 /**
  * mw_gc_root_add - a range that may hold pointers
- * @layout: NULL: every word may be one; else one type, repeated over the range
+ * @layout: NULL: every word may be one; else one type, repeated over the range, or once if it ends in a flexible array
  *
- * early: yes. Return: false: no memory, or the range is not aligned to words.
+ * early: yes. Return: false: no memory; or the range is not whole words, or not whole objects of the type (reported).
  */
 bool mw_gc_root_add(const char *name, const void *lo, const void *hi, struct mw_type *layout);
 bool mw_gc_root_remove(const void *lo);
