@@ -77,13 +77,25 @@ static void end_alone(void)
 
 void mw_gc_listen(struct mw_gc_listener *listener)
 {
+	struct mw_report report = {
+		.what = MW_BAD_REQUEST,
+		.address = listener,
+		.text = "the listener is there already",
+	};
+	struct mw_gc_listener *known;
 	unsigned long state;
 
 	mw_gc_ready();
 	state = mw_lock(&mw_gc.registry);
-	listener->next = mw_gc.listeners;
-	mw_gc.listeners = listener;
+	for (known = mw_gc.listeners; known && known != listener;)
+		known = known->next;
+	if (!known) {
+		listener->next = mw_gc.listeners;
+		mw_gc.listeners = listener;
+	}
 	mw_unlock(&mw_gc.registry, state);
+	if (known)
+		mw_misuse(&report);
 }
 
 void mw_gc_unlisten(struct mw_gc_listener *listener)

@@ -91,11 +91,15 @@ static struct mw_record **find(const struct mw_held *held, const struct mw_clean
 bool mw_cleanup_cancel(struct mw_cleanup *handle)
 {
 	unsigned long stamp;
-	struct mw_cleanup_record *cleanup = record_of(handle, &stamp);
-	void *object = atomic_load_explicit(&cleanup->object, memory_order_acquire);
+	struct mw_cleanup_record *cleanup;
 	struct mw_record **at = NULL;
 	struct mw_held held;
+	void *object;
 
+	if (!handle)
+		return false;
+	cleanup = record_of(handle, &stamp);
+	object = atomic_load_explicit(&cleanup->object, memory_order_acquire);
 	if (!object || mw_word(&cleanup->stamp) != stamp || !mw_records_hold(&held, object, true))
 		return false;
 	/* It is on this object if it is found there; and it is this life if the stamp still says so. */

@@ -4,6 +4,7 @@
 
 #if MW_GC
 
+#include "../base/report.h"
 #include "../page/up.h"
 
 struct mw_special mw_special = { .starting = MW_LOCK_INIT(MW_RANK_REGISTRY),
@@ -127,6 +128,13 @@ MW_NOINLINE void *mw_record_new_far(enum mw_record_kind kind)
 void mw_record_free(enum mw_record_kind kind, void *record)
 {
 	mw_fixed_free(&mw_special.pool[kind], record);
+}
+
+MW_NOINLINE void mw_special_freed_twice(const void *what, const char *text)
+{
+	struct mw_report report = { .what = MW_DOUBLE_FREE, .address = what, .text = text };
+
+	mw_misuse(&report);
 }
 
 void mw_special_start(void)

@@ -223,6 +223,8 @@ bool mw_record_end(struct mw_record *record, void *object, enum mw_end how);
 bool mw_site_record_end(struct mw_record *record, void *object, enum mw_end how);
 
 void mw_record_free(enum mw_record_kind kind, void *record);
+/* Report a second free of what this room handed out. Nothing held. */
+MW_NOINLINE void mw_special_freed_twice(const void *what, const char *text);
 
 /* ---- deaths: death.c; also mw_up_records_free() of ../object/up.h ---- */
 

@@ -209,15 +209,21 @@ void mw_weak_table_free(struct mw_weak_table *table)
 {
 	struct mw_weak_table **at;
 	unsigned long state;
+	bool known;
 
 	if (!table)
 		return;
 	state = mw_lock(&mw_special.registry);
 	for (at = &mw_special.tables; *at && *at != table;)
 		at = &(*at)->next;
-	if (*at)
+	known = *at;
+	if (known)
 		*at = table->next;
 	mw_unlock(&mw_special.registry, state);
+	if (!known) {
+		mw_special_freed_twice(table, "the table was freed before, or never was one");
+		return;
+	}
 	for (size_t i = 0; i < (size_t)1 << table->log2; i++) {
 		for (struct entry *e = table->chain[i], *next; e; e = next) {
 			next = e->next;

@@ -122,18 +122,24 @@ static struct mw_record **find(const struct mw_held *held, const struct mw_weak 
 	return at && *at ? at : NULL;
 }
 
-/* Return: whether the caller was the last user. */
-static bool leave(struct mw_weak *weak)
+/* One user less. Return: how many there were; 0: none, and so it stays. */
+static unsigned int leave(struct mw_weak *weak)
 {
-	return atomic_fetch_sub_explicit(&weak->refs, 1, memory_order_acq_rel) == 1;
+	unsigned int refs = atomic_load_explicit(&weak->refs, memory_order_relaxed);
+
+	while (refs &&
+	       !atomic_compare_exchange_weak_explicit(&weak->refs, &refs, refs - 1,
+						      memory_order_acq_rel, memory_order_relaxed))
+		;
+	return refs;
 }
 
 void mw_weak_free(struct mw_weak *weak)
 {
 	struct mw_record **at;
 	struct mw_held held;
+	unsigned int users;
 	void *object;
-	bool last;
 
 	if (!weak)
 		return;
@@ -141,15 +147,17 @@ void mw_weak_free(struct mw_weak *weak)
 	/* With the object's lock nobody else becomes a user; without an object nobody can. */
 	if (object && mw_records_hold(&held, object, true)) {
 		at = find(&held, weak);
-		last = leave(weak);
-		if (last && at)
+		users = leave(weak);
+		if (users == 1 && at)
 			mw_record_take(held.span, at);
 		mw_records_release(&held);
 	} else {
-		last = leave(weak);
+		users = leave(weak);
 	}
-	if (last)
+	if (users == 1)
 		mw_record_free(MW_RECORD_WEAK, weak);
+	else if (!users)
+		mw_special_freed_twice(weak, "the weak reference was freed before");
 }
 
 /* ---- the end of a mark ---- */

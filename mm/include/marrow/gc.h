@@ -238,7 +238,9 @@ struct mw_gc_listener {
 	struct mw_gc_listener *next; /* Marrow's */
 };
 
+/** mw_gc_listen - one that listens already is reported (bad-request), and goes on */
 void mw_gc_listen(struct mw_gc_listener *listener);
+/** mw_gc_unlisten - not from its own call: it waits for the end of a cycle. One that does not listen: nothing happens. */
 void mw_gc_unlisten(struct mw_gc_listener *listener);
 
 /** mw_gc_trace - a line for each cycle through mw_port_write(). early: yes. waits: no. */
@@ -290,7 +292,7 @@ struct mw_cleanup;
  * Return: a handle for mw_cleanup_cancel(), NULL: as for mw_finalizer_set().
  */
 struct mw_cleanup *mw_cleanup_add(void *object, void (*fn)(void *arg), void *arg);
-/** mw_cleanup_cancel - Return: true if it will never run; false if it has run or is about to */
+/** mw_cleanup_cancel - Return: true if it will never run; false if it has run or is about to, and for NULL */
 bool mw_cleanup_cancel(struct mw_cleanup *cleanup);
 /** mw_cleanups_stuck - report finalizers and cleanups that can never run. Return: how many. */
 size_t mw_cleanups_stuck(void);
@@ -310,6 +312,7 @@ struct mw_weak *mw_weak_new(void *object);
  * NULL is final, and comes before any finalizer of the object runs. interrupt: yes. waits: no.
  */
 void *mw_weak_get(struct mw_weak *weak);
+/** mw_weak_free - a second free is reported (double-free) and changes nothing. NULL: nothing happens. */
 void mw_weak_free(struct mw_weak *weak);
 
 struct mw_weak_table;
@@ -319,6 +322,7 @@ struct mw_weak_table *mw_weak_table_new(const char *name);
 bool mw_weak_table_put(struct mw_weak_table *table, void *key, void *value);
 void *mw_weak_table_get(struct mw_weak_table *table, const void *key);
 bool mw_weak_table_remove(struct mw_weak_table *table, const void *key);
+/** mw_weak_table_free - a second free is reported (double-free) and changes nothing. NULL: nothing happens. */
 void mw_weak_table_free(struct mw_weak_table *table);
 
 /** mw_tag_set - a word of the embedder's own on any object. Return: false: no object, no memory. */
