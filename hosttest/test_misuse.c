@@ -291,12 +291,18 @@ TEST(tiny_part)
 	NEED(first && second);
 	CHECK_PTR(second, first + 8);
 	CHECK_EQ((uintptr_t)mw_alloc(3, MW_NOSCAN) % 16, 12);
-	test_expect_misuse(MW_BAD_REQUEST);
-	mw_free(first);
-	CHECK_PTR(test_misuse_came()->address, first);
-	test_expect_misuse(MW_INNER_FREE);
-	mw_free(second);
-	CHECK_PTR(test_misuse_came()->object, first);
+	for (unsigned int i = 0; i < 2; i++) {
+		char *part = i ? second : first;
+
+		test_expect_misuse(MW_BAD_REQUEST);
+		mw_free(part);
+		CHECK_PTR(test_misuse_came()->address, part);
+		/* It does not grow over what is behind it. */
+		test_expect_misuse(MW_BAD_REQUEST);
+		CHECK_PTR(mw_realloc(part, 12, MW_NOSCAN), NULL);
+		CHECK_PTR(test_misuse_came()->address, part);
+		CHECK_EQ(mw_usable_size(part), 0);
+	}
 	CHECK(mw_object_check());
 }
 #endif

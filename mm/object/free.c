@@ -137,12 +137,12 @@ static enum mw_misuse mw_free_judge(const struct mw_span *span, const void *obje
 
 	if ((size_t)(product >> MW_WORD_BITS) >= span->count)
 		return MW_FOREIGN_FREE;
+	if (span->flags & MW_SPAN_TINY)
+		return MW_BAD_REQUEST;
 	if ((unsigned long)product >= span->magic)
 		return MW_INNER_FREE;
 	if (cache && span->cache != cache)
 		return MW_WRONG_CACHE;
-	if (span->flags & MW_SPAN_TINY)
-		return MW_BAD_REQUEST;
 	if (size != SIZE_MAX && !mw_size_fits(span, size))
 		return MW_WRONG_SIZE;
 	return MW_MISUSE_NONE;

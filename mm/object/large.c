@@ -253,8 +253,9 @@ void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags)
 	if (align <= MW_PAGE_SIZE && !(flags & (MW_ZONE_FLAGS | MW_POLICY_FLAGS)))
 		object = mw_large_again(mw_max(size, 1), align);
 	if (object) {
+		/* It may be longer than asked. */
 		if (flags & MW_ZERO)
-			__builtin_memset(object, 0, pages << MW_PAGE_SHIFT);
+			__builtin_memset(object, 0, mw_span_of(object)->size);
 		return object;
 	}
 	object = mw_large_new(mw_max(pages, 1), align, flags);

@@ -68,7 +68,7 @@ size_t mw_usable_size(const void *object)
 		return 0;
 	index = mw_span_index(span, object);
 	if (index >= span->count || mw_span_object(span, index) != object ||
-	    !mw_span_live(span, index))
+	    !mw_span_live(span, index) || (span->flags & MW_SPAN_TINY))
 		return 0;
 	mw_shadow_live(object, span->size);
 	return span->size;

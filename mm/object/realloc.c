@@ -97,26 +97,62 @@ void *mw_realloc_near(void *object, size_t size)
 	return mw_asked(moved, size);
 }
 
+/*
+ * The object has @size bytes from now on, of which the first @keeps are what they were. With MW_ZERO all behind
+ * them is zero: nobody knows what was asked for before, so what a later call adds has to be zero now.
+ */
+static void *mw_resized(void *object, size_t size, size_t keeps, mw_flags_t flags)
+{
+	if (flags & MW_ZERO)
+		__builtin_memset((char *)object + keeps, 0, mw_usable_size(object) - keeps);
+	return mw_asked(object, size);
+}
+
+/* What is zeroed behind a constructed object's new end would be missing in the next one that has the place. */
+static MW_NOINLINE bool mw_realloc_refuses(const struct mw_cache *cache, const void *object,
+					   mw_flags_t flags)
+{
+	struct mw_report report = {
+		.what = MW_BAD_REQUEST,
+		.text = "a constructed object cannot be resized zeroed",
+		.address = object,
+		.object = object,
+	};
+
+	if (!(flags & MW_ZERO) || !cache || !cache->construct)
+		return false;
+	report.size = cache->size;
+	report.cache = cache->name;
+	mw_misuse(&report);
+	return true;
+}
+
 static void *mw_realloc_at(void *object, size_t size, mw_flags_t flags, uintptr_t site)
 {
 	struct mw_span *span = mw_span_of(object);
-	size_t had = mw_usable_size(object), align;
+	size_t had = mw_usable_size(object), keeps = mw_min(size, had), align;
 	void *moved;
 
 	if (!had) {
 		mw_free_slow(object, NULL, SIZE_MAX);
 		return NULL;
 	}
+	if (mw_realloc_refuses(span->cache, object, flags))
+		return NULL;
 	align = mw_span_align(span);
+	/* Whose the object is does not change. */
+	flags &= ~(mw_flags_t)MW_POLICY_FLAGS;
 	if (mw_realloc_stays(span, size, align) ||
 	    (!span->cache && mw_large_resize(span, size, flags)))
-		return mw_asked(object, size);
+		return mw_resized(object, size, keeps, flags);
+	/* What had a place of its own keeps having one, however small: it is not tiny. */
+	if (mw_is_noscan(mw_policy_of(mw_span_policy_flags(span))) && size < MW_TINY_BLOCK)
+		align = mw_max(align, MW_TINY_BLOCK);
 	moved = mw_alloc_at(size, align, (flags & ~MW_ZERO) | mw_span_policy_flags(span), site);
 	if (!moved)
 		return NULL;
-	__builtin_memcpy(moved, object, mw_min(size, had));
-	if ((flags & MW_ZERO) && size > had)
-		__builtin_memset((char *)moved + had, 0, mw_usable_size(moved) - had);
+	__builtin_memcpy(moved, object, keeps);
+	moved = mw_resized(moved, size, keeps, flags);
 	mw_free(object);
 	return moved;
 }

@@ -38,7 +38,11 @@ typedef unsigned int mw_flags_t;
 #define MW_BELOW_16M 0x0020u /* physical addresses below 16 MiB */
 #define MW_POINTERS 0x0040u /* freed by hand, but the collector looks inside */
 #define MW_COLLECTED 0x0100u /* owned by the collector, scanned conservatively */
-#define MW_NOSCAN 0x0200u /* owned by the collector, holds no pointers */
+/*
+ * Owned by the collector, holds no pointers. One of less than 16 bytes is tiny: it shares a block with others, and
+ * is neither freed nor resized by hand.
+ */
+#define MW_NOSCAN 0x0200u
 
 /* ---- memory maps: what firmware says, in any order and state ---- */
 
@@ -214,10 +218,12 @@ void *mw_alloc_array(size_t count, size_t size, mw_flags_t flags);
  * mw_realloc - the object with another size
  * @object: NULL allocates
  * @size: 0 frees, and gives the shared zero-size address
- * @flags: as for mw_alloc(); MW_ZERO zeroes what is added
+ * @flags: as for mw_alloc(); MW_ZERO zeroes what is added, if the allocation and each
+ * resize before had MW_ZERO too: else bytes that were usable before, see mw_usable_size(), stay as they are.
  *
- * Keeps the contents, the alignment it was asked with, and, if it can, the place.
- * Contract of mw_alloc(). NULL: @object is as before.
+ * Keeps the contents, the alignment it was asked with, whose the object is (@flags do not say that), and, if it
+ * can, the place.
+ * Contract of mw_alloc(). NULL: @object is as before. What is no live object is reported as by mw_free().
  */
 void *mw_realloc(void *object, size_t size, mw_flags_t flags);
 void *mw_realloc_array(void *object, size_t count, size_t size, mw_flags_t flags);
@@ -233,7 +239,7 @@ void mw_free(void *object);
 /** mw_free_sized - the same; @size is what was asked for, and a wrong one is reported */
 void mw_free_sized(void *object, size_t size);
 
-/** mw_usable_size - bytes that may be used. interrupt: yes. Return: 0 for what is not an object. */
+/** mw_usable_size - bytes that may be used. interrupt: yes. Return: 0 for what is not an object, or tiny. */
 size_t mw_usable_size(const void *object);
 /** mw_size_roundup - what mw_alloc(@size) would really give. interrupt: yes. */
 size_t mw_size_roundup(size_t size);
