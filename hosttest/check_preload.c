@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include "check_preload.h"
 
@@ -160,52 +158,6 @@ static void t_dlopen(void)
 	}
 }
 
-/* Address space that ends: NULL and ENOMEM, and after a free it goes on. */
-static int run_out(void)
-{
-	struct rlimit limit = { 400u << 20, 400u << 20 };
-	static void *objects[4096];
-	unsigned int n = 0;
-
-	if (setrlimit(RLIMIT_AS, &limit))
-		return 1;
-	execl("/proc/self/exe", "check_preload", "until-the-end", NULL);
-	while (n < 4096 && (objects[n] = malloc(1u << 20)))
-		n++;
-	return 3;
-}
-
-static int until_the_end(void)
-{
-	static void *objects[4096];
-	unsigned int n = 0;
-
-	errno = 0;
-	while (n < 4096 && (objects[n] = malloc(1u << 20))) {
-		memset(objects[n], 1, 1u << 20);
-		n++;
-	}
-	if (n < 100 || n == 4096 || errno != ENOMEM)
-		return 4;
-	for (unsigned int i = 0; i < n; i += 2)
-		free(objects[i]);
-	for (unsigned int i = 0; i < n; i += 2)
-		if (!(objects[i] = malloc(1u << 19)))
-			return 5;
-	return 0;
-}
-
-static void t_out_of_memory(void)
-{
-	pid_t child = fork();
-	int status = -1;
-
-	if (child == 0)
-		_exit(run_out());
-	waitpid(child, &status, 0);
-	CHECK(status == 0);
-}
-
 static void t_trim(void)
 {
 	static void *objects[2000];
@@ -237,6 +189,8 @@ static const struct {
 	{ "fork_chain", t_fork_chain },
 	{ "dlopen", t_dlopen },
 	{ "out_of_memory", t_out_of_memory },
+	{ "little_address_space", t_little_address_space },
+	{ "old_layout", t_old_layout },
 	{ "trim", t_trim },
 	{ "misuse", t_misuse },
 };
@@ -245,8 +199,8 @@ int main(int argc, char **argv)
 {
 	unsigned int n = sizeof(tests) / sizeof(tests[0]), bad = 0;
 
-	if (argc > 1 && !strcmp(argv[1], "until-the-end"))
-		return until_the_end();
+	if (argc > 2 && !strcmp(argv[1], "until-the-end"))
+		return until_the_end(strtoul(argv[2], NULL, 0));
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc < 2 || strcmp(argv[1], "misuse"))
 		n--;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of check_preload share: check_preload.c single calls, _threads.c, _misuse.c. */
+/* What the files of check_preload share: check_preload.c single calls, _threads.c, _misuse.c,
+ * _limits.c. */
 #ifndef HOSTTEST_CHECK_PRELOAD_H
 #define HOSTTEST_CHECK_PRELOAD_H
 
@@ -27,5 +28,11 @@ void t_one_way(void);
 void t_fork_among_threads(void);
 void t_fork_chain(void);
 void t_misuse(void);
+void t_out_of_memory(void);
+void t_little_address_space(void);
+void t_old_layout(void);
+
+/* What this program does as a child with the argument "until-the-end". Return: its status. */
+int until_the_end(size_t size);
 
 #endif

@@ -15,4 +15,13 @@
 #define MW_MAX_CPUS 256
 #define MW_PORT_INLINE_H "preload_port.h"
 
+/*
+ * The heap lies where Linux puts mappings anyway, at the top of user space, so that the root of the page
+ * map is 2 MiB and not 16: a limit on address space counts it, touched or not.
+ */
+#if defined(__x86_64__)
+#define MW_ADDR_BASE 0x700000000000
+#define MW_ADDR_BITS 44
+#endif
+
 #endif
