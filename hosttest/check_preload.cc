@@ -2,6 +2,7 @@
 // C++ over a preloaded malloc: new and delete of every kind, containers, exceptions, threads.
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <new>
@@ -53,6 +54,59 @@ static void operators()
 	}
 }
 
+// Each kind of new with each kind of delete that may follow it, with the size where it brings one.
+static void deletes()
+{
+	for (std::size_t size = 0; size < 70000; size += size / 9 + 1) {
+		void *p[5];
+
+		for (auto &one : p)
+			std::memset(one = ::operator new(size), 1, size);
+		::operator delete(p[0]);
+		::operator delete(p[1], size);
+		::operator delete[](p[2], size);
+		::operator delete(p[3], std::nothrow);
+		::operator delete[](p[4]);
+		for (std::size_t align = 1; align <= 16384; align *= 2) {
+			auto val = std::align_val_t(align);
+
+			for (unsigned int i = 0; i < 4; i++) {
+				p[i] = i % 2 ? ::operator new(size, val) : ::operator new[](size, val, std::nothrow);
+				check(reinterpret_cast<std::uintptr_t>(p[i]) % align == 0, "alignment of new");
+				std::memset(p[i], 1, size);
+			}
+			::operator delete(p[0], val);
+			::operator delete(p[1], size, val);
+			::operator delete[](p[2], size, val);
+			::operator delete[](p[3], val, std::nothrow);
+		}
+	}
+	::operator delete(nullptr, 5);
+	::operator delete(nullptr, 5, std::align_val_t(64));
+}
+
+static unsigned int handled;
+
+// Out of memory is the C++ library's: it asks the handler, then throws.
+static void handlers()
+{
+	volatile std::size_t huge = SIZE_MAX / 2 - 100;
+
+	std::set_new_handler([] {
+		if (++handled % 3 == 0)
+			std::set_new_handler(nullptr);
+	});
+	check(!::operator new[](huge, std::align_val_t(64), std::nothrow), "nothrow new of far too much");
+	check(handled == 3, "the handler was asked");
+	std::set_new_handler([] { throw std::bad_alloc(); });
+	try {
+		(void)::operator new[](huge);
+		check(false, "new of far too much");
+	} catch (const std::bad_alloc &) {
+	}
+	std::set_new_handler(nullptr);
+}
+
 static unsigned int caught(unsigned int seed)
 {
 	thread_local std::map<unsigned int, std::string> seen;
@@ -75,6 +129,8 @@ int main()
 	std::vector<unsigned int> counts(8);
 
 	operators();
+	deletes();
+	handlers();
 	for (unsigned int round = 0; round < 4; round++) {
 		for (unsigned int i = 0; i < counts.size(); i++)
 			threads.emplace_back([&counts, i] { counts[i] = caught(i); });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Wrong frees: the program must end with a report that names them. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -91,6 +92,79 @@ static void garbage_realloc(void)
 		_exit(0);
 }
 
+/* A delete as a compiler of C++ writes it; 0: of no alignment. */
+static void delete_wrong(void *object, size_t size, size_t align)
+{
+	void (*plain)(void *object, size_t size);
+	void (*aligned)(void *object, size_t size, size_t align);
+
+	*(void **)&plain = dlsym(RTLD_DEFAULT, "_ZdaPvm");
+	*(void **)&aligned = dlsym(RTLD_DEFAULT, "_ZdlPvmSt11align_val_t");
+	if (!plain || !aligned)
+		_exit(0);
+	if (align)
+		aligned(object, size, align);
+	else
+		plain(object, size);
+}
+
+static void delete_larger(void)
+{
+	delete_wrong(malloc(100), 200, 0);
+}
+
+static void delete_smaller(void)
+{
+	delete_wrong(malloc(140), 40, 0);
+}
+
+static void delete_next_class(void)
+{
+	delete_wrong(malloc(17), 16, 0);
+}
+
+static void delete_large_as_small(void)
+{
+	delete_wrong(malloc(50000), 500, 0);
+}
+
+static void delete_large_smaller(void)
+{
+	delete_wrong(malloc(500000), 250000, 0);
+}
+
+static void delete_larger_aligned(void)
+{
+	delete_wrong(aligned_alloc(64, 100), 1000, 64);
+}
+
+static void delete_wide_larger(void)
+{
+	delete_wrong(aligned_alloc(8192, 8192), 90000, 8192);
+}
+
+static void *delete_it(void *p)
+{
+	delete_wrong(p, 300, 0);
+	return NULL;
+}
+
+static void delete_by_another(void)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, delete_it, malloc(100));
+	pthread_join(thread, NULL);
+}
+
+static void delete_twice(void)
+{
+	void *p = malloc(100);
+
+	delete_wrong(p, 100, 0);
+	delete_wrong(p, 100, 0);
+}
+
 static void must_abort(const char *name, void (*wrong)(void), const char *text)
 {
 	char said[4096];
@@ -132,5 +206,14 @@ void t_misuse(void)
 	must_abort("stack", stack_free, "foreign-free");
 	must_abort("static", static_free, "foreign-free");
 	must_abort("garbage", garbage_free, "foreign-free");
+	must_abort("delete, larger", delete_larger, "wrong-size");
+	must_abort("delete, smaller", delete_smaller, "wrong-size");
+	must_abort("delete, next class", delete_next_class, "wrong-size");
+	must_abort("delete, large", delete_large_as_small, "wrong-size");
+	must_abort("delete, large, smaller", delete_large_smaller, "wrong-size");
+	must_abort("delete, aligned", delete_larger_aligned, "wrong-size");
+	must_abort("delete, wide", delete_wide_larger, "wrong-size");
+	must_abort("delete, two threads", delete_by_another, "wrong-size");
+	must_abort("delete, twice", delete_twice, "double-free");
 	must_abort("realloc", garbage_realloc, "foreign-free");
 }

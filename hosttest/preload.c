@@ -13,23 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 #include <marrow/watch.h>
-#include "preload.h"
+#include "../mm/base/report.h"
 #include "../mm/object/elsewhere.h"
-
-#define MIN_ALIGN 16u
-
-/*
- * The fast path. A thread without a slot of its own has a CPU here whose slots are all empty. Sizes
- * below MIN_ALIGN share the class of that size: see even_out().
- */
-static inline void *quick_alloc(size_t size, struct mw_cpu *cpu)
-{
-	if (mw_likely(size <= MW_FINE_MAX))
-		return mw_slot_take(cpu->fine[(size + 7) / 8]);
-	if (mw_likely(size <= MW_SMALL_MAX))
-		return mw_slot_take(cpu->slot[mw_class_of(&mw_object.classes, size)]);
-	return NULL;
-}
+#include "preload_fast.h"
 
 /* Once this thread has objects of MIN_ALIGN bytes, smaller requests lead to them as well. */
 static void even_out(void)
@@ -92,7 +78,7 @@ static __attribute__((noinline)) void *small_alloc(size_t size)
 }
 
 /* Large objects that this thread keeps, and all that quick_alloc() did not have. */
-static __attribute__((noinline)) void *other_alloc(size_t size, struct mw_cpu *cpu)
+__attribute__((noinline)) void *preload_other_alloc(size_t size, struct mw_cpu *cpu)
 {
 	if (size <= MW_SMALL_MAX)
 		return small_alloc(size);
@@ -117,7 +103,7 @@ PRELOAD_API void *malloc(size_t size)
 	struct mw_cpu *cpu = preload_self.cpu;
 	void *p = quick_alloc(size, cpu);
 
-	return mw_likely(p) ? p : other_alloc(size, cpu);
+	return mw_likely(p) ? p : preload_other_alloc(size, cpu);
 }
 
 /* What has no span, or the thread has no slot. */
@@ -264,22 +250,6 @@ PRELOAD_API void cfree(void *object)
 	free(object);
 }
 
-/* Of C23; the sizes are checked. */
-PRELOAD_API void free_sized(void *object, size_t size)
-{
-	bool borrowed = preload_begin();
-
-	mw_free_sized(object, size < MIN_ALIGN ? MIN_ALIGN : size);
-	preload_end(borrowed);
-}
-
-PRELOAD_API void free_aligned_sized(void *object, size_t align, size_t size)
-{
-	(void)align;
-	(void)size; /* what was taken for it depends on the alignment as well */
-	free(object);
-}
-
 PRELOAD_API size_t malloc_usable_size(void *object)
 {
 	size_t size;
@@ -291,6 +261,83 @@ PRELOAD_API size_t malloc_usable_size(void *object)
 	size = mw_usable_size(object);
 	preload_end(borrowed);
 	return size;
+}
+
+/* What is said to be wrong, strange or of a thread without a slot. */
+static MW_NOINLINE void strange_free_sized(void *object, size_t size)
+{
+	bool borrowed;
+
+	if (!object)
+		return;
+	borrowed = preload_begin();
+	mw_free_sized(object, size < MIN_ALIGN ? MIN_ALIGN : size);
+	preload_end(borrowed);
+}
+
+/* A large object has whole pages; one that was kept may be longer by an eighth than what was asked. */
+static inline bool fits_large(size_t size, size_t had)
+{
+	return size <= had && had - size <= had / 8 + MW_PAGE_SIZE;
+}
+
+/* Has an object that malloc(@size) gave a span like this one? */
+static inline bool fits(const struct mw_span *span, size_t size)
+{
+	const struct mw_class_tables *classes = &mw_object.classes;
+
+	if (mw_likely(size <= MW_SMALL_MAX))
+		return span->size ==
+		       classes->sizes[mw_class_of(classes, size < MIN_ALIGN ? MIN_ALIGN : size)];
+	return !span->cache && fits_large(size, span->size);
+}
+
+/* Of C23, and what C++ compiles a delete into: the size is checked. */
+PRELOAD_API void free_sized(void *object, size_t size)
+{
+	uintptr_t at = mw_span_fast(object);
+	struct mw_span *span = (struct mw_span *)at;
+	unsigned int owner;
+
+	if (mw_unlikely(at & MW_MAP_TAG || !fits(span, size))) {
+		strange_free_sized(object, size);
+		return;
+	}
+	owner = mw_span_owner(span);
+	if (mw_unlikely(owner != preload_self.slot || !mw_span_free_exact(span, object)))
+		other_free(object, span, owner);
+}
+
+static MW_NOINLINE void wrong_size(void *object, size_t size)
+{
+	bool borrowed = preload_begin();
+	struct mw_report report = { .what = MW_WRONG_SIZE,
+				    .address = object,
+				    .given = size,
+				    .size = mw_usable_size(object) };
+
+	mw_misuse(&report);
+	preload_end(borrowed);
+}
+
+/* Has an object that memalign(@align, @size) gave @had bytes? */
+static bool fits_aligned(size_t align, size_t size, size_t had)
+{
+	if (align > MW_PAGE_SIZE || size > MW_SMALL_MAX)
+		return fits_large(size, had);
+	return had == mw_aligned_size(size < MIN_ALIGN ? MIN_ALIGN : size, align);
+}
+
+PRELOAD_API void free_aligned_sized(void *object, size_t align, size_t size)
+{
+	size_t had = malloc_usable_size(object);
+
+	if (align <= MIN_ALIGN)
+		free_sized(object, size);
+	else if (!had || (mw_is_pow2(align) && fits_aligned(align, size, had)))
+		free(object); /* which says so if it is none */
+	else
+		wrong_size(object, size);
 }
 
 PRELOAD_API int malloc_trim(size_t keep)
@@ -310,3 +357,10 @@ PRELOAD_API int mallopt(int what, int value)
 	(void)what, (void)value;
 	return 1;
 }
+
+/* For what must not be led to a malloc or free of the program's own. */
+PRELOAD_OWN(malloc)
+PRELOAD_OWN(free)
+PRELOAD_OWN(memalign)
+PRELOAD_OWN(free_sized)
+PRELOAD_OWN(free_aligned_sized)

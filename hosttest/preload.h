@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of build/libmarrow.so share: preload.c the names of libc, preload_slot.c threads
+/* What the files of build/libmarrow.so share: preload.c the names of libc, preload_new.c those of C++, preload_slot.c threads
  * and forks, preload_port.c the port, preload_heap.c where memory comes from.
  */
 #ifndef HOSTTEST_PRELOAD_H
@@ -10,6 +10,23 @@
 
 /* What the program sees; all else is hidden. */
 #define PRELOAD_API __attribute__((visibility("default")))
+
+/*
+ * A second name for a function that the program sees: this library's, where the first may be the
+ * program's own function of that name.
+ */
+#define PRELOAD_OWN(name)                                                                          \
+	extern __typeof__(name) preload_own_##name                                                 \
+		__attribute__((alias(#name), visibility("hidden"), copy(name)));
+
+/* ---- preload.c ---- */
+
+void *preload_own_malloc(size_t size);
+
+void preload_own_free(void *object);
+void *preload_own_memalign(size_t align, size_t size);
+void preload_own_free_sized(void *object, size_t size);
+void preload_own_free_aligned_sized(void *object, size_t align, size_t size);
 
 /* ---- preload_slot.c ---- */
 

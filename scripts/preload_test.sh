@@ -156,6 +156,10 @@ run_threads_cxx() {
 	"$tree/build/preload_check_cxx"
 }
 
+run_replaced_new() {
+	"$tree/build/preload_check_new"
+}
+
 run_java() {
 	cat >X.java <<-'END'
 	public class X {
@@ -241,6 +245,7 @@ else
 fi
 small_programs
 same threads_cxx
+same replaced_new
 program compiler "${CC:-gcc}"
 program cxx "${CXX:-g++}"
 program python /usr/bin/python3

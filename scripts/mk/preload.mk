@@ -3,6 +3,7 @@
 # build/libmarrow.so: the heap as the malloc of unmodified programs, by LD_PRELOAD.
 
 preload_dir := build/preload$(suffix)
+preload_safe_dir := build/preload-safe$(suffix)
 preload_lib := build/libmarrow$(suffix).so
 preload_sources := $(mm_sources) $(wildcard hosttest/preload*.c)
 preload_objects := $(preload_sources:%.c=$(preload_dir)/%.o)
@@ -27,10 +28,14 @@ $(preload_lib): $(preload_objects)
 	$(Q)$(CC) $(preload_flags) $(CFLAGS) -Wno-maybe-uninitialized -shared -static-libgcc -Wl,-z,defs -Wl,-z,now -Wl,-z,pack-relative-relocs -Wl,-soname,libmarrow.so \
 		-o $@ $(preload_objects)
 
+# What the program may replace must not be bound here: see preload_new.c.
+$(preload_dir)/hosttest/preload_new.o $(preload_safe_dir)/hosttest/preload_new.o: preload_flags += \
+	-fno-lto -fsemantic-interposition
+
 preload: $(preload_lib) ## build/libmarrow.so: the heap as a program's malloc
 
 # The checks are ordinary programs: the compiler must not know what malloc is.
-preload_programs := build/preload_check build/preload_check_cxx
+preload_programs := build/preload_check build/preload_check_cxx build/preload_check_new
 
 build/preload_check: $(wildcard hosttest/check_preload*.c) hosttest/check_preload.h
 	$(say) CC $@
@@ -40,7 +45,12 @@ build/preload_check: $(wildcard hosttest/check_preload*.c) hosttest/check_preloa
 build/preload_check_cxx: hosttest/check_preload.cc
 	$(say) CXX $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CXX) -O1 -g $(warnings) -pthread -o $@ $<
+	$(Q)$(CXX) -std=c++17 -O1 -g $(warnings) -pthread -o $@ $<
+
+build/preload_check_new: hosttest/check_preload_new.cc
+	$(say) CXX $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) -std=c++17 -O1 -g $(warnings) -Wno-sized-deallocation -fno-builtin -o $@ $<
 
 test-preload: setup-preload $(preload_lib) $(preload_programs) ## real programs with build/libmarrow.so as their malloc
 	$(Q)scripts/preload_test.sh $(preload_lib)
@@ -48,7 +58,6 @@ test-preload: setup-preload $(preload_lib) $(preload_programs) ## real programs 
 .PHONY: preload test-preload
 
 # The same with safe free, to see what it costs: MARROW_SAFE=on or =wipe. For programs of one thread.
-preload_safe_dir := build/preload-safe$(suffix)
 preload_safe_lib := build/libmarrow-safe$(suffix).so
 preload_safe_objects := $(preload_sources:%.c=$(preload_safe_dir)/%.o)
 deps += $(preload_safe_objects:.o=.d)
