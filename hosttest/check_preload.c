@@ -187,6 +187,7 @@ static const struct {
 	{ "one_way", t_one_way },
 	{ "fork_among_threads", t_fork_among_threads },
 	{ "fork_chain", t_fork_chain },
+	{ "fork_while_threads_end", t_fork_while_threads_end },
 	{ "dlopen", t_dlopen },
 	{ "out_of_memory", t_out_of_memory },
 	{ "little_address_space", t_little_address_space },

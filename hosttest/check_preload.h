@@ -27,6 +27,7 @@ void t_crowd(void);
 void t_one_way(void);
 void t_fork_among_threads(void);
 void t_fork_chain(void);
+void t_fork_while_threads_end(void);
 void t_misuse(void);
 void t_out_of_memory(void);
 void t_little_address_space(void);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Threads that come, go, crowd and hand over; forks in the midst of them. */
 #define _GNU_SOURCE
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
@@ -220,4 +221,81 @@ void t_fork_chain(void)
 		_exit(status ? 1 : 0);
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	CHECK(status == 0);
+}
+
+/* ---- forks while threads end, and free what others allocated ---- */
+
+enum {
+	LEFT = 400
+};
+static void *left[LEFT];
+
+/* Leaves objects of many sizes behind, and has a little of each to give up when it ends. */
+static void *leaves_objects(void *arg)
+{
+	for (unsigned int i = 0; i < LEFT; i++) {
+		void *gone = malloc(i * 8);
+
+		__atomic_store_n(&left[i], malloc(i * 8), __ATOMIC_RELEASE);
+		free(gone);
+	}
+	return arg;
+}
+
+static void *frees_left(void *arg)
+{
+	for (unsigned int i = 0; i < LEFT; i++)
+		free(__atomic_exchange_n(&left[i], NULL, __ATOMIC_ACQ_REL));
+	return arg;
+}
+
+static void *many_ends(void *arg)
+{
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, NULL, leaves_objects, NULL))
+			break;
+		pthread_join(thread, NULL);
+		if (pthread_create(&thread, NULL, frees_left, NULL))
+			break;
+		pthread_join(thread, NULL);
+	}
+	return arg;
+}
+
+/* Wherever the others were caught, what they had allocated can be freed, and memory can run out and be given back. */
+static int uses_what_is_left(void)
+{
+	alarm(10);
+	(void)frees_left(NULL);
+	(void)leaves_objects(NULL);
+	(void)frees_left(NULL);
+	malloc_trim(0);
+	return in_child();
+}
+
+void t_fork_while_threads_end(void)
+{
+	pthread_t threads[2];
+
+	stop = false;
+	for (unsigned int i = 0; i < 2; i++)
+		CHECK(!pthread_create(&threads[i], NULL, many_ends, NULL));
+	for (unsigned int i = 0; i < 300; i++) {
+		pid_t child = fork();
+		int status = -1;
+
+		if (child == 0)
+			_exit(uses_what_is_left());
+		CHECK(waitpid(child, &status, 0) == child);
+		if (status) {
+			printf("# fork %u: status %x\n", i, (unsigned int)status);
+			CHECK(!status);
+			break;
+		}
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
 }

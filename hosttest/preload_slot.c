@@ -163,6 +163,16 @@ static void after_fork(void)
 	preload_unlock(&slots.shared);
 }
 
+/* A thread that is not there in the child does not look at any span any more. */
+static void after_fork_in_child(void)
+{
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
+		if (mw_freers[i].span)
+			atomic_store_explicit(&mw_freers[i].span, MW_FREER_IDLE, memory_order_relaxed);
+	}
+	after_fork();
+}
+
 /* Allocations come before this, from the dynamic linker; there are no other threads yet then. */
 static __attribute__((constructor)) void set_up(void)
 {
@@ -171,5 +181,5 @@ static __attribute__((constructor)) void set_up(void)
 		slots.have_key = true;
 		pthread_setspecific(slots.key, &slots);
 	}
-	pthread_atfork(before_fork, after_fork, after_fork);
+	pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
