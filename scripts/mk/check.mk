@@ -30,6 +30,7 @@ check: setup-check ## layers, format, warnings of gcc and clang, every knob, cpp
 		--part documents scripts/check/docs.py \
 		--part words scripts/check/words.py \
 		--part sizes scripts/check/sizes.py \
+		--part api scripts/check/api.py \
 		--part calls-and-stacks 'scripts/check/graph.py $(graph_dir)' \
 		--part format 'scripts/check/once.sh clang-format --dry-run -Werror $(c_files)' \
 		--part cppcheck 'scripts/check/once.sh $(cppcheck)' \
