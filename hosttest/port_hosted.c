@@ -184,6 +184,11 @@ void port_yield(void)
 	errno = error;
 }
 
+unsigned int port_turns(void)
+{
+	return port_cpu.relaxed;
+}
+
 /* ---- console, panic, time ---- */
 
 void mw_port_write(const char *text, size_t len)

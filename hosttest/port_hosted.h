@@ -48,6 +48,13 @@ extern bool (*port_on_write)(const char *text, size_t len);
 
 /* Who turns in a spin loop calls it now and then. Return: true: somebody else had a turn. */
 extern bool (*port_on_yield)(void);
+unsigned int port_turns(void); /* of the calling thread, ever */
+
+/*
+ * Where the calling thread plays two CPUs in turn: is the other one pinned? Then a stop of the world waits for
+ * it, turning as in a spin loop.
+ */
+extern bool (*port_other_is_pinned)(void);
 
 /*
  * Where the calling thread plays two CPUs in turn: is the other one pinned? Then a stop of the world waits for

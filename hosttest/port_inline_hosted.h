@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #define MW_PORT_INLINE_GIVEN
+#define MW_PORT_PINNED_GIVEN
 
 #define PORT_PENDING_INTERRUPT 1u
 #define PORT_PENDING_STOP 2u
@@ -38,6 +39,11 @@ static inline unsigned long mw_port_pin(void)
 	port_cpu.depth = state + 1;
 	atomic_signal_fence(memory_order_seq_cst);
 	return state;
+}
+
+static inline bool mw_port_pinned(void)
+{
+	return port_cpu.depth;
 }
 
 /*

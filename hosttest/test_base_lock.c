@@ -4,6 +4,7 @@
 #include "test.h"
 #include "../mm/base/hold.h"
 #include "../mm/base/lock.h"
+#include "../mm/page/span.h"
 
 #define TURNS test_rounds(10000)
 
@@ -169,6 +170,44 @@ TEST(order_of_ranks_is_executed)
 	expect_death(same_rank_twice, true);
 	expect_death(unlock_not_held, true);
 	expect_death(unlock_of_anothers, true);
+}
+
+/* ---- what must be pinned ---- */
+
+static void lock_unpinned(void *arg)
+{
+	(void)arg;
+	mw_lock_pinned(&first);
+}
+
+static void read_map_pinned(void *arg)
+{
+	unsigned long state = mw_port_pin();
+
+	(void)mw_span_of_pinned(arg);
+	mw_port_unpin(state);
+}
+
+static void read_map_unpinned(void *arg)
+{
+	(void)mw_span_of_pinned(arg);
+}
+
+static void read_map_while_stopped(void *arg)
+{
+	NEED(mw_stop_world() < 0);
+	(void)mw_span_of_pinned(arg);
+	mw_start_world();
+}
+
+TEST(pins_are_asserted)
+{
+	expect_death(read_map_pinned, false);
+	expect_death(read_map_while_stopped, false);
+	if (MW_DEBUG < 1)
+		test_skip("needs MW_DEBUG");
+	expect_death(lock_unpinned, true);
+	expect_death(read_map_unpinned, true);
 }
 
 /* ---- all locks at once, as for a fork ---- */

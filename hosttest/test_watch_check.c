@@ -19,12 +19,15 @@ struct pages {
 
 static struct pages make_pages(void)
 {
+	unsigned long state;
 	struct pages p;
 
 	test_heap(8 << 20);
 	p.run = mw_pages_alloc(20, MW_NORMAL);
 	NEED(p.run);
+	state = mw_port_pin();
 	p.region = mw_region_of(mw_pn(p.run));
+	mw_port_unpin(state);
 	NEED(p.region);
 	return p;
 }
@@ -190,11 +193,13 @@ TEST(names_what_is_wrong_with_a_cpu)
 TEST(names_what_is_wrong_with_a_cache)
 {
 	struct objects o = make_objects();
+	unsigned long state = mw_port_pin();
 	struct mw_list *link;
 
 	/* All spans to the cache, so that its list has one. */
 	for (int i = 0; i < 3; i++)
 		(void)mw_slot_flush(o.cpu, o.slot, 100);
+	mw_port_unpin(state);
 	link = &o.span->link;
 	NEED(o.span->where == MW_WHERE_CENTRAL_SOME);
 	PLANT(link->prev, (uintptr_t)link, "it->next->prev == it");

@@ -10,6 +10,7 @@
 #define ARCH_X86_64_PORT_INLINE_H
 
 #define MW_PORT_INLINE_GIVEN
+#define MW_PORT_PINNED_GIVEN
 
 #define ARCH_PERCPU_ID 8 /* offset of struct arch_percpu.cpu, from gs */
 #define ARCH_RFLAGS_IF 0x200ul
@@ -20,6 +21,14 @@ static inline unsigned long mw_port_pin(void)
 
 	__asm__ volatile("pushfq\n\tpopq %0\n\tcli" : "=r"(state) : : "memory");
 	return state;
+}
+
+static inline bool mw_port_pinned(void)
+{
+	unsigned long flags;
+
+	__asm__ volatile("pushfq\n\tpopq %0" : "=r"(flags) : : "memory");
+	return !(flags & ARCH_RFLAGS_IF);
 }
 
 static inline void mw_port_unpin(unsigned long state)

@@ -29,15 +29,18 @@ int mw_stop_world(void)
 		return MW_MAX_CPUS;
 	number = atomic_fetch_add_explicit(&grace->begun, 1, memory_order_acq_rel) + 1;
 	culprit = mw_port_stop_world();
+	if (culprit >= 0)
+		return culprit;
 	/* Of two who asked at once the later number may have had its turn first. */
-	if (culprit < 0 &&
-	    is_later(number, atomic_load_explicit(&grace->served, memory_order_relaxed)))
+	if (is_later(number, atomic_load_explicit(&grace->served, memory_order_relaxed)))
 		atomic_store_explicit(&grace->served, number, memory_order_release);
+	atomic_store_explicit(&grace->stopped, true, memory_order_relaxed);
 	return culprit;
 }
 
 void mw_start_world(void)
 {
+	atomic_store_explicit(&mw_base.grace.stopped, false, memory_order_relaxed);
 	mw_port_start_world();
 	mw_grace_run();
 }
@@ -105,4 +108,9 @@ void mw_grace_run(void)
 	}
 	if (first)
 		push(first, last);
+}
+
+bool mw_grace_held_off(void)
+{
+	return mw_port_pinned() || atomic_load_explicit(&mw_base.grace.stopped, memory_order_relaxed);
 }

@@ -18,7 +18,7 @@
 #ifndef MW_BASE_GRACE_H
 #define MW_BASE_GRACE_H
 
-#include "base.h"
+#include "assert.h"
 #include "level.h"
 
 /* A part of what is to be freed. */
@@ -32,6 +32,7 @@ struct mw_grace_state {
 	mw_atomic_t begun; /* stops asked for; anyone counts up */
 	mw_atomic_t served; /* the latest of them that every CPU answered; of who has stopped the world */
 	struct mw_grace *_Atomic deferred; /* anyone pushes; mw_grace_run() takes all */
+	_Atomic(bool) stopped; /* of who has stopped the world */
 };
 
 /*
@@ -63,5 +64,12 @@ MW_NOINLINE bool mw_grace_wait(void);
 void mw_grace_defer(struct mw_grace *item, void (*done)(struct mw_grace *item));
 /* Run what is due. Not pinned, no lock held. */
 void mw_grace_run(void);
+
+/*
+ * What only a read section may do asserts it with this: the CPU is pinned, or the world is stopped, in which
+ * no grace period passes.
+ */
+bool mw_grace_held_off(void);
+#define MW_ASSERT_READER() MW_DASSERT(mw_grace_held_off())
 
 #endif

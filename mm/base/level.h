@@ -5,6 +5,14 @@
 
 #include <marrow/port.h>
 
+/* A port that cannot tell lets every assertion hold. */
+#ifndef MW_PORT_PINNED_GIVEN
+static inline bool mw_port_pinned(void)
+{
+	return true;
+}
+#endif
+
 #if MW_PORT_LEVEL < 1
 static inline unsigned int mw_port_cpu(void)
 {

@@ -22,6 +22,7 @@ void mw_rank_push(const struct mw_lock *lock)
 	mw_atomic_t *held = &mw_base.held[mw_port_cpu()];
 	unsigned long ranks = atomic_load_explicit(held, memory_order_relaxed);
 
+	MW_ASSERT(mw_port_pinned());
 	MW_ASSERT(lock->rank < MW_NR_RANKS);
 	MW_ASSERT(!(ranks >> lock->rank)); /* none of this rank or behind it is held */
 	atomic_store_explicit(held, ranks | 1ul << lock->rank, memory_order_relaxed);

@@ -88,11 +88,11 @@ void mw_mark_settle_all(struct mw_marker *marker, struct mw_pending *pending, bo
 static void share(struct mw_span *span)
 {
 	struct mw_marking *marking = &mw_gc.marking;
+	unsigned long state = mw_lock(&marking->lock);
 
-	mw_lock_pinned(&marking->lock);
 	mw_queue_push(&marking->shared, span);
 	atomic_store_explicit(&marking->shared_length, marking->shared.length, memory_order_seq_cst);
-	mw_unlock_pinned(&marking->lock);
+	mw_unlock(&marking->lock, state);
 }
 
 MW_UNSANITIZED static void scan_bytes(struct mw_marker *marker, const struct mw_layout *layout,
@@ -285,25 +285,26 @@ void mw_mark_again(void)
 static void give(struct mw_marker *marker)
 {
 	struct mw_marking *marking = &mw_gc.marking;
+	unsigned long state = mw_lock(&marking->lock);
 
-	mw_lock_pinned(&marking->lock);
 	for (size_t n = mw_min(marker->own.length / 2, GIVE); n; n--)
 		mw_queue_push(&marking->shared, mw_queue_pop(&marker->own));
 	atomic_store_explicit(&marking->shared_length, marking->shared.length, memory_order_seq_cst);
-	mw_unlock_pinned(&marking->lock);
+	mw_unlock(&marking->lock, state);
 }
 
 static struct mw_span *steal(struct mw_marker *marker)
 {
 	struct mw_marking *marking = &mw_gc.marking;
 	struct mw_span *span;
+	unsigned long state;
 
 	if (!atomic_load_explicit(&marking->shared_length, memory_order_seq_cst))
 		return NULL;
-	mw_lock_pinned(&marking->lock);
+	state = mw_lock(&marking->lock);
 	span = mw_queue_pop(&marking->shared);
 	atomic_store_explicit(&marking->shared_length, marking->shared.length, memory_order_seq_cst);
-	mw_unlock_pinned(&marking->lock);
+	mw_unlock(&marking->lock, state);
 	marker->steals += span != NULL;
 	return span;
 }

@@ -143,6 +143,7 @@ struct mw_cpu *mw_cpu_here(void)
 	unsigned int number = mw_port_cpu();
 	struct mw_cpu *cpu;
 
+	MW_DASSERT(mw_port_pinned());
 	MW_ASSERT(number < MW_MAX_CPUS);
 	cpu = atomic_load_explicit(&mw_object.cpu[number], memory_order_relaxed);
 	if (mw_likely(cpu && cpu->running))

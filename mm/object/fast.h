@@ -95,7 +95,7 @@ static inline void mw_zero(void *object, size_t size)
 
 /*
  * The span of an address that is in mw_map_flat or in a leaf. With some of the bits MW_MAP_TAG set
- * it is no span.
+ * it is no span. Pinned, as all that read the page map.
  */
 static inline uintptr_t mw_span_fast(const void *address)
 {
@@ -103,6 +103,7 @@ static inline uintptr_t mw_span_fast(const void *address)
 	uintptr_t root = at >> MW_MAP_LEAF_SHIFT;
 	size_t n = mw_map_flat_number((uintptr_t)address);
 
+	MW_ASSERT_READER();
 	if (mw_likely(n != MW_MAP_NOT_FLAT))
 		return atomic_load_explicit(mw_map_flat_word(n), memory_order_acquire) - MW_MAP_SPAN;
 	if (mw_unlikely(root >= MW_LEN(mw_map_root)))

@@ -39,7 +39,7 @@ __attribute__((noinline)) void mw_free_otherwise(void *object, struct mw_span *s
 /* Out of the reach of mw_span_fast(). Pinned, by @state; not any more when it returns. */
 static MW_NOINLINE void mw_free_far(void *object, struct mw_cache *cache, unsigned long state)
 {
-	struct mw_span *span = mw_span_of(object);
+	struct mw_span *span = mw_span_of_pinned(object);
 
 	if (!span) {
 		mw_port_unpin(state);

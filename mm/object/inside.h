@@ -43,12 +43,12 @@ static inline bool mw_span_held(const struct mw_span *span)
 bool mw_span_all_free(const struct mw_span *span);
 bool mw_span_some_free(const struct mw_span *span);
 
-/* As mw_span_of(), which is called only where mw_span_fast() does not reach. */
+/* As mw_span_of_pinned(), which is called only where mw_span_fast() does not reach. Pinned. */
 static inline struct mw_span *mw_span_near(const void *address)
 {
 	uintptr_t at = mw_span_fast(address);
 
-	return mw_likely(!(at & MW_MAP_TAG)) ? (struct mw_span *)at : mw_span_of(address);
+	return mw_likely(!(at & MW_MAP_TAG)) ? (struct mw_span *)at : mw_span_of_pinned(address);
 }
 
 /* ---- cpu.c ---- */
@@ -152,6 +152,7 @@ void mw_freers_gone(struct mw_span *span);
  */
 static inline unsigned int mw_freer_begin(struct mw_span *span, unsigned int here)
 {
+	MW_DASSERT(mw_port_pinned());
 	if (mw_unlikely(!atomic_exchange_explicit(&mw_freers[here].span, span, memory_order_seq_cst)))
 		mw_freer_first(span, here);
 	return atomic_load_explicit(&span->owner, memory_order_seq_cst) &

@@ -16,10 +16,10 @@ static bool mw_lookup_span(const struct mw_span *span, const void *address, stru
 	return true;
 }
 
-/* A run of raw pages is known by its first page. */
+/* A run of raw pages is known by its first page. Pinned. */
 static bool mw_lookup_pages(const void *address, struct mw_place *place)
 {
-	uintptr_t word = mw_map_get((uintptr_t)address);
+	uintptr_t word = mw_map_get_pinned((uintptr_t)address);
 
 	if (mw_map_tag(word) != MW_TAG_RAW || (word & MW_RAW_STOCKED))
 		return false;
@@ -31,32 +31,40 @@ static bool mw_lookup_pages(const void *address, struct mw_place *place)
 
 enum mw_misuse mw_stray_kind(const void *address)
 {
-	struct mw_place pages;
+	unsigned long state = mw_port_pin();
+	bool ours = mw_region_of(mw_pn(address));
+	struct mw_place place;
+	bool pages = mw_lookup_pages(address, &place);
 
-	if (mw_phys(address) == UINT64_MAX)
+	mw_port_unpin(state);
+	if (!ours)
 		return MW_FOREIGN_FREE;
-	return mw_lookup_pages(address, &pages) ? MW_WRONG_KIND : MW_FREED_SPAN;
+	return pages ? MW_WRONG_KIND : MW_FREED_SPAN;
 }
 
+/* Pinned. */
 static void mw_count_lookup(void)
 {
-	unsigned long state = mw_port_pin();
 	struct mw_cpu *cpu = mw_cpu_fast();
 
 	if (cpu != &mw_cpu_none)
 		cpu->lookups++;
-	mw_port_unpin(state);
 }
 
 bool mw_lookup(const void *address, struct mw_place *place)
 {
-	struct mw_span *span = mw_span_of(address);
+	unsigned long state = mw_port_pin();
+	struct mw_span *span = mw_span_of_pinned(address);
+	bool found;
 
 	*place = (struct mw_place){ .kind = MW_KIND_NONE };
 	mw_count_lookup();
 	if (span)
-		return mw_lookup_span(span, address, place);
-	return mw_lookup_pages(address, place);
+		found = mw_lookup_span(span, address, place);
+	else
+		found = mw_lookup_pages(address, place);
+	mw_port_unpin(state);
+	return found;
 }
 
 size_t mw_usable_size(const void *object)

@@ -265,7 +265,7 @@ static void unlink_region(struct mw_region *region)
 	atomic_fetch_sub_explicit(&mw_page.metadata, region->own, memory_order_relaxed);
 }
 
-/* The regions that mw_region_add(@base) made. Return: how many. */
+/* The regions that mw_region_add(@base) made. @add held. Return: how many. */
 static size_t parts_of(const void *base, struct mw_region **parts)
 {
 	size_t n = 0;
@@ -334,26 +334,25 @@ static void forget_region(struct mw_region *region)
 		mw_fixed_free(&mw_page.regions, region);
 }
 
-/* Return: how many regions it was, 0 if not all of it is free. */
-static size_t take_out(const void *base, struct mw_region **parts)
+/* @n: of how many regions it is. Return: false, and nothing happened: not all of it is free. */
+static bool take_out(const void *base, struct mw_region **parts, size_t *n)
 {
 	unsigned long outer, inner;
 	bool done;
-	size_t n;
 
 	/* The scavenger keeps a region in mind between its pieces. */
 	while (atomic_exchange_explicit(&mw_page.scavenging, 1, memory_order_acquire))
 		mw_port_relax();
 	outer = mw_lock(&mw_page.add);
-	n = parts_of(base, parts);
+	*n = parts_of(base, parts);
 	mw_stocks_close();
 	inner = mw_lock(&mw_page.heap);
-	done = n && unlink_parts(parts, n);
+	done = *n && unlink_parts(parts, *n);
 	mw_unlock(&mw_page.heap, inner);
 	mw_stocks_open();
 	mw_unlock(&mw_page.add, outer);
 	atomic_store_explicit(&mw_page.scavenging, 0, memory_order_release);
-	return done ? n : 0;
+	return done;
 }
 
 /* What is in use may be no more than what caches keep, or garbage: they are asked as when memory is out. */
@@ -361,15 +360,16 @@ bool mw_region_remove(void *base)
 {
 	struct mw_region *parts[MW_ZONES];
 	unsigned int step = 0;
-	size_t n = 0;
+	bool done;
+	size_t n;
 
 	/* Without a way to stop the others there is no telling when they have stopped reading. */
-	if (!MW_CAN_STOP || !mw_page.ready || !parts_of(base, parts))
+	if (!MW_CAN_STOP || !mw_page.ready)
 		return false;
 	do
-		n = take_out(base, parts);
-	while (!n && mw_up_reclaim(0, MW_NORMAL, step++));
-	if (!n)
+		done = take_out(base, parts, &n);
+	while (!done && n && mw_up_reclaim(0, MW_NORMAL, step++));
+	if (!done)
 		return false;
 	wait_for_readers();
 	for (size_t i = 0; i < n; i++)

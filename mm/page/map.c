@@ -60,6 +60,20 @@ uintptr_t mw_map_get_far(uintptr_t address)
 	return word ? atomic_load_explicit(word, memory_order_acquire) : 0;
 }
 
+uintptr_t mw_map_get(uintptr_t address)
+{
+	unsigned long state = mw_port_pin();
+	uintptr_t word = mw_map_get_pinned(address);
+
+	mw_port_unpin(state);
+	return word;
+}
+
+struct mw_span *mw_span_of(const void *address)
+{
+	return mw_map_span(mw_map_get((uintptr_t)address));
+}
+
 mw_map_word *mw_map_at_small(uintptr_t entry, size_t pn)
 {
 	MW_DASSERT(entry & MAP_TABLE);

@@ -108,11 +108,12 @@ static inline mw_map_word *mw_map_at(size_t pn)
 
 MW_NOINLINE mw_map_word *mw_map_find_small(uintptr_t entry, size_t pn);
 
-/* The word of any address, or NULL. */
+/* The word of any address, or NULL. Pinned, as long as the word is looked at. */
 static inline mw_map_word *mw_map_find(const void *address)
 {
 	uintptr_t at = (uintptr_t)address - (uintptr_t)MW_ADDR_BASE, entry;
 
+	MW_ASSERT_READER();
 	if (mw_unlikely((uint64_t)at >> MW_ADDR_BITS))
 		return NULL;
 	at >>= MW_PAGE_SHIFT;
@@ -127,6 +128,7 @@ static inline mw_map_word *mw_map_find_leaf(const void *address)
 {
 	uintptr_t at = (uintptr_t)address - (uintptr_t)MW_ADDR_BASE, entry;
 
+	MW_ASSERT_READER();
 	if (mw_unlikely((uint64_t)at >> MW_ADDR_BITS))
 		return NULL;
 	at >>= MW_PAGE_SHIFT;

@@ -111,7 +111,7 @@ struct mw_page {
 	struct mw_lock heap; /* MW_RANK_HEAP */
 	struct mw_zone zone[MW_ZONES];
 	struct mw_region *_Atomic by_id[MW_NR_IDS];
-	/* Sorted; read without a lock: unchanged, if @seq was even and is the same afterwards. */
+	/* Sorted; read pinned, without a lock: unchanged, if @seq was even and is the same afterwards. */
 	mw_atomic_t seq;
 	mw_atomic_t nr_regions;
 	struct mw_region *_Atomic by_address[MW_MAX_REGIONS];
@@ -197,6 +197,7 @@ void mw_poison_check(struct mw_region *region, size_t start, size_t n);
 /* region.c */
 void mw_page_init(void);
 bool mw_region_grow(struct mw_region *region, size_t pages);
+/* Pinned, as long as it is looked at, unless a page of it is the caller's. */
 struct mw_region *mw_region_of(size_t pn);
 size_t mw_page_gap(void);
 void *mw_pool_take(size_t n);

@@ -44,16 +44,24 @@ size_t mw_page_gap(void)
 	return gap;
 }
 
+/* Pinned up to here, it cannot go afterwards: pages of it are in use. */
+static struct mw_region *take_for_records(unsigned int id, size_t n)
+{
+	unsigned long state = mw_port_pin();
+	struct mw_region *region = atomic_load_explicit(&mw_page.by_id[id], memory_order_acquire);
+
+	if (region && !gap_take(region, n))
+		region = NULL;
+	mw_port_unpin(state);
+	return region;
+}
+
 static void *carve(struct mw_region *region, size_t n)
 {
-	size_t at;
-	void *pages;
+	size_t at = atomic_fetch_sub_explicit(&region->ceiling, n, memory_order_relaxed) - n;
+	void *pages = mw_pn_address(at);
 
-	if (!gap_take(region, n))
-		return NULL;
-	at = atomic_fetch_sub_explicit(&region->ceiling, n, memory_order_relaxed) - n;
 	atomic_fetch_add_explicit(&mw_page.metadata, n, memory_order_relaxed);
-	pages = mw_pn_address(at);
 	if (!region->zeroed)
 		__builtin_memset(pages, 0, n << MW_PAGE_SHIFT);
 	return pages;
@@ -62,16 +70,11 @@ static void *carve(struct mw_region *region, size_t n)
 /* From the region with the first id from @id up, in steps of two, that has so much. */
 static void *carve_from(unsigned int id, size_t n)
 {
-	void *pages = NULL;
+	struct mw_region *region = NULL;
 
-	for (; id < MW_NR_IDS && !pages; id += 2) {
-		struct mw_region *region =
-			atomic_load_explicit(&mw_page.by_id[id], memory_order_acquire);
-
-		if (region)
-			pages = carve(region, n);
-	}
-	return pages;
+	for (; id < MW_NR_IDS && !region; id += 2)
+		region = take_for_records(id, n);
+	return region ? carve(region, n) : NULL;
 }
 
 /*
@@ -152,23 +155,43 @@ static struct mw_region *table_find(region_slot *table, size_t n, size_t offset,
 	return found;
 }
 
-/* The region that @key lies in, and how many pages from its start. */
+/* How many pages of @region, counted at @offset, come before @key; it is in none of them: SIZE_MAX. */
+static size_t pages_before(const struct mw_region *region, size_t offset, size_t key)
+{
+	size_t pages = key - load((const mw_atomic_t *)((const char *)region + offset));
+
+	return pages < load(&region->end) - load(&region->first) ? pages : SIZE_MAX;
+}
+
+/* The same as lookup(), slowly; but no other CPU is waited for. */
+static MW_NOINLINE struct mw_region *search(size_t offset, size_t key, size_t *pages)
+{
+	for (unsigned int id = 0; id < MW_NR_IDS; id++) {
+		struct mw_region *region = slot_get(&mw_page.by_id[id]);
+
+		if (region && (*pages = pages_before(region, offset, key)) != SIZE_MAX)
+			return region;
+	}
+	return NULL;
+}
+
+/*
+ * The region that @key lies in, and how many pages from its start. Pinned: its record stays as it is until
+ * then. If the table is being changed, by whoever an NMI has interrupted or by another CPU, it is no use.
+ */
 static struct mw_region *lookup(region_slot *table, size_t offset, size_t key, size_t *pages)
 {
-	for (;;) {
-		unsigned long seq = atomic_load_explicit(&mw_page.seq, memory_order_acquire);
-		struct mw_region *region = table_find(table, load(&mw_page.nr_regions), offset, key);
-		size_t length = 0;
+	unsigned long seq = atomic_load_explicit(&mw_page.seq, memory_order_acquire);
+	struct mw_region *region;
 
-		if (region) {
-			*pages = key - load((mw_atomic_t *)((char *)region + offset));
-			length = atomic_load_explicit(&region->end, memory_order_acquire) -
-				 load(&region->first);
-		}
-		if (!(seq & 1) && load(&mw_page.seq) == seq)
-			return region && *pages < length ? region : NULL;
-		mw_port_relax();
-	}
+	MW_ASSERT_READER();
+	region = table_find(table, load(&mw_page.nr_regions), offset, key);
+	atomic_thread_fence(memory_order_acquire);
+	if (mw_unlikely(seq & 1 || load(&mw_page.seq) != seq))
+		return search(offset, key, pages);
+	if (!region || (*pages = pages_before(region, offset, key)) == SIZE_MAX)
+		return NULL;
+	return region;
 }
 
 struct mw_region *mw_region_of(size_t pn)
@@ -180,28 +203,34 @@ struct mw_region *mw_region_of(size_t pn)
 
 uint64_t mw_phys(const void *address)
 {
-	size_t offset = (uintptr_t)address & (MW_PAGE_SIZE - 1), pages, pn = mw_pn(address);
-	struct mw_region *region;
+	unsigned long state = mw_port_pin();
+	size_t pages, pn = mw_pn(address);
+	struct mw_region *region =
+		lookup(mw_page.by_address, offsetof(struct mw_region, first), pn, &pages);
+	uint64_t frame = region ? load(&region->frame) + pages : 0;
 
-	region = lookup(mw_page.by_address, offsetof(struct mw_region, first), pn, &pages);
+	mw_port_unpin(state);
 	if (!region)
 		return UINT64_MAX;
-	return ((uint64_t)(load(&region->frame) + pages) << MW_PAGE_SHIFT) + offset;
+	return (frame << MW_PAGE_SHIFT) + ((uintptr_t)address & (MW_PAGE_SIZE - 1));
 }
 
 void *mw_virt(uint64_t phys)
 {
 	uint64_t frame = phys >> MW_PAGE_SHIFT;
 	struct mw_region *region;
-	size_t pages;
+	unsigned long state;
+	size_t pages, pn;
 
 	if (frame > SIZE_MAX)
 		return NULL;
+	state = mw_port_pin();
 	region = lookup(mw_page.by_frame, offsetof(struct mw_region, frame), (size_t)frame, &pages);
+	pn = region ? load(&region->first) + pages : 0;
+	mw_port_unpin(state);
 	if (!region)
 		return NULL;
-	return (char *)mw_pn_address(load(&region->first) + pages) +
-	       (size_t)(phys & (MW_PAGE_SIZE - 1));
+	return (char *)mw_pn_address(pn) + (size_t)(phys & (MW_PAGE_SIZE - 1));
 }
 
 static void table_insert(region_slot *table, size_t n, size_t offset, struct mw_region *region)

@@ -15,6 +15,7 @@
 #define MW_PAGE_SPAN_H
 
 #include <marrow/mm.h>
+#include "../base/grace.h"
 #include "../base/list.h"
 #include "../base/lock.h"
 #include "../base/meta.h"
@@ -125,23 +126,36 @@ static inline mw_map_word *mw_map_flat_word(size_t n)
 
 uintptr_t mw_map_get_far(uintptr_t address);
 
-/* The page map's word for the page of @address; 0 for any address that is in no region. */
-static inline uintptr_t mw_map_get(uintptr_t address)
+/*
+ * The page map's word for the page of @address; 0 for any address that is in no region. Leaves go when
+ * their region does, a grace period later: so the map is read pinned, or with the world stopped.
+ */
+static inline uintptr_t mw_map_get_pinned(uintptr_t address)
 {
 	size_t n = mw_map_flat_number(address);
 
+	MW_ASSERT_READER();
 	if (mw_likely(n != MW_MAP_NOT_FLAT))
 		return atomic_load_explicit(mw_map_flat_word(n), memory_order_acquire);
 	return mw_map_get_far(address);
 }
 
-/* The span in use that @address lies in, or NULL. Says nothing of objects. */
-static inline struct mw_span *mw_span_of(const void *address)
+static inline struct mw_span *mw_map_span(uintptr_t word)
 {
-	uintptr_t span = mw_map_get((uintptr_t)address) - MW_MAP_SPAN;
+	uintptr_t span = word - MW_MAP_SPAN;
 
 	return span & MW_MAP_TAG ? NULL : (struct mw_span *)span;
 }
+
+/* The span in use that @address lies in, or NULL. Says nothing of objects. Pinned, too. */
+static inline struct mw_span *mw_span_of_pinned(const void *address)
+{
+	return mw_map_span(mw_map_get_pinned((uintptr_t)address));
+}
+
+/* The same two for who is not pinned, or need not be quick. Descriptors stay descriptors. */
+uintptr_t mw_map_get(uintptr_t address);
+struct mw_span *mw_span_of(const void *address);
 
 /*
  * Pages for objects, with a descriptor. @align in bytes, 0: a page. With MW_ZERO the pages are zero;

@@ -49,22 +49,17 @@ void mw_records_free_index(struct mw_records *records)
 static inline __attribute__((always_inline)) bool hold(struct mw_held *held, const void *address,
 						       bool collected)
 {
-	struct mw_span *span = mw_span_of(address);
-	unsigned long state;
-	size_t index;
+	unsigned long state = mw_port_pin();
+	struct mw_span *span = mw_span_of_pinned(address);
+	size_t index = span ? mw_span_index(span, address) : 0;
 
-	if (!span)
-		return false;
-	state = mw_port_pin();
-	index = mw_span_index(span, address);
-	if (index < span->count &&
+	if (span && index < span->count &&
 	    (mw_span_object(span, index) == address || span->flags & MW_SPAN_TINY) &&
 	    (!collected || span->flags & MW_SPAN_COLLECTED)) {
 		if (span->flags & MW_SPAN_COLLECTED)
 			mw_up_span_sweep(span);
 		mw_lock_pinned(&span->records_lock);
-		if (mw_map_get((uintptr_t)address) == (uintptr_t)span + MW_MAP_SPAN &&
-		    mw_span_live(span, index)) {
+		if (mw_span_of_pinned(address) == span && mw_span_live(span, index)) {
 			held->span = span;
 			held->offset = (uint32_t)((const char *)address - span->base);
 			held->state = state;

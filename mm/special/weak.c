@@ -99,7 +99,7 @@ void *mw_weak_get(struct mw_weak *weak)
 {
 	unsigned long state = mw_port_pin();
 	void *object = object_of(weak);
-	struct mw_span *span = object ? mw_span_of(object) : NULL;
+	struct mw_span *span = object ? mw_span_of_pinned(object) : NULL;
 
 	if (state_of(weak) == MW_WEAK_GONE) {
 		object = NULL;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * A picture of the pages, read out of the page map without a lock: what changes meanwhile may be
- * drawn wrong, and nothing worse.
+ * drawn wrong, or not at all, and nothing worse.
  */
 #include "map.h"
 
@@ -46,7 +46,7 @@ static size_t look(size_t at, struct mw_map_run *run)
 	}
 }
 
-void mw_map_begin(struct mw_map_cursor *cursor, const struct mw_region *region)
+static void begin(struct mw_map_cursor *cursor, const struct mw_region *region)
 {
 	size_t first = mw_region_first(region), end = mw_word(&region->end);
 	size_t ceiling = mw_max(first, mw_min(end, mw_word(&region->ceiling)));
@@ -55,6 +55,21 @@ void mw_map_begin(struct mw_map_cursor *cursor, const struct mw_region *region)
 	cursor->end = end;
 	cursor->ceiling = ceiling;
 	cursor->gap = ceiling - mw_min(mw_region_gap(region), ceiling - first);
+	cursor->zone = region->zone;
+}
+
+/* What is known of the region afterwards is a copy: it may go. */
+bool mw_map_begin(struct mw_map_cursor *cursor, size_t index)
+{
+	unsigned long state = mw_port_pin();
+	const struct mw_region *region = NULL;
+
+	if (index < mw_min(mw_word(&mw_page.nr_regions), MW_MAX_REGIONS))
+		region = atomic_load_explicit(&mw_page.by_address[index], memory_order_acquire);
+	if (region)
+		begin(cursor, region);
+	mw_port_unpin(state);
+	return region;
 }
 
 bool mw_map_next(struct mw_map_cursor *cursor, struct mw_map_run *run)
@@ -133,18 +148,15 @@ static void add(struct map *map, enum mw_map_state state, size_t pages)
 	}
 }
 
-static void draw_region(const struct mw_region *region, struct map *map)
+static void draw_region(struct mw_map_cursor *cursor, struct map *map)
 {
-	size_t cells = (size_t)map->columns * MOST_ROWS, first;
-	struct mw_map_cursor cursor;
+	size_t cells = (size_t)map->columns * MOST_ROWS, first = cursor->at;
 	struct mw_map_run run;
 
-	mw_map_begin(&cursor, region);
-	first = cursor.at;
-	map->each = (cursor.end - first + cells - 1) / cells;
+	map->each = (cursor->end - first + cells - 1) / cells;
 	mw_print("%p to %p, a letter for %zu KiB\n", mw_pn_address(first),
-		 mw_pn_address(cursor.end), map->each * MW_PAGE_SIZE >> 10);
-	while (mw_map_next(&cursor, &run))
+		 mw_pn_address(cursor->end), map->each * MW_PAGE_SIZE >> 10);
+	while (mw_map_next(cursor, &run))
 		add(map, run.state, run.pages);
 	if (map->filled)
 		put_letter(map);
@@ -156,15 +168,11 @@ static void draw_region(const struct mw_region *region, struct map *map)
 void mw_print_map(unsigned int columns, bool colour)
 {
 	struct map map = { .columns = columns, .colour = colour };
+	struct mw_map_cursor cursor;
 
 	map.columns = (unsigned int)mw_max(1, mw_min(columns, MOST_COLUMNS));
-	for (size_t i = 0; i < mw_word(&mw_page.nr_regions) && i < MW_MAX_REGIONS; i++) {
-		const struct mw_region *region =
-			atomic_load_explicit(&mw_page.by_address[i], memory_order_acquire);
-
-		if (region)
-			draw_region(region, &map);
-	}
+	for (size_t i = 0; mw_map_begin(&cursor, i); i++)
+		draw_region(&cursor, &map);
 	mw_print("o objects, p pages, s in stocks, m records, in capitals where most is used; "
 		 ". free, - untouched\n");
 }

@@ -24,9 +24,11 @@ struct mw_map_run {
 /* Page numbers: what comes next; the gap's beginning, its end, the region's end. */
 struct mw_map_cursor {
 	size_t at, gap, ceiling, end;
+	enum mw_zone_index zone;
 };
 
-void mw_map_begin(struct mw_map_cursor *cursor, const struct mw_region *region);
+/* The region with the number, by address. Return: false: there are not so many. */
+bool mw_map_begin(struct mw_map_cursor *cursor, size_t index);
 /* Return: false: that was the last. */
 bool mw_map_next(struct mw_map_cursor *cursor, struct mw_map_run *run);
 

@@ -25,16 +25,14 @@ static void put_run(struct mw_stream *s, const struct mw_map_run *run, bool *mor
 	mw_stream_text(s, "]");
 }
 
-static void put_region(struct mw_stream *s, const struct mw_region *region)
+static void put_region(struct mw_stream *s, struct mw_map_cursor *cursor)
 {
-	struct mw_map_cursor cursor;
 	struct mw_map_run run;
 	bool more = false;
 
-	mw_map_begin(&cursor, region);
 	mw_stream_text(s, "{\"base\":\"%p\",\"pages\":%zu,\"zone\":%d,\"runs\":[",
-		       mw_pn_address(cursor.at), cursor.end - cursor.at, (int)region->zone);
-	while (!s->stopped && mw_map_next(&cursor, &run))
+		       mw_pn_address(cursor->at), cursor->end - cursor->at, (int)cursor->zone);
+	while (!s->stopped && mw_map_next(cursor, &run))
 		put_run(s, &run, &more);
 	mw_stream_text(s, "]}");
 }
@@ -59,19 +57,15 @@ static void put_caches(struct mw_stream *s)
 
 bool mw_picture_write(mw_sink_fn *sink, void *ctx)
 {
+	struct mw_map_cursor cursor;
 	struct mw_stream s;
 	bool more = false;
 
 	mw_stream_begin(&s, sink, ctx);
 	mw_stream_text(&s, "{\"page\":%lu,\"regions\":[", (unsigned long)MW_PAGE_SIZE);
-	for (size_t i = 0; i < mw_word(&mw_page.nr_regions) && i < MW_MAX_REGIONS; i++) {
-		const struct mw_region *region =
-			atomic_load_explicit(&mw_page.by_address[i], memory_order_acquire);
-
-		if (!region)
-			continue;
+	for (size_t i = 0; mw_map_begin(&cursor, i); i++) {
 		mw_stream_text(&s, more ? ",\n" : "\n");
-		put_region(&s, region);
+		put_region(&s, &cursor);
 		more = true;
 	}
 	mw_stream_text(&s, "],\n\"caches\":[");

@@ -66,7 +66,7 @@
 /*
  * 10. A header with static inline bodies of mw_port_pin, mw_port_unpin, mw_port_cpu and
  * mw_port_relax, which stand on every fast path; it also defines MW_PORT_INLINE_GIVEN.
- * Not set: all four are link-time functions.
+ * Not set: all four are link-time functions. With mw_port_pinned() too it defines MW_PORT_PINNED_GIVEN.
  */
 #ifdef MW_PORT_INLINE_H
 #include MW_PORT_INLINE_H

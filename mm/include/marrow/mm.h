@@ -105,9 +105,14 @@ size_t mw_region_add_zeroed(void *base, uint64_t phys, size_t len);
  */
 bool mw_region_remove(void *base);
 
-/** mw_phys - physical address of an address in a region. Return: UINT64_MAX if it is in none. */
+/**
+ * mw_phys - physical address of an address in a region
+ *
+ * interrupt: yes, an NMI too; it never waits, for whatever that has interrupted. Return: UINT64_MAX if the
+ * address is in no region.
+ */
 uint64_t mw_phys(const void *address);
-/** mw_virt - the opposite. Return: NULL if no region has that frame. */
+/** mw_virt - the opposite, from the same contexts. Return: NULL if no region has that frame. */
 void *mw_virt(uint64_t phys);
 
 /**

@@ -58,6 +58,16 @@ unsigned long mw_port_pin(void);
 void mw_port_unpin(unsigned long state);
 #endif
 
+#if defined(MW_PORT_PINNED_GIVEN) && !defined(MW_PORT_INLINE_GIVEN)
+/**
+ * mw_port_pinned - is this CPU pinned, by mw_port_pin() or by other means as good?
+ *
+ * Optional; who has it defines MW_PORT_PINNED_GIVEN. Builds with MW_DEBUG assert by it what must be
+ * pinned. interrupt: yes. locks: any.
+ */
+bool mw_port_pinned(void);
+#endif
+
 /* ---- level 1: many CPUs ---- */
 
 #if MW_PORT_LEVEL >= 1 && !defined(MW_PORT_INLINE_GIVEN)
