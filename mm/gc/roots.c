@@ -14,7 +14,7 @@
 
 static size_t pin_bucket(const void *object)
 {
-	return ((uintptr_t)object >> 4) * 2654435761u >> 8 & (MW_LEN(mw_gc.pins) - 1);
+	return mw_hash((uintptr_t)object, 0) / (~0ul / MW_LEN(mw_gc.pins) + 1);
 }
 
 /* A fixed-size record, made before the lock is taken: its allocator may need pages. */

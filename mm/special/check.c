@@ -98,6 +98,19 @@ static bool check_queue(const struct mw_call_queue *queue, enum mw_record_kind k
 	return true;
 }
 
+static bool check_tables(void)
+{
+	size_t entries = 0;
+
+	for (struct mw_weak_table *table = mw_special.tables; table; table = table->next) {
+		if (!mw_table_check(table))
+			return false;
+		entries += table->count;
+	}
+	MW_CHECK(&mw_special, entries == mw_word(&mw_special.entries.in_use));
+	return true;
+}
+
 bool mw_special_check(void)
 {
 	struct mw_special *special = &mw_special;
@@ -118,7 +131,7 @@ bool mw_special_check(void)
 	MW_CHECK(special, spans == mw_word(&special->spans));
 	MW_CHECK(special,
 		 mw_word(&special->due) == special->finalizers.length + special->cleanups.length);
-	return check_queue(&special->finalizers, MW_RECORD_FINALIZER) &&
+	return check_tables() && check_queue(&special->finalizers, MW_RECORD_FINALIZER) &&
 	       check_queue(&special->cleanups, MW_RECORD_CLEANUP);
 }
 

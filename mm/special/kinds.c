@@ -150,7 +150,9 @@ void mw_special_start(void)
 				      sizeof(struct mw_records) +
 					      ((size_t)4 << i) * sizeof(struct mw_record *),
 				      MW_USE_RECORDS, NULL);
-		mw_fixed_init(&mw_special.entries, 4 * sizeof(void *), MW_USE_RECORDS, NULL);
+		mw_fixed_init(&mw_special.entries, sizeof(struct mw_table_entry), MW_USE_RECORDS,
+			      NULL);
+		mw_special.seed = mw_hash((uintptr_t)&mw_special, (unsigned long)mw_port_now());
 		mw_lock_init(&mw_special.lock, MW_RANK_LEAF);
 		atomic_store_explicit(&mw_special.ready, true, memory_order_release);
 	}

@@ -11,7 +11,7 @@
  *	queue.c    calls that deaths made due, and who runs them
  *	roots.c    what records and due calls keep alive
  *
- * The rest are the kinds: finalizer.c, cleanup.c, weak.c, table.c, tag.c.
+ * The rest are the kinds: finalizer.c, cleanup.c, weak.c, table.c (and table_mark.c), tag.c.
  *
  * A span is swept before its records are touched, by a CPU that stays pinned from then on: so that
  * no stop, and no mark, comes between. An unswept span's records are its sweeper's alone.
@@ -259,6 +259,54 @@ bool mw_calls_run(uint64_t budget_ns);
 /* World stopped. What records, due calls and tables keep alive. */
 void mw_records_each_root(mw_record_visit_fn *visit, void *ctx);
 
+/* ---- weak-keyed tables: table.c ---- */
+
+struct mw_table_entry {
+	struct mw_table_entry *next;
+	void *key, *value;
+	bool shown; /* of the collecting CPU: the value is, in this mark */
+};
+
+struct mw_chains {
+	struct mw_table_entry **chain;
+	unsigned int log2; /* of how many there are */
+};
+
+struct mw_weak_table {
+	struct mw_lock lock; /* MW_RANK_CENTRAL; guards what follows up to the blank line */
+	size_t count;
+	size_t grow_at; /* the count at which more chains are asked for */
+	struct mw_chains now;
+	struct mw_chains old; /* are moved into those, from the first on; chain NULL: there are none */
+	size_t moved; /* of the old ones; they are empty */
+
+	unsigned long seed; /* never changes */
+	const char *name;
+	struct mw_weak_table *next; /* guarded by mw_special.registry */
+};
+
+/* Entries a chain, on average, above which a table without memory for more chains is full. */
+#define MW_TABLE_CROWD 4u
+
+/* Give back a list of entries that no table has. Nothing held that comes behind MW_RANK_META. */
+void mw_table_free_list(struct mw_table_entry *entry);
+bool mw_table_check(struct mw_weak_table *table);
+/* All chains of a table, old ones first. Return: NULL: there is no @i-th. */
+struct mw_table_entry **mw_table_chain(const struct mw_weak_table *table, size_t i);
+
+/*
+ * An address as a word of which the upper bits are as good as drawn by lot, whatever the addresses have in common.
+ * The first product brings each bit of the word up, the second one all of that to the top.
+ */
+static inline unsigned long mw_hash(uintptr_t address, unsigned long seed)
+{
+	const unsigned long odd =
+		(unsigned long)(MW_WORD_BITS == 64 ? 0x9e3779b97f4a7c15ull : 0x9e3779b9ull);
+	unsigned long word = (address ^ seed) * odd;
+
+	return (word ^ word >> MW_WORD_BITS / 2) * odd;
+}
+
 /* ---- the end of a mark: weak.c, table.c; world stopped ---- */
 
 /* What is marked is decided, but for weak references that interrupts got. Return: were there any? */
@@ -299,6 +347,12 @@ struct mw_special {
 	struct mw_lock registry; /* MW_RANK_REGISTRY; guards the list and the tables in it */
 	struct mw_weak_table *tables;
 	struct mw_fixed entries;
+	/*
+	 * Of all tables' hashes; set when the room is set up, from where it lies and what time it is then. So it
+	 * differs from boot to boot where the kernel is put somewhere else each time or the clock is finer than
+	 * the boot is exact; where both are the same each time, as in a simulation, so are the hashes.
+	 */
+	unsigned long seed;
 };
 
 extern struct mw_special mw_special;

@@ -6,8 +6,14 @@
  * dropped there and then. So a table has no dead entries while the world runs, and nobody who looks
  * something up has to ask.
  *
- * A table is an array of chains, which is twice as large when it has as many entries as chains. Its
- * memory is hand-managed and holds no roots.
+ * A table is an array of chains. When it has as many entries as chains, an array of twice as many takes its
+ * place, and each put moves a few chains into it: the old array is empty long before the next one is due, and
+ * nobody is pinned for longer than a few chains take. If there is no memory for it the chains get longer, up to
+ * MW_TABLE_CROWD entries each on average; then there is none for the entry either. The memory is
+ * hand-managed and holds no roots.
+ *
+ * How long is a chain? Keys are hashed with the table's own seed, so nobody knows which keys meet: of 2^20 in
+ * as many chains the longest has 9 or 10, see hosttest/test_special_table.c.
  */
 #include "special.h"
 
@@ -16,48 +22,59 @@
 #include "../page/up.h"
 
 #define LEAST_CHAINS 16u
+/* Old chains that a put moves. One would do: there are as many puts as old chains before the next array. */
+#define MOVES 2u
 
-struct entry {
-	struct entry *next;
-	void *key, *value;
-	bool shown; /* of the collecting CPU: the value is, in this mark */
-};
-
-struct mw_weak_table {
-	struct mw_lock lock; /* MW_RANK_CENTRAL; guards what follows, while the world runs */
-	size_t count;
-	unsigned int log2; /* of the chains */
-	struct entry **chain;
-
-	const char *name;
-	struct mw_weak_table *next; /* guarded by mw_special.registry */
-};
-
-static struct entry **chain_of(struct mw_weak_table *table, const void *key)
+static struct mw_table_entry **chain_of(struct mw_weak_table *table, const void *key)
 {
-	unsigned long hash = (unsigned long)((uintptr_t)key >> 3) * (~0ul / 13 * 8 | 5);
+	unsigned long hash = mw_hash((uintptr_t)key, table->seed);
+	size_t old = table->old.chain ? hash >> (MW_WORD_BITS - table->old.log2) : 0;
 
-	return &table->chain[hash >> (MW_WORD_BITS - table->log2)];
+	if (table->old.chain && old >= table->moved)
+		return &table->old.chain[old];
+	return &table->now.chain[hash >> (MW_WORD_BITS - table->now.log2)];
 }
 
-static struct entry **find(struct mw_weak_table *table, const void *key)
+static size_t length(const struct mw_chains *chains)
 {
-	struct entry **at = chain_of(table, key);
+	return chains->chain ? (size_t)1 << chains->log2 : 0;
+}
+
+struct mw_table_entry **mw_table_chain(const struct mw_weak_table *table, size_t i)
+{
+	size_t old = length(&table->old);
+
+	if (i < old)
+		return &table->old.chain[i];
+	return i - old < length(&table->now) ? &table->now.chain[i - old] : NULL;
+}
+
+static struct mw_table_entry **find(struct mw_weak_table *table, const void *key)
+{
+	struct mw_table_entry **at = chain_of(table, key);
 
 	while (*at && (*at)->key != key)
 		at = &(*at)->next;
 	return at;
 }
 
-static void free_entry(struct entry *entry)
+static void free_entry(struct mw_table_entry *entry)
 {
 	if (entry)
 		mw_fixed_free(&mw_special.entries, entry);
 }
 
-static struct entry **new_chains(unsigned int log2)
+void mw_table_free_list(struct mw_table_entry *entry)
 {
-	return mw_alloc(sizeof(struct entry *) << log2, MW_ZERO);
+	for (struct mw_table_entry *next; entry; entry = next) {
+		next = entry->next;
+		free_entry(entry);
+	}
+}
+
+static struct mw_table_entry **new_chains(unsigned int log2, mw_flags_t flags)
+{
+	return mw_alloc(sizeof(struct mw_table_entry *) << log2, MW_ZERO | flags);
 }
 
 struct mw_weak_table *mw_weak_table_new(const char *name)
@@ -69,13 +86,15 @@ struct mw_weak_table *mw_weak_table_new(const char *name)
 	table = mw_alloc(sizeof(*table), MW_ZERO);
 	if (!table)
 		return NULL;
-	table->chain = new_chains(mw_log2_up(LEAST_CHAINS));
-	if (!table->chain) {
+	table->now.log2 = mw_log2_up(LEAST_CHAINS);
+	table->now.chain = new_chains(table->now.log2, MW_NORMAL);
+	if (!table->now.chain) {
 		mw_free(table);
 		return NULL;
 	}
 	mw_lock_init(&table->lock, MW_RANK_CENTRAL);
-	table->log2 = mw_log2_up(LEAST_CHAINS);
+	table->grow_at = LEAST_CHAINS;
+	table->seed = mw_hash((uintptr_t)table, mw_special.seed);
 	table->name = name;
 	state = mw_lock(&mw_special.registry);
 	table->next = mw_special.tables;
@@ -84,36 +103,67 @@ struct mw_weak_table *mw_weak_table_new(const char *name)
 	return table;
 }
 
-/* Twice as many chains, if it is time; it is looked at again with the lock. No memory: longer chains. */
-static void grow(struct mw_weak_table *table)
+/* It is time for more chains. @flags: how they are to be asked for. */
+static bool wants_more(struct mw_weak_table *table, unsigned int *log2, mw_flags_t *flags)
 {
 	unsigned long state = mw_lock(&table->lock);
-	unsigned int log2 = table->log2;
-	bool full = table->count >> log2;
-	struct entry **fresh, **old = NULL;
+	bool is = table->count >= table->grow_at && !table->old.chain;
 
+	*log2 = table->now.log2 + 1;
+	*flags = table->count >> table->now.log2 < MW_TABLE_CROWD ? MW_ATOMIC : MW_NORMAL;
 	mw_unlock(&table->lock, state);
-	fresh = full ? new_chains(log2 + 1) : NULL;
-	if (!fresh)
-		return;
-	state = mw_lock(&table->lock);
-	if (table->log2 == log2) {
-		old = table->chain;
-		table->chain = fresh;
-		table->log2++;
-		for (size_t i = 0; i < (size_t)1 << log2; i++) {
-			for (struct entry *e = old[i], *next; e; e = next) {
-				struct entry **at = chain_of(table, e->key);
+	return is;
+}
 
-				next = e->next;
-				e->next = *at;
-				*at = e;
-			}
-		}
-		fresh = old;
+/*
+ * Twice as many chains, if it is time; it is looked at again with the lock. Memory is waited for only when
+ * nothing else is left; before that, a table that gets none asks again an eighth later.
+ */
+static void grow(struct mw_weak_table *table)
+{
+	struct mw_table_entry **fresh;
+	unsigned long state;
+	unsigned int log2;
+	mw_flags_t flags;
+
+	if (!wants_more(table, &log2, &flags))
+		return;
+	fresh = new_chains(log2, flags);
+	state = mw_lock(&table->lock);
+	if (!fresh) {
+		table->grow_at = table->count + ((size_t)1 << log2) / 16;
+	} else if (table->now.log2 + 1 == log2 && !table->old.chain) {
+		table->old = table->now;
+		table->moved = 0;
+		table->now = (struct mw_chains){ fresh, log2 };
+		table->grow_at = (size_t)1 << log2;
+		fresh = NULL;
 	}
 	mw_unlock(&table->lock, state);
 	mw_free(fresh);
+}
+
+/* A few chains more of the old array. Return: the array, when all of it has been moved. Locked. */
+static struct mw_table_entry **move_some(struct mw_weak_table *table)
+{
+	struct mw_table_entry **empty = table->old.chain;
+
+	for (unsigned int n = 0; n < MOVES && table->moved < length(&table->old); n++) {
+		struct mw_table_entry *e = table->old.chain[table->moved];
+
+		table->old.chain[table->moved++] = NULL;
+		for (struct mw_table_entry *next; e; e = next) {
+			struct mw_table_entry **at = chain_of(table, e->key);
+
+			next = e->next;
+			e->next = *at;
+			*at = e;
+		}
+	}
+	if (table->moved < length(&table->old))
+		return NULL;
+	table->old.chain = NULL;
+	return empty;
 }
 
 /* Note on the key that tables have it: a free by hand has to know. */
@@ -144,22 +194,43 @@ static bool make_key(void *key)
 	return true;
 }
 
-static struct entry *new_entry(void *key, void *value)
+static struct mw_table_entry *new_entry(void *key, void *value)
 {
-	struct entry *entry;
+	struct mw_table_entry *entry;
 
 	do
 		entry = mw_fixed_alloc(&mw_special.entries);
 	while (!entry && mw_meta_refill());
 	if (entry)
-		*entry = (struct entry){ .key = key, .value = value };
+		*entry = (struct mw_table_entry){ .key = key, .value = value };
 	return entry;
+}
+
+/* Locked. Return: what is to be freed: @fresh if it is not in the table now. */
+static struct mw_table_entry *put(struct mw_weak_table *table, struct mw_table_entry *fresh,
+				  bool *done)
+{
+	struct mw_table_entry **at = find(table, fresh->key);
+
+	*done = true;
+	if (*at) {
+		(*at)->value = fresh->value;
+		return fresh;
+	}
+	if (table->count >> table->now.log2 >= MW_TABLE_CROWD) {
+		*done = false;
+		return fresh;
+	}
+	*at = fresh;
+	table->count++;
+	return NULL;
 }
 
 bool mw_weak_table_put(struct mw_weak_table *table, void *key, void *value)
 {
-	struct entry *fresh, **at;
+	struct mw_table_entry *fresh, **empty;
 	unsigned long state;
+	bool done;
 
 	if (!make_key(key))
 		return false;
@@ -168,23 +239,18 @@ bool mw_weak_table_put(struct mw_weak_table *table, void *key, void *value)
 		return false;
 	grow(table);
 	state = mw_lock(&table->lock);
-	at = find(table, key);
-	if (*at) {
-		(*at)->value = value;
-	} else {
-		*at = fresh;
-		fresh = NULL;
-		table->count++;
-	}
+	empty = move_some(table);
+	fresh = put(table, fresh, &done);
 	mw_unlock(&table->lock, state);
 	free_entry(fresh);
-	return true;
+	mw_free(empty);
+	return done;
 }
 
 void *mw_weak_table_get(struct mw_weak_table *table, const void *key)
 {
 	unsigned long state = mw_lock(&table->lock);
-	struct entry *entry = *find(table, key);
+	struct mw_table_entry *entry = *find(table, key);
 	void *value = entry ? entry->value : NULL;
 
 	mw_unlock(&table->lock, state);
@@ -194,7 +260,7 @@ void *mw_weak_table_get(struct mw_weak_table *table, const void *key)
 bool mw_weak_table_remove(struct mw_weak_table *table, const void *key)
 {
 	unsigned long state = mw_lock(&table->lock);
-	struct entry **at = find(table, key), *entry = *at;
+	struct mw_table_entry **at = find(table, key), *entry = *at;
 
 	if (entry) {
 		*at = entry->next;
@@ -208,6 +274,7 @@ bool mw_weak_table_remove(struct mw_weak_table *table, const void *key)
 void mw_weak_table_free(struct mw_weak_table *table)
 {
 	struct mw_weak_table **at;
+	struct mw_table_entry **chain;
 	unsigned long state;
 	bool known;
 
@@ -224,14 +291,29 @@ void mw_weak_table_free(struct mw_weak_table *table)
 		mw_special_freed_twice(table, "the table was freed before, or never was one");
 		return;
 	}
-	for (size_t i = 0; i < (size_t)1 << table->log2; i++) {
-		for (struct entry *e = table->chain[i], *next; e; e = next) {
-			next = e->next;
-			free_entry(e);
+	for (size_t i = 0; (chain = mw_table_chain(table, i)); i++)
+		mw_table_free_list(*chain);
+	mw_free(table->now.chain);
+	mw_free(table->old.chain);
+	mw_free(table);
+}
+
+/* Each entry is in the chain where it is looked for, and counted. */
+bool mw_table_check(struct mw_weak_table *table)
+{
+	struct mw_table_entry **chain;
+	size_t n = 0;
+
+	MW_CHECK(table, table->moved <= length(&table->old) || !table->old.chain);
+	for (size_t i = 0; (chain = mw_table_chain(table, i)); i++) {
+		for (const struct mw_table_entry *e = *chain; e; e = e->next) {
+			MW_CHECK(table, n++ < table->count);
+			MW_CHECK(e, chain_of(table, e->key) == chain);
+			MW_CHECK(e, !e->shown && mw_span_of(e->key));
 		}
 	}
-	mw_free(table->chain);
-	mw_free(table);
+	MW_CHECK(table, n == table->count);
+	return true;
 }
 
 void mw_tables_forget(const void *key)
@@ -241,59 +323,6 @@ void mw_tables_forget(const void *key)
 	for (struct mw_weak_table *table = mw_special.tables; table; table = table->next)
 		(void)mw_weak_table_remove(table, key);
 	mw_unlock(&mw_special.registry, state);
-}
-
-/* ---- the end of a mark ---- */
-
-static bool show_table(struct mw_weak_table *table, bool again, mw_record_visit_fn *visit, void *ctx)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < (size_t)1 << table->log2; i++) {
-		for (struct entry *e = table->chain[i]; e; e = e->next) {
-			if ((e->shown && !again) || !mw_object_marked(e->key))
-				continue;
-			any = true;
-			e->shown |= !again;
-			visit(ctx, table->name, &e->value, &e->value + 1, NULL);
-		}
-	}
-	return any;
-}
-
-bool mw_tables_show(mw_record_visit_fn *visit, void *ctx)
-{
-	bool any = false;
-
-	for (struct mw_weak_table *table = mw_special.tables; table; table = table->next)
-		any |= show_table(table, false, visit, ctx);
-	return any;
-}
-
-void mw_tables_each_root(mw_record_visit_fn *visit, void *ctx)
-{
-	for (struct mw_weak_table *table = mw_special.tables; table; table = table->next)
-		(void)show_table(table, true, visit, ctx);
-}
-
-void mw_tables_settle(void)
-{
-	for (struct mw_weak_table *table = mw_special.tables; table; table = table->next) {
-		for (size_t i = 0; i < (size_t)1 << table->log2; i++) {
-			struct entry **at = &table->chain[i], *entry;
-
-			while ((entry = *at)) {
-				if (entry->shown) {
-					entry->shown = false;
-					at = &entry->next;
-					continue;
-				}
-				*at = entry->next;
-				table->count--;
-				free_entry(entry);
-			}
-		}
-	}
 }
 
 #endif
