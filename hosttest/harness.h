@@ -97,6 +97,9 @@ _Noreturn void backend_leave(void);
  */
 int backend_child(const char *name, char *out, size_t size);
 
+/* There too: fn(arg) in a copy of this process. Return: 0 if it said true, 128 + a signal. */
+int backend_fork(bool (*fn)(void *arg), void *arg);
+
 /*
  * a(arg), with b(arg) of another CPU before one of its instructions; and fn(arg) as a third CPU: see test.h.
  * backend_steps(): whether that can be had.

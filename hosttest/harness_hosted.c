@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,6 +211,24 @@ int backend_child(const char *name, char *out, size_t size)
 		used += (size_t)n;
 	out[used] = '\0';
 	close(pipes[0]);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+#define FORK_LIMIT_S 60
+
+int backend_fork(bool (*fn)(void *arg), void *arg)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid) {
+		port_on_panic = NULL;
+		signal(SIGABRT, SIG_DFL);
+		alarm(FORK_LIMIT_S);
+		_exit(fn(arg) ? 0 : 1);
+	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return -1;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

@@ -105,6 +105,17 @@ void port_thread_end(void)
 	atomic_store_explicit(&slot_taken[self.slot], false, memory_order_release);
 }
 
+void port_end_for(unsigned int slot)
+{
+	int own = port_cpu.slot;
+
+	port_cpu.slot = (int)slot;
+	if (mw_cpu_stop)
+		mw_cpu_stop();
+	port_cpu.slot = own;
+	atomic_store_explicit(&slot_taken[slot], false, memory_order_release);
+}
+
 struct port_thread *port_self(void)
 {
 	port_thread_begin();

@@ -37,8 +37,15 @@ void port_world_join(struct port_thread *thread);
 void port_world_leave(struct port_thread *thread);
 void port_world_answer(void);
 void port_world_set_limit(unsigned int seconds);
+/*
+ * In the child of a fork: only the caller is there. The others are forgotten, but for those that were
+ * pinned; @gone: their slots.
+ */
+void port_world_alone(bool gone[MW_MAX_CPUS]);
 
 /* port_hosted.c */
+/* Do as the thread of slot @slot would at its end. It is not there any more, and was not pinned. */
+void port_end_for(unsigned int slot);
 struct port_thread *port_self(void);
 
 /* Before a panic ends the process: may leave by a jump. */

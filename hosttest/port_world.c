@@ -276,19 +276,53 @@ void port_world_leave(struct port_thread *thread)
 	mw_port_unpin(state);
 }
 
+/* What is read of the others lies in their thread-local words, which were copied with all else. */
+void port_world_alone(bool gone[MW_MAX_CPUS])
+{
+	struct port_thread *self = port_self();
+
+	self->tid = (int)syscall(SYS_gettid);
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
+		struct port_thread *thread =
+			atomic_load_explicit(&world.threads[i], memory_order_relaxed);
+
+		gone[i] = thread && thread != self && !thread->cpu->depth;
+		if (gone[i])
+			atomic_store_explicit(&world.threads[i], NULL, memory_order_relaxed);
+	}
+	atomic_store(&world.open, atomic_load(&world.request));
+	world_unlock();
+}
+
 /* ---- roots ---- */
+
+static void note_range(uintptr_t lo, size_t bytes)
+{
+	if (world.nr_data == MOST_RANGES)
+		return;
+	world.data[world.nr_data].lo = (lo + sizeof(lo) - 1) & ~(sizeof(lo) - 1);
+	world.data[world.nr_data++].hi = (lo + bytes) & ~(sizeof(lo) - 1);
+}
 
 static int note_data(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	(void)size, (void)arg;
 	for (unsigned int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-		uintptr_t lo = info->dlpi_addr + p->p_vaddr;
 
-		if (p->p_type != PT_LOAD || !(p->p_flags & PF_W) || world.nr_data == MOST_RANGES)
-			continue;
-		world.data[world.nr_data].lo = (lo + sizeof(lo) - 1) & ~(sizeof(lo) - 1);
-		world.data[world.nr_data++].hi = (lo + p->p_memsz) & ~(sizeof(lo) - 1);
+		if (p->p_type == PT_LOAD && (p->p_flags & PF_W))
+			note_range(info->dlpi_addr + p->p_vaddr, p->p_memsz);
+	}
+	return 0;
+}
+
+/* Thread-local words of the thread that starts the program lie apart from its stack, unlike others': see stack_end(). */
+static int note_tls(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void)size, (void)arg;
+	for (unsigned int i = 0; info->dlpi_tls_data && i < info->dlpi_phnum; i++) {
+		if (info->dlpi_phdr[i].p_type == PT_TLS)
+			note_range((uintptr_t)info->dlpi_tls_data, info->dlpi_phdr[i].p_memsz);
 	}
 	return 0;
 }
@@ -308,6 +342,7 @@ __attribute__((constructor)) static void world_set_up(void)
 	if (sigaction(STOP_SIGNAL, &action, NULL))
 		abort();
 	dl_iterate_phdr(note_data, NULL);
+	dl_iterate_phdr(note_tls, NULL); /* constructors run in the thread that starts the program */
 }
 
 static void scan_stack(mw_root_visit_fn *visit, void *ctx, uintptr_t at, uintptr_t end)

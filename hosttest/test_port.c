@@ -4,6 +4,8 @@
  * first: what fails here would fail as a corrupted heap later.
  */
 #include <stdatomic.h>
+#include <marrow/gc.h>
+#include <marrow/watch.h>
 #include "harness.h"
 #include "../mm/base/level.h"
 
@@ -326,6 +328,96 @@ TEST_WITH(data_is_seen, TEST_HOSTED)
 	CHECK(search.data > 0);
 	secret_in_data = 0;
 }
+
+#if __STDC_HOSTED__
+
+/* Of the thread that runs tests, which is the one that the program begins with. */
+static __thread volatile uintptr_t secret_of_thread;
+
+TEST_WITH(thread_local_words_are_seen, TEST_HOSTED)
+{
+	struct search search = { .word = ~(uintptr_t)0x71500da7u };
+
+	secret_of_thread = 0x71500da7u;
+	NEED(mw_port_stop_world() == -1);
+	mw_port_scan_roots(search_range, &search);
+	mw_port_start_world();
+	CHECK(search.data > 0);
+	CHECK(!search.odd);
+	secret_of_thread = 0;
+}
+
+/* ---- a fork: the copy has one thread ---- */
+
+static void stops_beside(unsigned int i, void *arg)
+{
+	struct world *world = arg;
+
+	if (!i) {
+		while (!atomic_load(&world->end))
+			mw_port_relax();
+		return;
+	}
+	if (mw_port_stop_world() == -1) {
+		atomic_store(&world->in_section, 1);
+		mw_port_start_world();
+	}
+	atomic_store(&world->end, true);
+}
+
+static void *_Atomic of_others[8];
+
+/* It stops itself alone, frees what the others had, and then is stopped by a thread of its own. */
+static bool copy_stops(void *arg)
+{
+	struct world world = { 0 };
+
+	(void)arg;
+	if (mw_port_stop_world() != -1)
+		return false;
+	mw_port_start_world();
+	for (unsigned int i = 0; i < 8; i++)
+		mw_free(atomic_exchange(&of_others[i], NULL));
+#if MW_GC
+	if (!mw_gc_collect(MW_COLLECT_SWEPT))
+		return false;
+#endif
+#if defined(__SANITIZE_THREAD__)
+	return mw_heap_check(); /* its runtime ends a copy that has threads */
+#endif
+	test_parallel(2, stops_beside, &world);
+	return atomic_load(&world.in_section) && mw_heap_check();
+}
+
+static void fork_worker(unsigned int i, void *arg)
+{
+	struct world *world = arg;
+
+	atomic_store(&of_others[i], mw_alloc(100 * i + 100, 0));
+	CHECK(of_others[i]);
+	test_barrier();
+	if (i) {
+		while (!atomic_load(&world->end))
+			mw_port_relax();
+		mw_free(of_others[i]);
+		return;
+	}
+	CHECK_EQ(backend_fork(copy_stops, NULL), 0);
+	mw_free(of_others[0]);
+	atomic_store(&world->end, true);
+	CHECK(stopped());
+	mw_port_start_world();
+}
+
+TEST_WITH(a_copy_stops_its_world, TEST_HOSTED)
+{
+	struct world world = { 0 };
+
+	NEED(test_heap((size_t)8 << 20));
+	test_parallel(cpus(), fork_worker, &world);
+}
+
+#endif
 
 /* ---- a CPU that does not answer ---- */
 

@@ -16,6 +16,12 @@
 void mw_hold_all(void);
 void mw_unhold_all(void);
 
+/*
+ * Is a call half done in a place where it gives way and is not pinned: a collection, a scavenge, a question for
+ * memory? For a port that copies a running system at a moment when nobody is pinned.
+ */
+bool mw_half_done(void);
+
 /* The rooms' own parts; @hold: take, else give back. */
 void mw_base_hold(bool hold);
 void mw_page_hold_registry(bool hold); /* what comes before the central lists' locks */

@@ -11,7 +11,9 @@
 #if MW_GC
 
 #include "../base/grace.h"
+#include "../base/hold.h"
 #include "../base/report.h"
+#include "../page/page.h"
 
 struct mw_gc mw_gc = { .registry = MW_LOCK_INIT(MW_RANK_REGISTRY) };
 
@@ -71,6 +73,11 @@ static __attribute__((noinline)) bool begin_alone(bool wait)
 static void end_alone(void)
 {
 	atomic_store_explicit(&mw_gc.collecting, 0, memory_order_release);
+}
+
+bool mw_half_done(void)
+{
+	return mw_word(&mw_gc.collecting) || mw_word(&mw_page.scavenging) || mw_word(&mw_page.asking);
 }
 
 /* ---- who listens ---- */
