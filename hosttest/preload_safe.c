@@ -92,14 +92,34 @@ void mw_port_wake(enum mw_worker worker)
 	(void)worker;
 }
 
-static bool is_heap(uintptr_t lo, uintptr_t hi)
+/* The first region that ends behind @at. Return: false: there is none. */
+static bool next_region(uintptr_t at, uintptr_t *lo, uintptr_t *hi)
 {
 	struct mw_region_stats stats;
 
-	for (size_t i = 0; mw_region_stats(i, &stats); i++)
-		if ((uintptr_t)stats.base >= lo && (uintptr_t)stats.base < hi)
+	for (size_t i = 0; mw_region_stats(i, &stats); i++) {
+		*lo = (uintptr_t)stats.base;
+		*hi = *lo + (stats.pages << MW_PAGE_SHIFT);
+		if (*hi > at)
 			return true;
+	}
 	return false;
+}
+
+/* All of a mapping but the heap: the system counts what lies side by side as one, the first thread's words too. */
+static void visit_around(mw_root_visit_fn *visit, void *ctx, enum mw_root_kind kind, uintptr_t lo,
+			 uintptr_t hi)
+{
+	while (lo < hi) {
+		uintptr_t from, to, end = hi;
+		bool region = next_region(lo, &from, &to);
+
+		if (region && from < hi)
+			end = mw_max(from, lo);
+		if (end > lo)
+			visit(ctx, kind, "mapping", (void *)lo, (void *)end);
+		lo = end < hi ? to : hi;
+	}
 }
 
 /* Registers are in this frame or above: the caller has spilled them. */
@@ -113,12 +133,14 @@ static MW_NOINLINE void scan_maps(mw_root_visit_fn *visit, void *ctx, uintptr_t 
 		char *end;
 		uintptr_t lo = strtoull(line, &end, 16), hi = strtoull(end + 1, &end, 16);
 
-		if (end[1] != 'r' || end[2] != 'w' || end[4] != 'p' || is_heap(lo, hi))
+		bool mine;
+
+		if (end[1] != 'r' || end[2] != 'w' || end[4] != 'p')
 			continue;
-		if (lo <= sp && sp < hi)
+		mine = lo <= sp && sp < hi;
+		if (mine)
 			lo = sp & -sizeof(void *);
-		visit(ctx, lo == (sp & -sizeof(void *)) ? MW_ROOT_STACK : MW_ROOT_DATA, "mapping",
-		      (void *)lo, (void *)hi);
+		visit_around(visit, ctx, mine ? MW_ROOT_STACK : MW_ROOT_DATA, lo, hi);
 	}
 	close(reader.fd);
 }
@@ -127,6 +149,15 @@ void mw_port_scan_roots(mw_root_visit_fn *visit, void *ctx)
 {
 	__builtin_unwind_init();
 	scan_maps(visit, ctx, (uintptr_t)__builtin_frame_address(0) - 512);
+}
+
+/* Of a program with threads no mark is made; that is no reason to end it. */
+static void on_misuse(const struct mw_report *report)
+{
+	if (report->what == MW_STUCK_CPU)
+		return;
+	mw_report_print(report);
+	mw_port_panic(mw_misuse_name(report->what));
 }
 
 static __attribute__((constructor)) void set_up(void)
@@ -142,6 +173,7 @@ static __attribute__((constructor)) void set_up(void)
 	policy.hold = comma ? strtoul(comma + 1, (char **)&comma, 0) : 0;
 	policy.percent = comma && *comma == ',' ? (unsigned int)strtoul(comma + 1, NULL, 0) : 0;
 	borrowed = preload_begin();
+	(void)mw_on_misuse(on_misuse);
 	(void)mw_safe_free(NULL, &policy);
 	preload_end(borrowed);
 }
