@@ -223,10 +223,10 @@ static uint64_t tenths(bench_fn *fn, size_t arg)
 
 	for (unsigned int round = 0; round <= ROUNDS; round++) {
 		bool exact = backend_instructions() != 0;
-		uint64_t start = exact ? arch_tsc() : arch_now(), taken;
+		uint64_t start = exact ? arch_cycles() : arch_now(), taken;
 
 		fn(COUNT, arg, live);
-		taken = (exact ? arch_tsc() : arch_now()) - start;
+		taken = (exact ? arch_cycles() : arch_now()) - start;
 		if (round && taken < best)
 			best = taken;
 	}

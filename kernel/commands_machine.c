@@ -10,8 +10,8 @@ static void run_cpus(size_t argc, char **argv)
 
 	(void)argc, (void)argv;
 	stop_counts(&stops);
-	mw_print("%u CPUs run, time stamp counter %llu MHz, up %llu ms\n", arch_cpu_count(),
-		 (unsigned long long)arch_tsc_hz() / 1000000,
+	mw_print("%u CPUs run, clock %llu MHz, up %llu ms\n", arch_cpu_count(),
+		 (unsigned long long)arch_clock_hz() / 1000000,
 		 (unsigned long long)arch_now() / 1000000);
 	for (unsigned int cpu = 0; cpu < arch_cpu_count(); cpu++) {
 		void *lo, *hi;

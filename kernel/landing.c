@@ -2,7 +2,7 @@
 #include "landing.h"
 #include "thread.h"
 
-/* As __builtin_setjmp() fills it: gcc and clang agree on the first three for x86. */
+/* As __builtin_setjmp() fills it: gcc and clang agree on the first three. */
 struct jump {
 	void *frame, *pc, *stack, *spare[2];
 };
@@ -81,17 +81,16 @@ static bool on_fault(struct arch_regs *regs, uintptr_t address)
 		return false;
 	if (landing->fault)
 		*landing->fault = (struct fault){ .came = true,
-						  .vector = regs->vector,
-						  .error = regs->error,
+						  .what = arch_fault_of(regs),
+						  .number = arch_fault_number(regs),
 						  .address = address,
-						  .pc = regs->rip };
+						  .pc = arch_pc(regs) };
 	else if (!ask_last || !ask_last(regs, address))
 		return false;
 	if (shadow_stack_left)
 		shadow_stack_left(landing->jump.stack);
-	regs->rbp = (uintptr_t)landing->jump.frame;
-	regs->rip = (uintptr_t)landing->jump.pc;
-	regs->rsp = (uintptr_t)landing->jump.stack;
+	arch_set_place(regs, (uintptr_t)landing->jump.pc, (uintptr_t)landing->jump.stack,
+		       (uintptr_t)landing->jump.frame);
 	return true;
 }
 

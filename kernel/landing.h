@@ -13,7 +13,8 @@
 /* What was wrong when an exception was the way. */
 struct fault {
 	bool came;
-	uint64_t vector, error;
+	enum arch_fault what;
+	unsigned long number; /* the CPU's own for it */
 	uintptr_t address, pc; /* address: of a page fault */
 };
 

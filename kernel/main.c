@@ -9,7 +9,7 @@
 
 static void say_hello(const struct arch_boot_info *info)
 {
-	mw_print("\nMarrow demo kernel, x86_64: page frames and kernel objects\n"
+	mw_print("\nMarrow demo kernel, " ARCH_NAME ": page frames and kernel objects\n"
 		 "booted by %s%s in %llu ms; %u of %u CPUs, %llu MiB of memory\n",
 		 info->loader, info->uefi ? " (UEFI)" : "", (unsigned long long)arch_now() / 1000000,
 		 info->cpus, info->cpus_found, (unsigned long long)memory_total() >> 20);

@@ -8,9 +8,10 @@
 #define MW_MAX_CPUS 16
 #endif
 
-/* The direct map: 1 TiB of it. */
-#define MW_ADDR_BASE 0xffff800000000000
-#define MW_ADDR_BITS 40
+/* The direct map. */
+#include "layout.h"
+#define MW_ADDR_BASE ARCH_DIRECT_MAP
+#define MW_ADDR_BITS ARCH_DIRECT_MAP_BITS
 
 #define MW_PORT_INLINE_H "port_inline.h"
 

@@ -80,7 +80,7 @@ static const struct option known[] = {
 	{ "mem", "use only so much memory", NULL },
 	{ "cpus", "use only so many CPUs", NULL },
 	{ "console", "serial, screen or both", NULL },
-	{ "tsc_hz", "frequency of the time stamp counter, instead of measuring it", NULL },
+	{ "tsc_hz", "frequency of the clock, where it is measured else", NULL },
 };
 
 /* A complaint, or NULL. */

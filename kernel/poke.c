@@ -136,7 +136,7 @@ static void interrupt_with(arch_timer_fn *fn)
 static void invalid_in_handler(struct arch_regs *regs, void *arg)
 {
 	(void)regs, (void)arg;
-	__asm__ volatile("ud2");
+	arch_invalid_instruction();
 }
 
 static void overflow_in_handler(struct arch_regs *regs, void *arg)
@@ -187,16 +187,10 @@ static void stop_the_deaf(void *arg)
 	mw_print("Now that it hears again: %s.\n", stuck < 0 ? "all stopped" : "still stuck");
 }
 
-/* Without a table of handlers no exception can be reported: the machine resets. */
 static void triple_fault(void *arg)
 {
-	static const struct {
-		uint16_t limit;
-		uint64_t base;
-	} __attribute__((packed)) nothing = { 0, 0 };
-
 	(void)arg;
-	__asm__ volatile("lidt %0\n\tud2" : : "m"(nothing));
+	arch_triple_fault();
 }
 
 static const struct mistake mistakes[] = {
@@ -231,9 +225,8 @@ static void make(const struct mistake *mistake)
 	if (!fault.came)
 		return;
 	(void)mw_port_symbol(fault.pc, name, sizeof(name));
-	mw_print("exception %llu, error 0x%llx, address 0x%lx, at %s\n",
-		 (unsigned long long)fault.vector, (unsigned long long)fault.error,
-		 (unsigned long)fault.address, name);
+	mw_print("exception %lu (%s), address 0x%lx, at %s\n", fault.number,
+		 arch_fault_name(fault.what), (unsigned long)fault.address, name);
 	mw_print("The monitor caught it; anywhere else it would have been a panic.\n");
 }
 

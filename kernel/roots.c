@@ -55,12 +55,12 @@ static void visit_thread(const struct thread *thread, void *arg)
 
 static void visit_cpu(const struct visitor *v, const struct arch_regs *regs)
 {
-	const struct thread *thread = thread_at(regs->rsp);
+	const struct thread *thread = thread_at(arch_sp(regs));
 
 	if (thread->idle)
 		return;
 	v->visit(v->ctx, MW_ROOT_REGISTERS, "registers", regs, regs + 1);
-	visit_stack(v, thread, regs->rsp);
+	visit_stack(v, thread, arch_sp(regs));
 }
 
 void mw_port_scan_roots(mw_root_visit_fn *visit, void *ctx)

@@ -260,7 +260,7 @@ static void run_unlocked(void (*fn)(void))
 	bool idle = current->idle;
 
 	current->idle = false;
-	sched_unlock(ARCH_RFLAGS_IF);
+	sched_unlock(ARCH_IRQ_ON);
 	fn();
 	(void)sched_lock();
 	current->idle = idle;
@@ -295,11 +295,7 @@ static void idle(void)
 		arm(thread_current(), arch_now());
 		unlock();
 		/* What ran here long ago left pointers in registers that nobody saves: no roots. */
-		__asm__ volatile("xor %%r8d, %%r8d\n\txor %%r9d, %%r9d\n\t"
-				 "xor %%r10d, %%r10d\n\txor %%r11d, %%r11d"
-				 :
-				 :
-				 : "r8", "r9", "r10", "r11", "cc");
+		arch_forget_registers();
 		arch_idle();
 		(void)sched_lock();
 		sched.idle &= ~mine;

@@ -37,23 +37,23 @@ uint64_t backend_now(void)
 	return arch_now();
 }
 
-/* TSC ticks for a loop of two instructions a turn. */
-static __attribute__((noinline)) uint64_t ticks_of_loop(unsigned long turns)
+/* For a loop of two instructions a turn. */
+static __attribute__((noinline)) uint64_t cycles_of_loop(unsigned long turns)
 {
-	uint64_t start = arch_tsc();
+	uint64_t start = arch_cycles();
 
-	__asm__ volatile("1:\tdec %0\n\tjnz 1b" : "+r"(turns) : : "cc");
-	return arch_tsc() - start;
+	arch_count_down(turns);
+	return arch_cycles() - start;
 }
 
-/* Under -icount shift=0 the time stamp counter counts instructions, and nothing else does so exactly. */
-static bool tsc_counts_instructions(void)
+/* Under -icount shift=0 the counter counts instructions, and nothing else does so exactly. */
+static bool cycles_are_instructions(void)
 {
 	unsigned long state = arch_irq_save();
 	bool exact = true;
 
 	for (unsigned long i = 1; i <= 3; i++)
-		exact &= ticks_of_loop(3000 * i) - ticks_of_loop(1000 * i) == 4000 * i;
+		exact &= cycles_of_loop(3000 * i) - cycles_of_loop(1000 * i) == 4000 * i;
 	arch_irq_restore(state);
 	return exact;
 }
@@ -63,8 +63,8 @@ uint64_t backend_instructions(void)
 	static int exact = -1;
 
 	if (exact < 0)
-		exact = tsc_counts_instructions();
-	return exact ? arch_tsc() : 0;
+		exact = cycles_are_instructions();
+	return exact ? arch_cycles() : 0;
 }
 
 /* ---- memory: the longest run of it, from the bottom up ---- */
@@ -274,12 +274,12 @@ static bool on_exception(const struct arch_regs *regs, uintptr_t address)
 
 	if (!running || arch_cpu_id() != TEST_CPU)
 		return false;
-	(void)mw_port_symbol(regs->rip, name, sizeof(name));
-	mw_format(why, sizeof(why), "exception %llu, error 0x%llx, address 0x%lx, at %s",
-		  (unsigned long long)regs->vector, (unsigned long long)regs->error,
+	(void)mw_port_symbol(arch_pc(regs), name, sizeof(name));
+	mw_format(why, sizeof(why), "exception %lu (%s), address 0x%lx, at %s",
+		  arch_fault_number(regs), arch_fault_name(arch_fault_of(regs)),
 		  (unsigned long)address, name);
 	arch_print_regs(regs);
-	arch_print_backtrace(regs->rbp);
+	arch_print_backtrace(arch_fp(regs));
 	return !landing_call(panicked, why);
 }
 

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* What machines do to kernels: NMIs at any time, floods of interrupts, exceptions in handlers. */
-#include "../arch/x86_64/internal.h"
+#include "internal.h"
 #include "landing.h"
 #include "test.h"
 #include "thread.h"
-
-#define STRAY_VECTOR 0x61
 
 static _Atomic(bool) done;
 static _Atomic(unsigned long) rounds;
@@ -68,7 +66,7 @@ static void capture_often(unsigned int i, void *arg)
 
 		CHECK_EQ(answered, arch_cpus_all());
 		for (unsigned int cpu = 1; cpu < arch_cpu_count(); cpu++)
-			pinned += !(captured[cpu].rflags & ARCH_RFLAGS_IF);
+			pinned += !arch_had_interrupts(&captured[cpu]);
 	}
 	done = true;
 }
@@ -86,19 +84,26 @@ TEST(nmis_at_any_time)
 
 /* ---- floods ---- */
 
+/* The timer, when nothing is due. */
+static void come_early(void)
+{
+	unsigned long state = arch_irq_save();
+
+	machine_timer_arm(1);
+	arch_irq_restore(state);
+}
+
 static void flood(unsigned int i, void *arg)
 {
-	unsigned int me = apic_id();
-
 	(void)arg;
 	if (!others_allocate(i))
 		return;
 	for (int n = 0; n < 3000; n++) {
 		for (unsigned int cpu = 0; cpu < arch_cpu_count(); cpu++)
-			apic_send(arch_cpu_by_number[cpu]->apic_id, APIC_FIXED | STRAY_VECTOR);
-		apic_send(me, APIC_FIXED | VEC_TIMER);
-		apic_send(me, APIC_FIXED | VEC_CALL);
-		apic_send(me, APIC_FIXED | VEC_RESCHEDULE);
+			machine_send(arch_cpu_by_number[cpu], MESSAGE_STRAY);
+		machine_send(this_cpu(), MESSAGE_CALL);
+		machine_send(this_cpu(), MESSAGE_RESCHEDULE);
+		come_early();
 	}
 	done = true;
 }

@@ -310,12 +310,10 @@ static struct search search_for(uintptr_t half)
 static void hold_words(unsigned int i)
 {
 	volatile uintptr_t on_stack = ON_STACK;
-	uintptr_t done_address = (uintptr_t)&done;
 
-	__asm__ volatile("1:\tpause\n\tcmpb $0, (%1)\n\tje 1b"
-			 :
-			 : "b"(IN_REGISTER), "r"(done_address), "m"(on_stack)
-			 : "cc", "memory");
+	__asm__ volatile("" : : "m"(on_stack));
+	arch_hold(IN_REGISTER, (const volatile bool *)&done);
+	__asm__ volatile("" : : "m"(on_stack));
 	(void)i;
 }
 

@@ -5,10 +5,6 @@
 #include "test.h"
 #include "text.h"
 
-#define ERROR_PRESENT 1u
-#define ERROR_WRITE 2u
-#define ERROR_FETCH 16u
-
 static TEST_UNCHECKED void read_byte(void *arg)
 {
 	(void)*(volatile char *)arg;
@@ -30,14 +26,7 @@ static void execute(void *arg)
 static void invalid(void *arg)
 {
 	(void)arg;
-	__asm__ volatile("ud2");
-}
-
-static void divide(void *arg)
-{
-	unsigned int high = 1;
-
-	__asm__ volatile("divl %1" : "+d"(high) : "r"(0), "a"(arg));
+	arch_invalid_instruction();
 }
 
 static void wild(void *arg)
@@ -57,16 +46,14 @@ TEST(each_is_described)
 	CHECK(!fault.came);
 	fault = landing_try(invalid, NULL);
 	CHECK(fault.came);
-	CHECK_EQ(fault.vector, 6);
-	fault = landing_try(divide, NULL);
-	CHECK_EQ(fault.vector, 0);
-	CHECK(fault.came);
+	CHECK_EQ(fault.what, ARCH_FAULT_INSTRUCTION);
+	/* No address at all: some machines have an exception of its own for that. */
 	fault = landing_try(wild, NULL);
-	CHECK_EQ(fault.vector, 13);
+	CHECK(fault.came);
+	CHECK(fault.what == ARCH_FAULT_READ || fault.what == ARCH_FAULT_OTHER);
 	fault = landing_try(read_byte, (void *)0x1234);
-	CHECK_EQ(fault.vector, 14);
+	CHECK_EQ(fault.what, ARCH_FAULT_READ);
 	CHECK_EQ(fault.address, 0x1234);
-	CHECK_EQ(fault.error, 0);
 	CHECK(fault.pc >= (uintptr_t)read_byte && fault.pc < (uintptr_t)read_byte + 16);
 	CHECK(!arch_in_interrupt());
 }
@@ -99,7 +86,7 @@ TEST(nest)
 
 	CHECK(fault.came);
 	CHECK_EQ(fault.address, 0x10);
-	CHECK_EQ(fault.error, 0);
+	CHECK_EQ(fault.what, ARCH_FAULT_READ);
 }
 
 static void fault_here(unsigned int i, void *arg)
@@ -129,17 +116,15 @@ TEST(stack_overflow_meets_the_guard)
 
 /* ---- no page is both writable and executable ---- */
 
-extern char arch_rodata_end[];
-
 static unsigned int count_faults(const char *from, const char *to, void (*fn)(void *arg),
-				 uint64_t error)
+				 enum arch_fault what)
 {
 	unsigned int n = 0;
 
 	for (uintptr_t at = (uintptr_t)from; at < (uintptr_t)to; at += ARCH_PAGE_SIZE) {
 		struct fault fault = landing_try(fn, (void *)at);
 
-		n += fault.came && fault.vector == 14 && fault.error == error && fault.address == at;
+		n += fault.came && fault.what == what && fault.address == at;
 	}
 	return n;
 }
@@ -151,14 +136,13 @@ static unsigned int pages_between(const char *from, const char *to)
 
 TEST(code_cannot_be_written)
 {
-	CHECK_EQ(count_faults(arch_text_start, arch_rodata_end, write_byte,
-			      ERROR_PRESENT | ERROR_WRITE),
+	CHECK_EQ(count_faults(arch_text_start, arch_rodata_end, write_byte, ARCH_FAULT_WRITE),
 		 pages_between(arch_text_start, arch_rodata_end));
 }
 
 TEST(data_cannot_be_executed)
 {
-	CHECK_EQ(count_faults(arch_text_end, arch_bss_end, execute, ERROR_PRESENT | ERROR_FETCH),
+	CHECK_EQ(count_faults(arch_text_end, arch_bss_end, execute, ARCH_FAULT_EXECUTE),
 		 pages_between(arch_text_end, arch_bss_end));
 }
 
@@ -168,14 +152,12 @@ TEST(nor_through_the_direct_map)
 	char *memory = test_memory(2 * ARCH_PAGE_SIZE);
 
 	CHECK_EQ(count_faults(text, text + (arch_text_end - arch_text_start), execute,
-			      ERROR_PRESENT | ERROR_FETCH),
+			      ARCH_FAULT_EXECUTE),
 		 pages_between(arch_text_start, arch_text_end));
 	CHECK_EQ(count_faults(text, text + (arch_rodata_end - arch_text_start), write_byte,
-			      ERROR_PRESENT | ERROR_WRITE),
+			      ARCH_FAULT_WRITE),
 		 pages_between(arch_text_start, arch_rodata_end));
-	CHECK_EQ(count_faults(memory, memory + 2 * ARCH_PAGE_SIZE, execute,
-			      ERROR_PRESENT | ERROR_FETCH),
-		 2);
+	CHECK_EQ(count_faults(memory, memory + 2 * ARCH_PAGE_SIZE, execute, ARCH_FAULT_EXECUTE), 2);
 }
 
 /* ---- names ---- */

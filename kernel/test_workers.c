@@ -287,7 +287,7 @@ static void *kept[MW_MAX_CPUS][8];
 static void interrupt_allocates(void *arg)
 {
 	void **mine = kept[arch_cpu_id()];
-	unsigned int i = (unsigned int)(arch_tsc() >> 8) % 8;
+	unsigned int i = (unsigned int)(arch_cycles() >> 8) % 8;
 
 	(void)arg;
 	mw_free(mine[i]);

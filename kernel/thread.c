@@ -54,7 +54,7 @@ static void thread_main(void *arg)
 {
 	struct thread *thread = arg;
 
-	sched_unlock(ARCH_RFLAGS_IF);
+	sched_unlock(ARCH_IRQ_ON);
 	thread->fn(thread->arg);
 	thread_exit();
 }

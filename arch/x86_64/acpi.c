@@ -4,7 +4,7 @@
  * pointer → RSDT or XSDT → MADT. Checksums are checked; anything odd means "one CPU", with a line
  * that says so.
  */
-#include "internal.h"
+#include "x86.h"
 
 struct rsdp {
 	char signature[8];
@@ -32,8 +32,6 @@ struct madt {
 
 uint64_t acpi_lapic_phys = 0xfee00000, acpi_ioapic_phys;
 uint32_t acpi_ioapic_base;
-uint32_t acpi_apic_ids[ARCH_MAX_CPUS];
-unsigned int acpi_nr_cpus, acpi_nr_cpus_all;
 
 static struct acpi_irq isa_irqs[16];
 
@@ -110,11 +108,8 @@ static uint32_t get32(const uint8_t *p)
 
 static void add_cpu(uint32_t id, uint32_t flags)
 {
-	if (!(flags & MADT_ENABLED))
-		return;
-	acpi_nr_cpus_all++;
-	if (acpi_nr_cpus < ARCH_MAX_CPUS)
-		acpi_apic_ids[acpi_nr_cpus++] = id;
+	if (flags & MADT_ENABLED)
+		smp_add(id);
 }
 
 /* Polarity and trigger; 0 in either field is the bus's own: for ISA active high, edge. */

@@ -3,7 +3,7 @@
  * Interrupt controllers: the local APIC of each CPU (in memory, or as registers if firmware has
  * switched to x2APIC), the first I/O APIC for serial line and keyboard, the old ones masked.
  */
-#include "internal.h"
+#include "x86.h"
 
 enum {
 	LAPIC_ID = 0x20,
@@ -128,7 +128,7 @@ void ioapic_route(unsigned int irq, unsigned int vector)
 
 	if (!ioapic || pin > (ioapic_read(1) >> 16 & 0xff))
 		return;
-	ioapic_write(0x11 + 2 * pin, arch_slots[0].apic_id << 24);
+	ioapic_write(0x11 + 2 * pin, arch_slots[0].hardware_id << 24);
 	ioapic_write(0x10 + 2 * pin, vector | (uint32_t)to.low << 13 | (uint32_t)to.level << 15);
 }
 
@@ -143,6 +143,6 @@ void apic_init(void)
 	}
 	if (acpi_ioapic_phys)
 		ioapic = arch_map_phys(acpi_ioapic_phys, ARCH_PAGE_SIZE, true);
-	arch_slots[0].apic_id = apic_id();
+	arch_slots[0].hardware_id = apic_id();
 	apic_init_cpu();
 }

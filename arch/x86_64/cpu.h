@@ -5,15 +5,6 @@
 
 #include <stdint.h>
 
-#define PTE_P 0x001ul
-#define PTE_W 0x002ul
-#define PTE_PWT 0x008ul
-#define PTE_PCD 0x010ul
-#define PTE_D 0x040ul
-#define PTE_LARGE 0x080ul
-#define PTE_NX (1ul << 63)
-#define PTE_ADDR 0x000ffffffffff000ul
-
 #define CR0_WP (1ul << 16)
 #define MSR_APIC_BASE 0x1b
 #define MSR_EFER 0xc0000080

@@ -3,7 +3,7 @@
  * Memory modules that come and go while the machine runs: the slots' registers of QEMU's machines, at
  * an address that its ACPI tables name in bytecode only. Without "slots=" all reads give ones.
  */
-#include "internal.h"
+#include "x86.h"
 
 enum {
 	PORT = 0xa00,

@@ -132,7 +132,7 @@ ap_high:
 	xor %ebp, %ebp
 	push $0
 	push $0
-	call smp_arrive
+	call smp_begin
 	ud2
 
 /* stack_call(top, fn): go on with fn on another stack, never to return. */

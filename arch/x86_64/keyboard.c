@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* A PC keyboard, US layout, enough to type commands on the screen's console. */
-#include "internal.h"
+#include "x86.h"
 
 #define KBD_DATA 0x60
 #define KBD_STATUS 0x64

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The information that GRUB leaves: a list of tags. */
-#include "internal.h"
+#include "x86.h"
 
 enum {
 	TAG_END = 0,

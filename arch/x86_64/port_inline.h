@@ -13,7 +13,7 @@
 #define MW_PORT_PINNED_GIVEN
 
 #define ARCH_PERCPU_ID 8 /* offset of struct arch_percpu.cpu, from gs */
-#define ARCH_RFLAGS_IF 0x200ul
+#define ARCH_IRQ_ON 0x200ul /* as a pin saves it, interrupts on */
 
 static inline unsigned long mw_port_pin(void)
 {
@@ -28,7 +28,7 @@ static inline bool mw_port_pinned(void)
 	unsigned long flags;
 
 	__asm__ volatile("pushfq\n\tpopq %0" : "=r"(flags) : : "memory");
-	return !(flags & ARCH_RFLAGS_IF);
+	return !(flags & ARCH_IRQ_ON);
 }
 
 static inline void mw_port_unpin(unsigned long state)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The information that "qemu -kernel" leaves. */
-#include "internal.h"
+#include "x86.h"
 
 #define PVH_MAGIC 0x336ec578
 

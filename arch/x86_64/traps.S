@@ -55,7 +55,7 @@ trap_common:
 	mov %rbx, %rdi
 	call trap_leave
 	jmp 3f
-2:	call trap_exception
+2:	call machine_entry
 3:	pop %r15
 	pop %r14
 	pop %r13

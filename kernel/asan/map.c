@@ -3,7 +3,7 @@
  * The shadow's pages: real ones for memory and for the image, taken at boot, and a page of zeros
  * for everything else that a kernel's pointer can say.
  */
-#include "../../arch/x86_64/internal.h"
+#include "internal.h"
 #include "asan.h"
 
 #define MAX_RUNS 64
@@ -39,7 +39,7 @@ static void map_real(uintptr_t lo, uintptr_t hi)
 	uintptr_t to = ((uintptr_t)asan_shadow(hi) + ARCH_PAGE_SIZE - 1) & ~(ARCH_PAGE_SIZE - 1);
 
 	if (nr_runs == MAX_RUNS || !paging_map(from, arch_phys(frames_boot_alloc(to - from)),
-					       to - from, PTE_P | PTE_W | PTE_NX))
+					       to - from, PAGE_READ | PAGE_WRITE))
 		arch_panic("no frames for the shadow");
 	runs[nr_runs].lo = lo;
 	runs[nr_runs++].hi = hi;
@@ -57,14 +57,14 @@ static void map_memory(enum mw_memtype type)
 /* Fill what is empty in a table of @level with what leads to zeros; below what is not, the same. */
 static void fill(uint64_t *table, unsigned int level, size_t first, size_t end)
 {
-	uint64_t zero = level == 1 ? arch_phys(zero_page) | PTE_P | (paging_has_nx ? PTE_NX : 0)
-				   : arch_phys(zero_tables[level - 2]) | PTE_P | PTE_W;
+	uint64_t zero = level == 1 ? pte_leaf(arch_phys(zero_page), PAGE_READ, 1)
+				   : pte_table(arch_phys(zero_tables[level - 2]));
 
 	for (size_t i = first; i < end; i++) {
 		if (!table[i])
 			table[i] = zero;
-		else if (level > 1 && table[i] != zero && !(table[i] & PTE_LARGE))
-			fill(arch_virt(table[i] & PTE_ADDR), level - 1, 0, 512);
+		else if (table[i] != zero && pte_is_table(table[i], level))
+			fill(arch_virt(pte_phys(table[i])), level - 1, 0, 512);
 	}
 }
 
@@ -76,7 +76,7 @@ void kernel_shadow_init(void)
 	map_real(ARCH_STACK_WINDOW, ARCH_STACK_WINDOW + ARCH_STACK_WINDOW_SIZE);
 	map_memory(MW_MEM_FREE);
 	map_memory(MW_MEM_RECLAIM);
-	fill(kernel_pml4, 4, ASAN_START >> 39 & 511, ASAN_END >> 39 & 511);
-	write_cr3(arch_phys(kernel_pml4));
+	fill(kernel_root, 4, ASAN_START >> 39 & 511, ASAN_END >> 39 & 511);
+	machine_paging_load();
 	asan_on = true;
 }

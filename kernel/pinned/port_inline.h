@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In place of arch/x86_64/port_inline.h, for mm/ in the kernel of `make pinned`: the same, and under -icount
+ * In place of the machine's own, for mm/ in the kernel of `make pinned`: the same, and under -icount
  * the instructions between a pin that turned interrupts off and its unpin are counted. For one CPU.
  */
 #ifndef KERNEL_PINNED_PORT_INLINE_H
@@ -8,7 +8,7 @@
 
 #define mw_port_pin arch_port_pin
 #define mw_port_unpin arch_port_unpin
-#include "../../arch/x86_64/port_inline.h"
+#include_next "port_inline.h"
 #undef mw_port_pin
 #undef mw_port_unpin
 
@@ -19,14 +19,14 @@ static inline unsigned long mw_port_pin(void)
 {
 	unsigned long state = arch_port_pin();
 
-	if (state & ARCH_RFLAGS_IF)
+	if (state & ARCH_IRQ_ON)
 		pinned_since = __builtin_ia32_rdtsc();
 	return state;
 }
 
 static inline void mw_port_unpin(unsigned long state)
 {
-	if (state & ARCH_RFLAGS_IF)
+	if (state & ARCH_IRQ_ON)
 		pinned_end();
 	arch_port_unpin(state);
 }

@@ -43,7 +43,7 @@ static struct place *place_of(uintptr_t entry)
 void pinned_end(void);
 void pinned_end(void)
 {
-	unsigned long now = arch_tsc(), took = now - pinned_since;
+	unsigned long now = arch_cycles(), took = now - pinned_since;
 	const uintptr_t *frame = __builtin_frame_address(0);
 	uintptr_t site = frame[1], caller = ((const uintptr_t *)frame[0])[1], entry = site;
 	struct place *place;

@@ -4,7 +4,7 @@
  * another CPU, interrupts on or off.
  *
  * gcc's -fsanitize=thread puts a call before each plain access and makes one of each atomic one. The
- * calls count down; at 0 they execute `pause`, which under -icount ends this virtual CPU's turn, and
+ * calls count down; at 0 they relax, which under -icount ends this virtual CPU's turn, and
  * draw the next count. Now and then a CPU sits out many turns, as a host's or hypervisor's CPU may:
  * that holds a window open while others run through it. The seed gives the counts and their mean, so
  * one seed is one interleaving.
@@ -80,7 +80,7 @@ void seams_report(void)
 {
 	mw_print("# seed %llu: %lu turns, up to %u accesses apart, order %016llx; done at %llu\n",
 		 (unsigned long long)options.seed, turns_given, most, (unsigned long long)order,
-		 (unsigned long long)arch_tsc());
+		 (unsigned long long)arch_cycles());
 }
 
 /* ---- what gcc calls ---- */

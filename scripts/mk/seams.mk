@@ -10,7 +10,7 @@ ROUNDS ?= 2
 KEEP_GOING ?= yes
 SEED_LIMIT ?= # processor seconds
 
-seams_dir := build/kernel-seams$(suffix)
+seams_dir := build/kernel-seams$(suffix)$(on_arch)
 seams_elf := $(seams_dir)/kernel.elf
 seams_mine := $(filter mm/% kernel/%,$(kernel_c)) kernel/seams/runtime.c
 seams_objects := $(seams_mine:%.c=$(seams_dir)/%.o) \
@@ -22,7 +22,7 @@ seams_flags = $(if $(filter kernel/seams/%,$(1)),, \
 $(seams_dir)/%.o: %.c $(kernel_dir)/flags
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(kernel_flags) $(KCFLAGS) $(call seams_flags,$<) -MMD -MP -c -o $@ $<
+	$(Q)$(KCC) $(kernel_flags) $(KCFLAGS) $(call seams_flags,$<) -MMD -MP -c -o $@ $<
 $(eval $(call kernel-link,$(seams_dir),$(seams_objects)))
 
 # What several CPUs share, and nothing that is one CPU's own or waits for a second to pass: Marrow's own, TESTS=own, which
