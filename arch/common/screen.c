@@ -191,12 +191,6 @@ static void clear_pixels(void)
 	fill(shown, MAX_CELLS);
 }
 
-static void hide_ega_cursor(void)
-{
-	outb(0x3d4, 0x0a);
-	outb(0x3d5, 0x20);
-}
-
 static bool can_draw(const struct arch_framebuffer *fb)
 {
 	return fb->phys && (fb->text || fb->bpp == 32 || fb->bpp == 24);
@@ -230,7 +224,5 @@ void screen_init(void)
 	memory = arch_map_phys(fb->phys, (size_t)fb->pitch * fb->height, true);
 	if (memory && !fb->text)
 		clear_pixels();
-	if (fb->text)
-		hide_ega_cursor();
 	behind = true;
 }

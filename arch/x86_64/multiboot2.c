@@ -59,6 +59,12 @@ static void read_map(const struct tag_map *map)
 	}
 }
 
+static void hide_ega_cursor(void)
+{
+	outb(0x3d4, 0x0a);
+	outb(0x3d5, 0x20);
+}
+
 static void read_framebuffer(const struct tag_framebuffer *fb)
 {
 	if (fb->type != 1 && fb->type != 2)
@@ -71,6 +77,8 @@ static void read_framebuffer(const struct tag_framebuffer *fb)
 		.bpp = fb->bpp,
 		.text = fb->type == 2,
 	};
+	if (boot_info.fb.text)
+		hide_ega_cursor();
 }
 
 static void read_rsdp(const struct tag *tag)

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+/* Exceptions and interrupts, by their causes. */
+#include "riscv.h"
+
+#define STALE_MOST 16 /* faults in a row at one place that the tables do not explain */
+
+static const char *const names[16] = {
+	"misaligned jump",
+	"instruction access fault",
+	"invalid instruction",
+	"breakpoint",
+	"misaligned load",
+	"load access fault",
+	"misaligned store",
+	"store access fault",
+	"call from user mode",
+	"call from supervisor mode",
+	"reserved",
+	"reserved",
+};
+
+static bool is_page_fault(const struct arch_regs *regs)
+{
+	return regs->cause == 12 || regs->cause == 13 || regs->cause == 15;
+}
+
+const char *machine_fault_name(const struct arch_regs *regs)
+{
+	if (is_page_fault(regs))
+		return NULL;
+	return regs->cause < 16 && names[regs->cause] ? names[regs->cause] : "exception";
+}
+
+static unsigned int access_of(const struct arch_regs *regs)
+{
+	return regs->cause == 12 ? PAGE_EXECUTE : regs->cause == 15 ? PAGE_WRITE : PAGE_READ;
+}
+
+/*
+ * A fault of a page that the tables allow: the CPU had an older entry, which it may keep even if that was an
+ * empty one; or it leaves the bits accessed and dirty to software. Not for ever at one place.
+ */
+bool exception_was_stale(const struct arch_regs *regs)
+{
+	struct machine_percpu *mine = &this_cpu()->machine;
+	uint64_t wanted = PTE_A | (regs->cause == 15 ? PTE_D : 0);
+	unsigned int level;
+	uint64_t *entry;
+
+	if (!is_page_fault(regs) || !paging_is_address(regs->address))
+		return false;
+	entry = paging_walk(regs->address, &level);
+	if (!(pte_access(*entry) & access_of(regs)))
+		return false;
+	if (mine->stale_pc != regs->pc || mine->stale_address != regs->address)
+		mine->stale_times = 0;
+	mine->stale_pc = regs->pc;
+	mine->stale_address = regs->address;
+	if ((*entry & wanted) != wanted)
+		__atomic_or_fetch(entry, wanted, __ATOMIC_RELAXED);
+	else if (++mine->stale_times > STALE_MOST)
+		return false;
+	tlb_flush_page(regs->address);
+	return true;
+}
+
+void machine_exception(struct arch_regs *regs)
+{
+	if (exception_was_stale(regs))
+		return;
+	/* Of an invalid instruction it has the instruction, and of a breakpoint the place. */
+	trap_exception(regs, regs->cause == 2 || regs->cause == 3 ? 0 : regs->address);
+}
+
+void machine_interrupt(struct arch_regs *regs)
+{
+	unsigned int cause = (unsigned int)(regs->cause & 0xff);
+
+	switch (cause) {
+	case CAUSE_SOFTWARE:
+		ipi_take_messages(regs);
+		break;
+	case CAUSE_TIMER:
+		clock_quiet();
+		timer_interrupt(regs);
+		break;
+	case CAUSE_EXTERNAL:
+		plic_interrupt();
+		break;
+	default:
+		trap_not_asked_for(cause);
+	}
+}
+
+uintptr_t machine_return_address(const struct arch_regs *regs)
+{
+	return regs->ra;
+}
+
+void arch_print_regs(const struct arch_regs *regs)
+{
+	arch_print("  pc  %016lx  sp %016lx  status %lx cause %lx address %016lx\n", regs->pc, regs->sp,
+		   regs->status, regs->cause, regs->address);
+	arch_print("  ra  %016lx  tp %016lx  s0 %016lx  s1 %016lx\n", regs->ra, regs->tp, regs->s0,
+		   regs->s1);
+	arch_print("  a0  %016lx  a1 %016lx  a2 %016lx  a3 %016lx\n", regs->a0, regs->a1, regs->a2,
+		   regs->a3);
+	arch_print("  a4  %016lx  a5 %016lx  a6 %016lx  a7 %016lx\n", regs->a4, regs->a5, regs->a6,
+		   regs->a7);
+	arch_print("  s2  %016lx  s3 %016lx  s4 %016lx  s5 %016lx\n", regs->s2, regs->s3, regs->s4,
+		   regs->s5);
+	arch_print("  s6  %016lx  s7 %016lx  s8 %016lx  s9 %016lx\n", regs->s6, regs->s7, regs->s8,
+		   regs->s9);
+	arch_print("  s10 %016lx s11 %016lx  t0 %016lx  t1 %016lx\n", regs->s10, regs->s11, regs->t0,
+		   regs->t1);
+	arch_print("  t2  %016lx  t3 %016lx  t4 %016lx  t5 %016lx  t6 %016lx\n", regs->t2, regs->t3,
+		   regs->t4, regs->t5, regs->t6);
+}

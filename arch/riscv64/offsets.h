@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Fields of struct arch_percpu that assembly reads, from tp; internal.h asserts them. */
+#ifndef ARCH_RISCV64_OFFSETS_H
+#define ARCH_RISCV64_OFFSETS_H
+
+#define PERCPU_DEPTH 16
+#define PERCPU_IN_EXCEPTION 20
+#define PERCPU_INTERRUPT_STACK 24
+#define PERCPU_STACK_TOP 48
+
+#define REGS_BYTES 288
+
+#endif
