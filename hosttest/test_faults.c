@@ -54,7 +54,7 @@ static struct counts count(void)
 	now.spans = page.objects;
 	while ((span = mw_span_next(&cursor)))
 		now.objects += mw_span_live_count(span);
-	now.records = in_use(&mw_object.slots) + in_use(&mw_object.caches);
+	now.records = in_use(&mw_object.slots) + in_use(&mw_object.caches) - mw_caches_buried();
 	for (size_t i = 0; i < MW_LEN(mw_object.bitmaps); i++)
 		now.records += in_use(&mw_object.bitmaps[i]);
 #if MW_GC

@@ -90,15 +90,14 @@ static void print_safe(void)
 
 static struct mw_cache *cache_named(const char *name)
 {
-	mw_object_ready(); /* nothing may have been allocated yet */
-	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
-		struct mw_cache *cache =
-			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
+	struct mw_cache_cursor cursor = { 0 };
+	struct mw_cache *cache;
 
-		if (cache && text_equal(cache->name, name))
-			return cache;
-	}
-	return NULL;
+	mw_object_ready(); /* nothing may have been allocated yet */
+	while ((cache = mw_cache_next(&cursor)) && !text_equal(cache->name, name))
+		;
+	mw_cache_leave(&cursor); /* caches of this kernel that have names stay */
+	return cache;
 }
 
 static void run_safe(size_t argc, char **argv)

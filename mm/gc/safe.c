@@ -146,14 +146,14 @@ void mw_safe_rest(uint64_t now, uint64_t ns)
 
 static bool any_cache(void)
 {
-	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
-		struct mw_cache *cache =
-			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
+	struct mw_cache_cursor cursor = { 0 };
+	const struct mw_cache *cache;
+	bool any = false;
 
-		if (cache && cache->span_flags & MW_SPAN_SAFE)
-			return true;
-	}
-	return false;
+	while (!any && (cache = mw_cache_next(&cursor)))
+		any = cache->span_flags & MW_SPAN_SAFE;
+	mw_cache_leave(&cursor);
+	return any;
 }
 
 bool mw_safe_free(struct mw_cache *cache, const struct mw_safe_policy *policy)

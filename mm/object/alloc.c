@@ -122,6 +122,8 @@ MW_NOINLINE void *mw_cache_alloc_rest(struct mw_cache *cache, mw_flags_t flags, 
 	void *object;
 	bool due;
 
+	if (mw_unlikely(!cache->live) && mw_cache_refuses_dead(cache))
+		return NULL;
 	if (mw_should_fail(cache->asked, MW_FAIL_OBJECT, site))
 		return NULL;
 	if (mw_unlikely(mw_word(&cache->debug)))

@@ -137,6 +137,18 @@ static bool mw_cache_check(const struct mw_cache *cache)
 	       mw_check_list(&cache->full, MW_WHERE_CENTRAL_FULL, &count);
 }
 
+static bool mw_caches_check(void)
+{
+	struct mw_cache_cursor cursor = { 0 };
+	const struct mw_cache *cache;
+	bool ok = true;
+
+	while (ok && (cache = mw_cache_next(&cursor)))
+		ok = mw_cache_check(cache);
+	mw_cache_leave(&cursor);
+	return ok;
+}
+
 bool mw_object_check(void)
 {
 	struct mw_span_cursor cursor = { 0 };
@@ -152,12 +164,5 @@ bool mw_object_check(void)
 		if (cpu && !mw_cpu_check(cpu))
 			return false;
 	}
-	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
-		struct mw_cache *cache =
-			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
-
-		if (cache && !mw_cache_check(cache))
-			return false;
-	}
-	return true;
+	return mw_caches_check();
 }

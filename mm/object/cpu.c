@@ -13,7 +13,7 @@ static mw_atomic_t mw_no_word;
 struct mw_slot mw_slot_none = { .word = &mw_no_word, .remote = &mw_no_word };
 struct mw_cpu mw_cpu_none = {
 	.fine = { [0 ... MW_FINE_STEPS - 1] = &mw_slot_none },
-	.slot = { [0 ... MW_MAX_CACHES - 1] = &mw_slot_none },
+	.slot = { [0 ... MW_MAX_CACHES] = &mw_slot_none },
 	.stock = { .pages = SIZE_MAX / 2 },
 };
 struct mw_cpu *_Atomic mw_cpus[MW_MAX_CPUS] = { [0 ... MW_MAX_CPUS - 1] = &mw_cpu_none };
@@ -22,15 +22,12 @@ _Alignas(16) char mw_zero_object[16];
 
 void mw_cache_init(struct mw_cache *cache, unsigned int id, size_t size)
 {
-	mw_lock_init(&cache->lock, MW_RANK_CENTRAL);
-	mw_list_init(&cache->some);
-	mw_list_init(&cache->full);
-	mw_list_init(&cache->debug_spans);
-	cache->id = id;
+	mw_lock_pinned(&cache->lock);
+	cache->allocs = cache->frees = cache->remote_frees = 0;
+	mw_unlock_pinned(&cache->lock);
 	cache->size = cache->stride = cache->asked = size;
-	cache->live = true;
 	mw_class_lengths(size, cache->lengths);
-	atomic_store_explicit(&mw_object.cache[id], cache, memory_order_release);
+	mw_cache_enter_locked(cache, id);
 }
 
 static void mw_builtin_init(enum mw_policy policy, unsigned int class)
@@ -44,13 +41,13 @@ static void mw_builtin_init(enum mw_policy policy, unsigned int class)
 
 	bool tiny = mw_is_noscan(policy) && class == MW_TINY_CLASS;
 
+	mw_cache_first(cache);
 	mw_cache_init(cache, id, tiny ? MW_TINY_BLOCK : mw_object.classes.sizes[class]);
 	cache->builtin = true;
 	cache->policy = (unsigned char)policy;
 	cache->span_flags = flags[policy] | (tiny ? MW_SPAN_TINY : 0);
 	mw_format(cache->own_name, sizeof(cache->own_name), "%s-%zu",
 		  tiny ? "tiny" : prefix[policy], cache->size);
-	cache->name = cache->own_name;
 	if (!(cache->span_flags & MW_SPAN_COLLECTED))
 		atomic_init(&cache->debug, mw_debug_flags_for(cache));
 }
@@ -58,10 +55,11 @@ static void mw_builtin_init(enum mw_policy policy, unsigned int class)
 static void mw_object_begin(void)
 {
 	mw_class_fill(&mw_object.classes);
+	mw_caches_begin();
 	mw_fixed_init(&mw_object.slots, mw_round_up(sizeof(struct mw_slot), MW_CACHE_LINE),
 		      MW_USE_CACHES, NULL);
 	mw_fixed_init(&mw_object.caches, mw_round_up(sizeof(struct mw_cache), MW_CACHE_LINE),
-		      MW_USE_CACHES, NULL);
+		      MW_USE_CACHES, mw_cache_first);
 	for (unsigned int i = 0; i < MW_LEN(mw_object.bitmaps); i++)
 		mw_fixed_init(&mw_object.bitmaps[i], sizeof(unsigned long) * 8 << i, MW_USE_SPANS,
 			      NULL);
@@ -110,7 +108,7 @@ static void mw_cpu_init(struct mw_cpu *cpu, unsigned int number)
 	cpu->number = number;
 }
 
-/* Let the fast paths see the CPU, or nobody. */
+/* Let the fast paths see the CPU, or nobody. Registry lock held, which orders this with the reasons for it. */
 static void mw_cpu_show(struct mw_cpu *cpu)
 {
 	bool hide = atomic_load_explicit(&mw_object.failing, memory_order_relaxed) ||
@@ -120,6 +118,7 @@ static void mw_cpu_show(struct mw_cpu *cpu)
 	atomic_store_explicit(&mw_cpus[cpu->number], hide ? &mw_cpu_none : cpu, memory_order_release);
 }
 
+/* Pinned; no lock held. */
 static MW_NOINLINE struct mw_cpu *mw_cpu_begin(unsigned int number)
 {
 	struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[number], memory_order_acquire);
@@ -163,8 +162,11 @@ static void mw_cpu_set_fine(struct mw_cpu *cpu, unsigned int class, struct mw_sl
 
 struct mw_slot *mw_slot_make(struct mw_cpu *cpu, struct mw_cache *cache)
 {
-	struct mw_slot *slot = mw_fixed_alloc(&mw_object.slots);
+	struct mw_slot *slot;
 
+	if (mw_unlikely(cache->id == MW_NO_CACHE_ID))
+		return NULL;
+	slot = mw_fixed_alloc(&mw_object.slots);
 	if (!slot)
 		return NULL;
 	*slot = (struct mw_slot){ .stride = cache->stride, .cache = cache };
@@ -228,4 +230,5 @@ void mw_object_reset(void)
 	__builtin_memset((void *)mw_freers, 0, sizeof(mw_freers));
 	__builtin_memset(&mw_object, 0, sizeof(mw_object));
 	mw_lock_init(&mw_object.lock, MW_RANK_REGISTRY);
+	mw_caches_begin();
 }

@@ -43,15 +43,12 @@ static size_t mw_drain_here(void)
 
 static size_t mw_drain_central(void)
 {
+	struct mw_cache_cursor cursor = { 0 };
+	struct mw_cache *cache;
 	size_t pages = 0;
 
-	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
-		struct mw_cache *cache =
-			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
-
-		if (cache)
-			pages += mw_central_shrink(cache) + mw_debug_shrink(cache);
-	}
+	while ((cache = mw_cache_next(&cursor)))
+		pages += mw_central_shrink(cache) + mw_debug_shrink(cache);
 	return pages;
 }
 

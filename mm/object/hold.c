@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* See mm/base/hold.h. */
 #include "../base/hold.h"
-#include "object.h"
+#include "inside.h"
 
 static void mw_caches_hold(bool hold)
 {
 	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
-		struct mw_cache *cache =
-			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
+		struct mw_cache *cache = mw_cache_by_id_locked(id);
 
 		if (cache)
 			mw_hold(&cache->lock, hold);

@@ -64,7 +64,24 @@ static inline struct mw_slot *mw_slot_of(struct mw_cpu *cpu, struct mw_cache *ca
 }
 
 void mw_slot_forget_current(struct mw_slot *slot);
+/* Registry lock held. */
 void mw_cache_init(struct mw_cache *cache, unsigned int id, size_t size);
+
+/* ---- caches.c: which caches there are. _locked: registry lock held ---- */
+
+void mw_caches_begin(void);
+/* Once in the life of a record. */
+void mw_cache_first(void *record);
+struct mw_cache *mw_cache_by_id_locked(unsigned int id);
+/* A number that no cache has; MW_MAX_CACHES: there is none. */
+unsigned int mw_cache_free_id_locked(void);
+void mw_cache_enter_locked(struct mw_cache *cache, unsigned int id);
+/* The cache is dead; or the record, which was dug out, became none. */
+void mw_cache_bury_locked(struct mw_cache *cache);
+/* The record of a cache that nobody holds and that is dead for long; with @any, of any. NULL: there is none. */
+struct mw_cache *mw_cache_dig_locked(bool any);
+/* A call with a dead cache is reported. Return: whether it is one. Not pinned. */
+MW_NOINLINE bool mw_cache_refuses_dead(const struct mw_cache *cache);
 
 /* ---- slot.c: what a CPU owns ---- */
 

@@ -57,6 +57,7 @@ enum mw_policy {
 
 #define MW_NR_BUILTIN (MW_NR_POLICIES * MW_MAX_CLASSES)
 #define MW_MAX_CACHES (MW_NR_BUILTIN + 448)
+#define MW_NO_CACHE_ID MW_MAX_CACHES /* of a dead cache; its slot is mw_slot_none on every CPU */
 
 /* ---- spans ---- */
 
@@ -214,6 +215,8 @@ static inline void *mw_keep(void *object)
 
 /* ---- caches ---- */
 
+#define MW_CACHE_NAME 40 /* bytes with the end; what is longer is cut */
+
 struct mw_cache {
 	struct mw_lock lock; /* MW_RANK_CENTRAL; guards what follows up to the blank line */
 	struct mw_list some; /* spans of no CPU with a free object */
@@ -223,15 +226,20 @@ struct mw_cache {
 	unsigned long allocs, frees; /* by way of the lock */
 	unsigned long remote_frees; /* gathered by way of the lock */
 
+	/* Guarded by mw_object.lock. */
+	unsigned int uses; /* walks that are at it: see mw_cache_next() */
+	bool ending; /* mw_cache_destroy() is at it */
+	struct mw_list dead; /* see caches.c */
+
 	/* Set when the cache is made. */
-	unsigned int id; /* index of its slots */
+	unsigned int id; /* index of its slots; that and @live change when it ends */
 	unsigned char policy, span_flags;
 	bool builtin, live;
 	mw_flags_t flags; /* MW_BELOW_* for its spans */
 	size_t size, stride, asked;
 	unsigned short lengths[MW_SPAN_LENGTHS]; /* pages of a span */
-	const char *name;
-	char own_name[24];
+	const char *name; /* @own_name: who reads it may be later than the cache's end */
+	char own_name[MW_CACHE_NAME];
 	const struct mw_type *type;
 	void (*construct)(void *object);
 
@@ -272,7 +280,7 @@ struct mw_stock {
 
 struct mw_cpu {
 	struct mw_slot *fine[MW_FINE_STEPS]; /* policy 0, by size */
-	struct mw_slot *slot[MW_MAX_CACHES]; /* by id */
+	struct mw_slot *slot[MW_MAX_CACHES + 1]; /* by id; see MW_NO_CACHE_ID */
 	struct mw_list owned; /* all its spans, of all caches, longest not looked at first */
 	size_t owned_count;
 	struct mw_span *gather; /* taken off @pending, not looked at yet */
@@ -314,7 +322,6 @@ struct mw_object {
 	unsigned char large_flags; /* MW_SPAN_SAFE, MW_SPAN_WIPE: of large objects */
 	struct mw_class_tables classes;
 	struct mw_cpu *_Atomic cpu[MW_MAX_CPUS]; /* NULL: not started yet */
-	struct mw_cache *_Atomic cache[MW_MAX_CACHES]; /* by id */
 	struct mw_cache builtin[MW_NR_BUILTIN];
 	struct mw_fixed slots, caches;
 	struct mw_debug_rule {
@@ -355,6 +362,29 @@ static inline enum mw_policy mw_policy_of(mw_flags_t flags)
 	if (flags & MW_NOSCAN)
 		return MW_POLICY_NOSCAN;
 	return flags & MW_COLLECTED ? MW_POLICY_COLLECTED : MW_POLICY_HAND_POINTERS;
+}
+
+/* ---- the caches that there are ---- */
+
+/*
+ * A walk over all caches, by id; start with it zeroed, or with @next as the first id that is wanted. The
+ * cache that mw_cache_next() returns is held until the next call with the cursor, or until
+ * mw_cache_leave(), which ends a walk early. It may be dead by the time it is looked at: its lists are empty
+ * then. No lock held; not pinned, if the walk is to be.
+ */
+struct mw_cache_cursor {
+	struct mw_cache *at;
+	unsigned int next;
+};
+struct mw_cache *mw_cache_next(struct mw_cache_cursor *cursor);
+void mw_cache_leave(struct mw_cache_cursor *cursor);
+/* Records of dead caches. */
+size_t mw_caches_buried(void);
+
+/* For who looks while the cache may be ending. */
+static inline unsigned int mw_cache_id(const struct mw_cache *cache)
+{
+	return __atomic_load_n(&cache->id, __ATOMIC_RELAXED);
 }
 
 /* ---- for the collector, the checker, statistics ---- */

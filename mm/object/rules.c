@@ -73,11 +73,11 @@ unsigned int mw_debug_flags_of(const char *name)
 	return flags;
 }
 
+/* Registry lock held. */
 static void mw_rules_apply(void)
 {
 	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
-		struct mw_cache *cache =
-			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
+		struct mw_cache *cache = mw_cache_by_id_locked(id);
 
 		if (cache && !(cache->span_flags & MW_SPAN_COLLECTED))
 			atomic_store_explicit(&cache->debug, mw_debug_flags_for(cache),
@@ -96,14 +96,13 @@ static bool mw_rule_add(const struct mw_debug_rule *rule)
 	return true;
 }
 
-/* Caches that have no aids any more keep no empty spans that have. */
+/* Size classes that have no aids any more keep no empty spans that have. */
 static void mw_rules_shrink(void)
 {
-	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
-		struct mw_cache *cache =
-			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
+	for (unsigned int i = 0; i < MW_NR_BUILTIN && mw_object.ready; i++) {
+		struct mw_cache *cache = &mw_object.builtin[i];
 
-		if (cache && !mw_word(&cache->debug))
+		if (cache->live && !mw_word(&cache->debug))
 			(void)mw_debug_shrink(cache);
 	}
 }

@@ -154,20 +154,17 @@ static void mw_safe_set_cache(struct mw_cache *cache, unsigned int flags)
 void mw_object_safe_set(struct mw_cache *cache, bool on, bool wipe)
 {
 	unsigned int flags = (on ? MW_SPAN_SAFE : 0) | (on && wipe ? MW_SPAN_WIPE : 0);
+	struct mw_cache_cursor caches = { 0 };
 	struct mw_span_cursor cursor = { 0 };
+	struct mw_cache *one;
 	struct mw_span *span;
 
 	if (cache)
 		mw_safe_set_cache(cache, flags);
 	else
 		mw_object.large_flags = (unsigned char)flags;
-	for (unsigned int id = 0; !cache && id < MW_MAX_CACHES; id++) {
-		struct mw_cache *one =
-			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
-
-		if (one)
-			mw_safe_set_cache(one, flags);
-	}
+	while (!cache && (one = mw_cache_next(&caches)))
+		mw_safe_set_cache(one, flags);
 	while ((span = mw_span_next(&cursor)))
 		mw_span_change(span);
 }

@@ -59,23 +59,32 @@ static void mw_totals_of_cpu(const struct mw_cpu *cpu, struct mw_object_totals *
 
 unsigned long mw_cache_allocs(const struct mw_cache *cache, unsigned long *remote)
 {
-	unsigned long allocs = cache->allocs;
+	unsigned int id = mw_cache_id(cache);
+	struct mw_lock *lock = (struct mw_lock *)&cache->lock;
+	unsigned long allocs, state = mw_lock(lock);
 
+	allocs = cache->allocs;
 	*remote = cache->remote_frees;
-
+	mw_unlock(lock, state);
 	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
 		struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[i], memory_order_acquire);
 
+		const struct mw_slot *slot;
+
 		if (!cpu)
 			continue;
-		allocs += cpu->slot[cache->id]->allocs;
-		*remote += cpu->slot[cache->id]->remote_frees;
+		slot = __atomic_load_n(&cpu->slot[id], __ATOMIC_RELAXED);
+		allocs += slot->allocs;
+		*remote += slot->remote_frees;
 	}
 	return allocs;
 }
 
 void mw_object_totals(struct mw_object_totals *totals)
 {
+	struct mw_cache_cursor cursor = { 0 };
+	struct mw_cache *cache;
+
 	*totals = (struct mw_object_totals){ 0 };
 	mw_totals_of_spans(totals);
 	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
@@ -84,16 +93,11 @@ void mw_object_totals(struct mw_object_totals *totals)
 		if (cpu)
 			mw_totals_of_cpu(cpu, totals);
 	}
-	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
-		struct mw_cache *cache =
-			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
+	while ((cache = mw_cache_next(&cursor))) {
+		unsigned long remote;
 
-		if (cache) {
-			unsigned long remote;
-
-			totals->allocs += mw_cache_allocs(cache, &remote);
-			totals->remote_frees += remote;
-		}
+		totals->allocs += mw_cache_allocs(cache, &remote);
+		totals->remote_frees += remote;
 	}
 	totals->frees = totals->allocs - totals->live_objects;
 }

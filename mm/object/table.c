@@ -18,27 +18,12 @@ static void mw_cache_count(const struct mw_cache *cache, struct mw_cache_stats *
 	}
 }
 
-static struct mw_cache *mw_cache_by_index(size_t index)
+static void mw_cache_describe(const struct mw_cache *cache, struct mw_cache_stats *stats)
 {
-	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
-		struct mw_cache *cache =
-			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
-
-		if (cache && !index--)
-			return cache;
-	}
-	return NULL;
-}
-
-bool mw_cache_stats(size_t index, struct mw_cache_stats *stats)
-{
-	const struct mw_cache *cache = mw_cache_by_index(index);
 	unsigned long remote;
 
-	if (!cache)
-		return false;
 	*stats = (struct mw_cache_stats){
-		.id = cache->id,
+		.id = mw_cache_id(cache),
 		.name = cache->name,
 		.size = cache->stride,
 		.asked = cache->asked,
@@ -47,16 +32,32 @@ bool mw_cache_stats(size_t index, struct mw_cache_stats *stats)
 	stats->allocs = mw_cache_allocs(cache, &remote);
 	stats->frees = stats->allocs - stats->live;
 	stats->remote_frees = remote;
-	return true;
+}
+
+bool mw_cache_stats(size_t index, struct mw_cache_stats *stats)
+{
+	struct mw_cache_cursor cursor = { 0 };
+	const struct mw_cache *cache;
+
+	do {
+		cache = mw_cache_next(&cursor);
+	} while (cache && index--);
+	if (cache)
+		mw_cache_describe(cache, stats);
+	mw_cache_leave(&cursor);
+	return cache;
 }
 
 void mw_print_slabinfo(void)
 {
+	struct mw_cache_cursor cursor = { 0 };
+	const struct mw_cache *cache;
 	struct mw_cache_stats stats;
 
 	mw_print("%-20s %8s %8s %8s %6s %7s %10s %8s\n", "name", "size", "live", "places", "spans",
 		 "pages", "allocs", "remote");
-	for (size_t i = 0; mw_cache_stats(i, &stats); i++) {
+	while ((cache = mw_cache_next(&cursor))) {
+		mw_cache_describe(cache, &stats);
 		if (stats.spans || stats.allocs)
 			mw_print("%-20s %8zu %8zu %8zu %6zu %7zu %10lu %8lu\n", stats.name,
 				 stats.size, stats.live, stats.capacity, stats.spans, stats.pages,

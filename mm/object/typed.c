@@ -39,16 +39,6 @@ static bool mw_cache_want_ok(const struct mw_cache_want *want)
 	return !report.text;
 }
 
-/* A number that no cache has; MW_MAX_CACHES: there is none. Registry lock held. */
-static unsigned int mw_cache_free_id(void)
-{
-	unsigned int id = MW_NR_BUILTIN;
-
-	while (id < MW_MAX_CACHES && atomic_load_explicit(&mw_object.cache[id], memory_order_relaxed))
-		id++;
-	return id;
-}
-
 static void mw_cache_fill(struct mw_cache *cache, const struct mw_cache_want *want)
 {
 	size_t align = want->align ? want->align : want->size < 16 ? 8 : 16;
@@ -58,18 +48,42 @@ static void mw_cache_fill(struct mw_cache *cache, const struct mw_cache_want *wa
 	cache->policy = (unsigned char)policy;
 	cache->span_flags = mw_object.builtin[policy * MW_MAX_CLASSES + 1].span_flags;
 	cache->flags = want->flags & MW_ZONE_FLAGS;
-	cache->name = want->name;
+	mw_format(cache->own_name, sizeof(cache->own_name), "%s", want->name);
 	cache->type = want->type;
 	cache->construct = want->construct;
 	cache->asked = want->size;
 	cache->size = cache->stride = stride;
 	if (!(cache->span_flags & MW_SPAN_COLLECTED))
-		atomic_init(&cache->debug, mw_debug_flags_for(cache));
+		atomic_store_explicit(&cache->debug, mw_debug_flags_for(cache), memory_order_relaxed);
 	if (stride <= MW_SMALL_MAX)
 		return;
 	for (unsigned int i = 0; i < MW_SPAN_LENGTHS; i++)
 		cache->lengths[i] =
 			(unsigned short)(mw_round_up(stride, MW_PAGE_SIZE) >> MW_PAGE_SHIFT);
+}
+
+static struct mw_cache *mw_cache_dig(bool any)
+{
+	unsigned long state = mw_lock(&mw_object.lock);
+	struct mw_cache *cache = mw_cache_dig_locked(any);
+
+	mw_unlock(&mw_object.lock, state);
+	return cache;
+}
+
+/* Of a cache that is long dead; a new one; of any dead one. Nobody else has it. NULL: out of memory. */
+static struct mw_cache *mw_cache_record(void)
+{
+	struct mw_cache *cache = mw_cache_dig(false);
+
+	while (!cache) {
+		cache = mw_fixed_alloc(&mw_object.caches);
+		if (!cache)
+			cache = mw_cache_dig(true);
+		if (!cache && !mw_meta_refill())
+			break;
+	}
+	return cache;
 }
 
 struct mw_cache *mw_cache_create(const struct mw_cache_want *want)
@@ -81,23 +95,20 @@ struct mw_cache *mw_cache_create(const struct mw_cache_want *want)
 	if (!mw_cache_want_ok(want))
 		return NULL;
 	mw_object_ready();
-	do {
-		cache = mw_fixed_alloc(&mw_object.caches);
-	} while (!cache && mw_meta_refill());
+	cache = mw_cache_record();
 	if (!cache)
 		return NULL;
-	*cache = (struct mw_cache){ 0 };
 	state = mw_lock(&mw_object.lock);
-	id = mw_cache_free_id();
+	id = mw_cache_free_id_locked();
 	if (id < MW_MAX_CACHES) {
 		mw_cache_init(cache, id, mw_min(want->size, MW_SMALL_MAX));
 		mw_cache_fill(cache, want);
+	} else {
+		mw_cache_bury_locked(cache);
+		cache = NULL;
 	}
 	mw_unlock(&mw_object.lock, state);
-	if (id < MW_MAX_CACHES)
-		return cache;
-	mw_fixed_free(&mw_object.caches, cache);
-	return NULL;
+	return cache;
 }
 
 static MW_NOINLINE bool mw_cache_refuses(const struct mw_cache *cache, mw_flags_t flags)
@@ -232,6 +243,8 @@ size_t mw_cache_shrink(struct mw_cache *cache)
 {
 	size_t pages = 0;
 
+	if (mw_cache_refuses_dead(cache))
+		return 0;
 	(void)mw_cache_each_slot(cache, mw_slot_shrink, &pages);
 	return pages + mw_central_shrink(cache) + mw_debug_shrink(cache);
 }
@@ -249,7 +262,7 @@ static void mw_slot_empty(struct mw_cpu *cpu, struct mw_slot *slot, void *arg)
 static void mw_slot_drop(struct mw_cpu *cpu, struct mw_slot *slot, void *arg)
 {
 	(void)arg;
-	cpu->slot[slot->cache->id] = &mw_slot_none;
+	__atomic_store_n(&cpu->slot[slot->cache->id], &mw_slot_none, __ATOMIC_RELAXED);
 	mw_fixed_free(&mw_object.slots, slot);
 }
 
@@ -303,22 +316,53 @@ static bool mw_cache_is_empty(struct mw_cache *cache)
 	return false;
 }
 
-bool mw_cache_destroy(struct mw_cache *cache)
+/* Return: false, after a report: it is dead, another call is at it, or it is a size class's. */
+static bool mw_cache_begin_end(struct mw_cache *cache)
 {
+	struct mw_report report = {
+		.what = MW_BAD_REQUEST,
+		.text = "the cache is being destroyed by another call",
+		.given_cache = cache->name,
+	};
 	unsigned long state;
+	bool begun;
 
+	if (mw_cache_refuses_dead(cache))
+		return false;
+	state = mw_lock(&mw_object.lock);
+	begun = cache->live && !cache->ending && !cache->builtin;
+	cache->ending |= begun;
+	mw_unlock(&mw_object.lock, state);
+	if (cache->builtin)
+		report.text = "the cache of a size class cannot be destroyed";
+	if (!begun)
+		mw_misuse(&report);
+	return begun;
+}
+
+static bool mw_cache_empty(struct mw_cache *cache)
+{
 	if (cache->span_flags & MW_SPAN_SAFE)
 		mw_up_safe_drain();
 	if (!mw_cache_each_slot(cache, mw_slot_empty, NULL))
 		return false;
 	(void)mw_central_shrink(cache);
 	(void)mw_debug_shrink(cache);
-	if (!mw_cache_is_empty(cache) || !mw_cache_each_slot(cache, mw_slot_drop, NULL))
+	return mw_cache_is_empty(cache) && mw_cache_each_slot(cache, mw_slot_drop, NULL);
+}
+
+bool mw_cache_destroy(struct mw_cache *cache)
+{
+	unsigned long state;
+	bool empty;
+
+	if (!mw_cache_begin_end(cache))
 		return false;
+	empty = mw_cache_empty(cache);
 	state = mw_lock(&mw_object.lock);
-	atomic_store_explicit(&mw_object.cache[cache->id], NULL, memory_order_release);
-	cache->live = false;
+	cache->ending = false;
+	if (empty)
+		mw_cache_bury_locked(cache);
 	mw_unlock(&mw_object.lock, state);
-	mw_fixed_free(&mw_object.caches, cache);
-	return true;
+	return empty;
 }

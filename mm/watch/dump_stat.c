@@ -11,17 +11,14 @@
 static uint64_t bytes_ever(void)
 {
 	struct mw_span_cursor cursor = { 0 };
+	struct mw_cache_cursor caches = { 0 };
+	const struct mw_cache *cache;
 	struct mw_span *span;
+	unsigned long remote;
 	uint64_t bytes = 0;
 
-	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
-		struct mw_cache *cache =
-			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
-		unsigned long remote;
-
-		if (cache)
-			bytes += (uint64_t)mw_cache_allocs(cache, &remote) * cache->size;
-	}
+	while ((cache = mw_cache_next(&caches)))
+		bytes += (uint64_t)mw_cache_allocs(cache, &remote) * cache->size;
 	while ((span = mw_span_next(&cursor)))
 		if (!mw_span_cache(span))
 			bytes += mw_span_live_count(span) * span->size;

@@ -97,28 +97,31 @@ static bool check_pages(void)
 }
 
 /* What each cache counts as its own, and the spans that say that they are the cache's. */
+static bool check_cache(const struct mw_cache *cache)
+{
+	struct mw_span_cursor cursor = { 0 };
+	size_t spans = 0, pages = 0;
+	struct mw_span *span;
+
+	while (cache->spans && (span = mw_span_next(&cursor))) {
+		if (mw_span_cache(span) != cache)
+			continue;
+		spans++;
+		pages += span->pages;
+	}
+	return agree(cache->name, cache->spans, spans) && agree(cache->name, cache->pages, pages);
+}
+
 static bool check_caches(void)
 {
-	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
-		struct mw_cache *cache =
-			atomic_load_explicit(&mw_object.cache[id], memory_order_acquire);
-		struct mw_span_cursor cursor = { 0 };
-		size_t spans = 0, pages = 0;
-		struct mw_span *span;
+	struct mw_cache_cursor cursor = { 0 };
+	const struct mw_cache *cache;
+	bool ok = true;
 
-		if (!cache)
-			continue;
-		while (cache->spans && (span = mw_span_next(&cursor))) {
-			if (mw_span_cache(span) != cache)
-				continue;
-			spans++;
-			pages += span->pages;
-		}
-		if (!agree(cache->name, cache->spans, spans) ||
-		    !agree(cache->name, cache->pages, pages))
-			return false;
-	}
-	return true;
+	while (ok && (cache = mw_cache_next(&cursor)))
+		ok = check_cache(cache);
+	mw_cache_leave(&cursor);
+	return ok;
 }
 
 bool mw_watch_check(void)

@@ -46,17 +46,24 @@ static void put_us(struct mw_stream *s, const char *name, uint64_t ns)
 	mw_stream_bytes(s, digits + len - 3, 3);
 }
 
-static void put_args(struct mw_stream *s, const struct form *form, const struct mw_event_seen *e)
+/* The name of the cache that has the number now. */
+static void put_cache(struct mw_stream *s, unsigned long id)
 {
-	struct mw_cache *cache = NULL;
+	struct mw_cache_cursor cursor = { .next = (unsigned int)mw_min(id, MW_MAX_CACHES) };
+	const struct mw_cache *cache = mw_cache_next(&cursor);
 
-	mw_stream_text(s, ",\"args\":{");
-	if (e->what == MW_EVENT_REFILL && e->a < MW_MAX_CACHES)
-		cache = atomic_load_explicit(&mw_object.cache[e->a], memory_order_acquire);
-	if (cache) {
+	if (cache && mw_cache_id(cache) == id) {
 		mw_stream_text(s, "\"cache\":");
 		mw_stream_quoted(s, cache->name);
 	}
+	mw_cache_leave(&cursor);
+}
+
+static void put_args(struct mw_stream *s, const struct form *form, const struct mw_event_seen *e)
+{
+	mw_stream_text(s, ",\"args\":{");
+	if (e->what == MW_EVENT_REFILL)
+		put_cache(s, e->a);
 	if (form->a)
 		mw_stream_text(s, "\"%s\":%lu", form->a, e->a);
 	if (form->b)

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+/* Caches that end: beside walks over all of them, twice, and with calls that come later. */
+#include <stdatomic.h>
+#include <marrow/watch.h>
+#include "test.h"
+#include "../mm/object/object.h"
+
+#define HEAP ((size_t)16 << 20)
+#define MANY 24
+#define MOST 20000u /* instructions: more than there are */
+
+static const struct mw_cache_want small = { .name = "small", .size = 64 };
+static const struct mw_cache_want large = { .name = "large", .size = 3000 };
+
+/* ---- walks ---- */
+
+static bool among(struct mw_cache *cache, struct mw_cache *const *caches)
+{
+	for (unsigned int i = 0; i < MANY; i++)
+		if (caches[i] == cache)
+			return true;
+	return false;
+}
+
+static void make_many(struct mw_cache **caches)
+{
+	for (unsigned int i = 0; i < MANY; i++)
+		NEED(caches[i] = mw_cache_create(&large));
+}
+
+static void end_many(struct mw_cache *const *caches)
+{
+	for (unsigned int i = 0; i < MANY; i++)
+		NEED(mw_cache_destroy(caches[i]));
+}
+
+TEST(what_a_walk_is_at_is_not_used_again)
+{
+	struct mw_cache *caches[MANY], *held;
+	struct mw_cache_cursor cursor;
+
+	NEED(test_heap(HEAP));
+	held = mw_cache_create(&small);
+	NEED(held);
+	cursor = (struct mw_cache_cursor){ .next = held->id };
+	CHECK_PTR(mw_cache_next(&cursor), held);
+	CHECK(mw_cache_destroy(held));
+	for (unsigned int round = 0; round < 3; round++) {
+		make_many(caches);
+		CHECK(!among(held, caches));
+		end_many(caches);
+		CHECK(!held->live && test_has(held->name, "small"));
+	}
+	mw_cache_leave(&cursor);
+	make_many(caches);
+	CHECK(among(held, caches));
+	end_many(caches);
+	CHECK(mw_object_check());
+}
+
+static struct {
+	struct mw_cache *one, *two;
+	unsigned int id; /* of @two */
+	unsigned long seen;
+} ending;
+
+static void walk_from_two(void *arg)
+{
+	struct mw_cache_cursor cursor = { .next = ending.id };
+	struct mw_cache *cache;
+	unsigned long remote;
+
+	(void)arg;
+	while ((cache = mw_cache_next(&cursor))) {
+		ending.seen += !mw_cache_allocs(cache, &remote) && test_has(cache->name, "l");
+		CHECK(mw_list_empty(&cache->some) && !cache->spans);
+	}
+}
+
+static void replace_both(void *arg)
+{
+	(void)arg;
+	CHECK(mw_cache_destroy(ending.one) && mw_cache_destroy(ending.two));
+	ending.one = mw_cache_create(&large);
+	ending.two = mw_cache_create(&large);
+}
+
+TEST(a_walk_meets_the_end_of_a_cache)
+{
+	unsigned long at = 0;
+	bool more;
+
+	NEED(test_heap(HEAP));
+	do {
+		ending.one = mw_cache_create(&small);
+		ending.two = mw_cache_create(&small);
+		NEED(ending.one && ending.two);
+		ending.id = ending.two->id;
+		more = test_step(walk_from_two, replace_both, NULL, at++);
+		NEED(ending.one && ending.two && ending.one != ending.two);
+		NEED(mw_cache_destroy(ending.one) && mw_cache_destroy(ending.two));
+		NEED(mw_fixed_check(&mw_object.caches));
+	} while (more && at < MOST);
+	CHECK(at > 50 && at < MOST);
+	CHECK(ending.seen >= at);
+}
+
+static void walk_or_churn(unsigned int cpu, void *arg)
+{
+	struct mw_cache_cursor cursor = { 0 };
+	_Atomic(unsigned int) *churning = arg;
+	struct mw_cache *caches[4], *cache;
+
+	test_barrier();
+	while (!cpu && atomic_load(churning)) {
+		for (unsigned int i = 0; i < 50; i++)
+			(void)mw_scavenge(UINT64_MAX, 0);
+		while ((cache = mw_cache_next(&cursor)))
+			CHECK(cache->name[0] && cache->size);
+		CHECK(mw_debug_set("-"));
+	}
+	if (!cpu)
+		return;
+	for (unsigned long n = test_rounds(50000); n; n--) {
+		for (unsigned int i = 0; i < MW_LEN(caches); i++) {
+			NEED(caches[i] = mw_cache_create(i % 2 ? &small : &large));
+			if (n % 64 == 0)
+				mw_cache_free(caches[i], mw_cache_alloc(caches[i], 0));
+		}
+		for (unsigned int i = 0; i < MW_LEN(caches); i++)
+			NEED(mw_cache_destroy(caches[i]));
+	}
+	atomic_fetch_sub(churning, 1);
+}
+
+TEST(walks_beside_caches_that_come_and_go)
+{
+	unsigned int cpus = test_cpus() < 3 ? test_cpus() : 3;
+	_Atomic(unsigned int) churning = cpus - 1;
+
+	if (cpus < 2)
+		test_skip("one CPU");
+	NEED(test_heap(HEAP));
+	test_parallel(cpus, walk_or_churn, &churning);
+	CHECK(mw_fixed_check(&mw_object.caches));
+	CHECK(mw_object_check());
+}
+
+/* ---- calls that come too late ---- */
+
+static void is_refused(bool refused)
+{
+	const struct mw_report *report = test_misuse_came();
+
+	CHECK(refused);
+	CHECK(test_has(report->text, "destroyed"));
+	CHECK(test_has(report->given_cache, "small"));
+}
+
+static void call_dead(struct mw_cache *dead, void *object)
+{
+	void *objects[3] = { NULL };
+
+	test_expect_misuse(MW_BAD_REQUEST);
+	is_refused(!mw_cache_destroy(dead));
+	test_expect_misuse(MW_BAD_REQUEST);
+	is_refused(!mw_cache_alloc(dead, 0));
+	test_expect_misuse(MW_BAD_REQUEST);
+	is_refused(!mw_cache_alloc(dead, MW_ZERO | MW_ATOMIC));
+	test_expect_misuse(MW_BAD_REQUEST);
+	is_refused(!mw_cache_alloc_bulk(dead, 0, 3, objects));
+	test_expect_misuse(MW_BAD_REQUEST);
+	is_refused(!mw_cache_shrink(dead));
+	test_expect_misuse(MW_WRONG_CACHE);
+	mw_cache_free(dead, object);
+	CHECK(test_has(test_misuse_came()->given_cache, "small"));
+	objects[0] = object;
+	test_expect_misuse(MW_WRONG_CACHE);
+	mw_cache_free_bulk(dead, 1, objects);
+	CHECK(test_has(test_misuse_came()->given_cache, "small"));
+}
+
+/* The number of the dead cache is the next one's: nothing of that may change. */
+TEST(a_destroyed_cache_is_recognised)
+{
+	struct mw_cache *dead, *next;
+	unsigned int id;
+	void *object;
+
+	NEED(test_heap(HEAP));
+	dead = mw_cache_create(&small);
+	NEED(dead);
+	id = dead->id;
+	mw_cache_free(dead, mw_cache_alloc(dead, 0));
+	CHECK(mw_cache_destroy(dead));
+	next = mw_cache_create(&large);
+	NEED(next && next != dead);
+	CHECK_EQ(next->id, id);
+	object = mw_cache_alloc(next, 0);
+	NEED(object);
+	for (unsigned int i = 0; i < 3; i++)
+		call_dead(dead, object);
+	CHECK_EQ(mw_object_live_bytes(), next->size);
+	CHECK(mw_heap_check());
+	mw_cache_free(next, object);
+	CHECK(mw_cache_destroy(next));
+}
+
+TEST(a_size_class_cannot_be_destroyed)
+{
+	struct mw_place place;
+	void *object;
+
+	NEED(test_heap(HEAP));
+	object = mw_alloc(64, 0);
+	NEED(object && mw_lookup(object, &place));
+	test_expect_misuse(MW_BAD_REQUEST);
+	CHECK(!mw_cache_destroy((struct mw_cache *)place.cache));
+	CHECK(test_has(test_misuse_came()->text, "size class"));
+	mw_free(object);
+	CHECK(mw_heap_check());
+}
+
+static struct mw_cache *twice;
+static unsigned int destroyed;
+
+static void destroy_it(void *arg)
+{
+	(void)arg;
+	destroyed += mw_cache_destroy(twice);
+}
+
+static mw_misuse_fn *handler_before;
+static unsigned int told;
+
+static void tell(const struct mw_report *report)
+{
+	told += report->what == MW_BAD_REQUEST && test_has(report->text, "destroyed");
+}
+
+/* Two calls at once: one does it, the other one is told. */
+TEST(two_destroy_one_cache)
+{
+	unsigned long at = 0;
+	bool more;
+
+	NEED(test_heap(HEAP));
+	handler_before = mw_on_misuse(tell);
+	do {
+		twice = mw_cache_create(&small);
+		NEED(twice);
+		destroyed = told = 0;
+		more = test_step(destroy_it, destroy_it, NULL, at++);
+		NEED(destroyed == 1 && told == 1);
+	} while (more && at < MOST);
+	mw_on_misuse(handler_before);
+	CHECK(at > 50 && at < MOST);
+	CHECK(mw_object_check());
+}
