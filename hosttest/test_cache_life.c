@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Caches that end: beside walks over all of them, twice, and with calls that come later. */
+/* Caches that end: beside walks over all of them, twice, and with calls that come later; and what stays theirs. */
 #include <stdatomic.h>
 #include <marrow/watch.h>
 #include "test.h"
@@ -256,4 +256,118 @@ TEST(two_destroy_one_cache)
 	mw_on_misuse(handler_before);
 	CHECK(at > 50 && at < MOST);
 	CHECK(mw_object_check());
+}
+
+/* ---- what is a cache's stays so ---- */
+
+#define OBJECTS 2000
+
+static char *object_of[OBJECTS];
+
+static void fill_and_free(struct mw_cache *cache)
+{
+	for (unsigned int i = 0; i < OBJECTS; i++)
+		NEED(object_of[i] = mw_cache_alloc(cache, 0));
+	for (unsigned int i = 0; i < OBJECTS; i++)
+		mw_cache_free(cache, object_of[i]);
+}
+
+static size_t not_of(const struct mw_cache *cache)
+{
+	struct mw_place place;
+	size_t wrong = 0;
+
+	for (unsigned int i = 0; i < OBJECTS; i++)
+		wrong += !mw_lookup(object_of[i], &place) || place.cache != cache;
+	return wrong;
+}
+
+/* All that may be had without the collector's help, in small pieces and large ones. */
+static void take_all_memory(mw_flags_t flags)
+{
+	void **chain = NULL, **next;
+
+	for (size_t size = (size_t)1 << 16; size >= 256; size /= 4) {
+		while ((next = mw_alloc(size, flags))) {
+			*next = chain;
+			chain = next;
+		}
+	}
+	for (; chain; chain = next) {
+		next = *chain;
+		mw_free(chain);
+	}
+}
+
+static void keeps_its_memory(const struct mw_cache_want *want)
+{
+	struct mw_page_stats empty, stats;
+	struct mw_cache *cache;
+
+	NEED(test_heap((size_t)4 << 20));
+	mw_cpu_stop();
+	mw_page_stats(&empty);
+	cache = mw_cache_create(want);
+	NEED(cache);
+	fill_and_free(cache);
+	take_all_memory(MW_ATOMIC);
+	CHECK_EQ(not_of(cache), 0);
+	take_all_memory(MW_NORMAL);
+	CHECK_EQ(not_of(cache), 0);
+	(void)mw_scavenge(0, SIZE_MAX);
+	mw_cpu_stop();
+	CHECK_EQ(not_of(cache), 0);
+	take_all_memory(MW_NORMAL);
+	CHECK(mw_debug_set("-"));
+	CHECK_EQ(not_of(cache), 0);
+	CHECK(mw_object_check());
+	CHECK(mw_cache_shrink(cache) > 0);
+	mw_cpu_stop();
+	mw_page_stats(&stats);
+	CHECK_EQ(stats.objects, empty.objects);
+	fill_and_free(cache);
+	CHECK(mw_cache_destroy(cache));
+	mw_cpu_stop();
+	mw_page_stats(&stats);
+	CHECK_EQ(stats.objects, empty.objects);
+}
+
+TEST(memory_stays_with_its_cache)
+{
+	const struct mw_cache_want wants[] = {
+		{ .name = "typed", .size = 192 },
+		{ .name = "whole pages", .size = 1024, .align = 1024 },
+#if MW_GC
+		{ .name = "pointers", .size = 192, .flags = MW_POINTERS },
+#endif
+	};
+
+	for (unsigned int i = 0; i < MW_LEN(wants); i++)
+		keeps_its_memory(&wants[i]);
+}
+
+static void free_all(void *arg)
+{
+	for (unsigned int i = 0; i < OBJECTS; i++)
+		mw_cache_free(arg, object_of[i]);
+}
+
+/* What other CPUs freed, and what the cache itself had then. */
+TEST(memory_stays_when_others_free)
+{
+	struct mw_cache *cache;
+
+	NEED(test_heap((size_t)4 << 20));
+	cache = mw_cache_create(&(const struct mw_cache_want){ .name = "typed", .size = 192 });
+	NEED(cache);
+	for (unsigned int i = 0; i < OBJECTS; i++)
+		NEED(object_of[i] = mw_cache_alloc(cache, 0));
+	mw_cpu_stop();
+	free_all(cache);
+	CHECK_EQ(not_of(cache), 0);
+	take_all_memory(MW_NORMAL);
+	CHECK_EQ(not_of(cache), 0);
+	CHECK(mw_cache_shrink(cache) > 0);
+	CHECK_EQ(not_of(cache), OBJECTS);
+	CHECK(mw_cache_destroy(cache));
 }

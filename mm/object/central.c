@@ -21,18 +21,22 @@ static void mw_central_unlink(struct mw_span *span)
 }
 
 /*
- * Put a span where its free words say. Return: true if it is empty: then it is in no list, and the
- * caller returns it to the page heap without the lock.
+ * Put a span where its free words say. Return: true if it is empty, and of a size class: then it is in no
+ * list, and the caller returns it to the page heap without the lock. Empty ones that stay, a typed cache's or
+ * for a mark, are at the end of their list.
  */
 static bool mw_central_settle_locked(struct mw_cache *cache, struct mw_span *span)
 {
 	if (span->where != MW_WHERE_NOWHERE)
 		mw_central_unlink(span);
-	if (mw_span_all_free(span) && !mw_span_held(span)) {
-		mw_set_owner(span, MW_OWNER_GONE);
-		return true;
-	}
-	if (mw_span_some_free(span)) {
+	if (mw_span_all_free(span)) {
+		if (cache->builtin && !mw_span_held(span)) {
+			mw_set_owner(span, MW_OWNER_GONE);
+			return true;
+		}
+		span->where = MW_WHERE_CENTRAL_SOME;
+		mw_list_push_back(&cache->some, &span->link);
+	} else if (mw_span_some_free(span)) {
 		span->where = MW_WHERE_CENTRAL_SOME;
 		mw_list_push_front(&cache->some, &span->link);
 	} else {
@@ -179,37 +183,35 @@ struct mw_span *mw_central_take(struct mw_cache *cache, unsigned int cpu)
 	return NULL;
 }
 
-/* One list's spans that are empty; a settled list has none, but sweeps make them so. */
-size_t mw_central_shrink(struct mw_cache *cache)
+/* The last of the spans with free objects, if it is empty; in no list then. */
+static struct mw_span *mw_central_empty(struct mw_cache *cache)
 {
+	unsigned long state = mw_lock(&cache->lock);
+	struct mw_span *span = NULL;
+
+	if (!mw_list_empty(&cache->some)) {
+		span = mw_container(cache->some.prev, struct mw_span, link);
+		if (!mw_span_all_free(span) || mw_span_held(span)) {
+			span = NULL;
+		} else {
+			mw_central_unlink(span);
+			mw_set_owner(span, MW_OWNER_GONE);
+		}
+	}
+	mw_unlock(&cache->lock, state);
+	return span;
+}
+
+size_t mw_central_shrink(struct mw_cache *cache, size_t most)
+{
+	struct mw_span *span;
 	size_t pages = 0;
 
-	for (;;) {
-		unsigned long state = mw_lock(&cache->lock);
-		struct mw_span *empty = NULL;
-		struct mw_list *it;
-		unsigned int looks = 0;
-
-		mw_list_for_each (it, &cache->some) {
-			struct mw_span *span = mw_container(it, struct mw_span, link);
-
-			if (mw_span_all_free(span) && !mw_span_held(span)) {
-				empty = span;
-				break;
-			}
-			if (++looks == 64)
-				break;
-		}
-		if (empty) {
-			mw_central_unlink(empty);
-			mw_set_owner(empty, MW_OWNER_GONE);
-			pages += empty->pages;
-		}
-		mw_unlock(&cache->lock, state);
-		if (!empty)
-			return pages;
-		mw_span_unmake(empty);
+	while (most-- && (span = mw_central_empty(cache))) {
+		pages += span->pages;
+		mw_span_unmake(span);
 	}
+	return pages;
 }
 
 void mw_object_swept(struct mw_cache *cache, struct mw_span *span, size_t dead)

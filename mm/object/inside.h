@@ -108,7 +108,9 @@ void mw_slot_unfull(struct mw_cpu *cpu, struct mw_span *span);
 size_t mw_slot_release(struct mw_cpu *cpu, struct mw_slot *slot, struct mw_span *span);
 /* Up to @most of the slot's spans to the cache. Pinned. Return: whether there are more. */
 bool mw_slot_flush(struct mw_cpu *cpu, struct mw_slot *slot, unsigned int most);
-/* Give back empty spans among the next @looks of the CPU's. Pinned. Return: pages. */
+/* Nothing of the span is in use, not even by a free that has not been gathered. For the owner, pinned. */
+bool mw_slot_reapable(struct mw_span *span, bool current_too);
+/* Give back empty spans of size classes among the next @looks of the CPU's. Pinned. Return: pages. */
 size_t mw_cpu_reap(struct mw_cpu *cpu, size_t looks, bool current_too);
 
 /* ---- central.c: spans that no CPU owns ---- */
@@ -121,8 +123,8 @@ void mw_central_give(struct mw_span *span);
 bool mw_central_gather(struct mw_span *span);
 /* Free an object of a span that may be the cache's. Pinned. */
 enum mw_freed mw_central_free(struct mw_cache *cache, struct mw_span *span, const void *object);
-/* Give empty spans back. Not pinned. Return: pages. */
-size_t mw_central_shrink(struct mw_cache *cache);
+/* Give up to @most empty spans back. Not pinned. Return: pages. */
+size_t mw_central_shrink(struct mw_cache *cache, size_t most);
 void mw_cache_count_span(struct mw_cache *cache, const struct mw_span *span, bool more);
 /* See mw_span_let_go(). */
 size_t mw_central_let_go(struct mw_span *span, const mw_atomic_t *held, const mw_atomic_t *marked);

@@ -5,7 +5,8 @@
  *
  * A local free sets a bit and tells nobody. Spans that became empty are found when this CPU is about
  * to take more pages: each time it first looks at a few of all its spans, in turn. So memory does
- * not grow past empty spans, and neither frees nor allocations pay for counting.
+ * not grow past empty spans of size classes, and neither frees nor allocations pay for counting. Those of
+ * typed caches stay: see mw_cache_create().
  */
 #include "../base/event.h"
 #include "inside.h"
@@ -252,8 +253,7 @@ __attribute__((noinline)) void *mw_slot_more(struct mw_slot *slot)
 	return mw_slot_take(slot);
 }
 
-/* Nothing of the span is in use, not even by a free that has not been gathered. */
-static bool mw_span_reapable(struct mw_span *span, bool current_too)
+bool mw_slot_reapable(struct mw_span *span, bool current_too)
 {
 	if (span->where != MW_WHERE_AVAIL && !(current_too && span->where == MW_WHERE_CURRENT))
 		return false;
@@ -273,7 +273,8 @@ size_t mw_cpu_reap(struct mw_cpu *cpu, size_t looks, bool current_too)
 
 		mw_list_remove(&span->owned);
 		mw_list_push_back(&cpu->owned, &span->owned);
-		if (!mw_span_reapable(span, current_too))
+		/* A typed cache's memory is its own as long as it lives. */
+		if (!span->cache->builtin || !mw_slot_reapable(span, current_too))
 			continue;
 		pages += mw_slot_release(cpu, cpu->slot[span->cache->id], span);
 	}

@@ -246,7 +246,7 @@ size_t mw_cache_shrink(struct mw_cache *cache)
 	if (mw_cache_refuses_dead(cache))
 		return 0;
 	(void)mw_cache_each_slot(cache, mw_slot_shrink, &pages);
-	return pages + mw_central_shrink(cache) + mw_debug_shrink(cache);
+	return pages + mw_central_shrink(cache, SIZE_MAX) + mw_debug_shrink(cache);
 }
 
 /* All spans to the cache; the slot stays, empty. */
@@ -346,7 +346,7 @@ static bool mw_cache_empty(struct mw_cache *cache)
 		mw_up_safe_drain();
 	if (!mw_cache_each_slot(cache, mw_slot_empty, NULL))
 		return false;
-	(void)mw_central_shrink(cache);
+	(void)mw_central_shrink(cache, SIZE_MAX);
 	(void)mw_debug_shrink(cache);
 	return mw_cache_is_empty(cache) && mw_cache_each_slot(cache, mw_slot_drop, NULL);
 }
