@@ -13,8 +13,8 @@
  * Late or repeated calls find a number that is 0 or already answered: nothing is to be taken back.
  * Whoever waits to be the owner does so with interrupts on, and is stopped there.
  *
- * A stopped CPU has interrupts on, so that requests to flush its TLB reach it. Handlers of the kernel
- * that allocate ask stop_active() first, and come back later.
+ * A stopped CPU has interrupts on: requests to flush its TLB reach it, and handlers may allocate, since each CPU
+ * runs its own part of what is to be done there.
  */
 #include <stdatomic.h>
 #include <marrow/port.h>

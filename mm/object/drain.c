@@ -8,9 +8,6 @@
 #include "../base/grace.h"
 #include "inside.h"
 
-/* Spans looked at, and pages given back, with the CPU pinned in one go. */
-#define MW_DRAIN_STEP 32
-
 static bool mw_drain_step(struct mw_cpu *cpu, size_t *left, size_t *pages)
 {
 	size_t step = mw_min(*left, MW_DRAIN_STEP);
@@ -60,48 +57,56 @@ static bool mw_drain_done(struct mw_cpu *cpu, unsigned long number)
 	return atomic_exchange_explicit(&cpu->drained, number, memory_order_relaxed) == number;
 }
 
-/*
- * Each stopped CPU gives up its own, so that its interrupt handlers may go on allocating. @arg: the
- * number of this drain, by which who did it is known.
- */
-static void mw_drain_stopped(unsigned int worker, void *arg)
+struct mw_turn {
+	void (*fn)(struct mw_cpu *cpu, void *arg);
+	void *arg;
+	unsigned long number; /* by which CPUs that had their turn are known */
+};
+
+static void mw_turn_stopped(unsigned int worker, void *arg)
 {
 	unsigned long state = mw_port_pin();
 	struct mw_cpu *cpu =
 		atomic_load_explicit(&mw_object.cpu[mw_port_cpu()], memory_order_acquire);
+	struct mw_turn *turn = arg;
 
 	(void)worker;
 	mw_port_unpin(state);
-	if (cpu && cpu->running && !mw_drain_done(cpu, *(unsigned long *)arg))
-		mw_drain_here();
+	if (cpu && !mw_drain_done(cpu, turn->number))
+		turn->fn(cpu, turn->arg);
 }
 
-/* Ports that run nothing on stopped CPUs keep their handlers out of Marrow meanwhile. */
-static void mw_drain_rest(unsigned long number)
+bool mw_cpus_stopped(void (*fn)(struct mw_cpu *cpu, void *arg), void *arg)
 {
-	size_t left, pages = 0;
+	struct mw_turn turn = { .fn = fn, .arg = arg };
 
+	if (mw_stop_world() >= 0)
+		return false;
+	turn.number = ++mw_object.drains; /* the stopper's alone */
+	mw_port_run_stopped(mw_turn_stopped, &turn);
+	/* Ports that run nothing on stopped CPUs keep their handlers out of Marrow meanwhile. */
 	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
 		struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[i], memory_order_acquire);
 
-		if (!cpu || !cpu->running || mw_drain_done(cpu, number))
-			continue;
-		left = cpu->owned_count;
-		while (mw_drain_step(cpu, &left, &pages))
-			;
+		if (cpu && !mw_drain_done(cpu, turn.number))
+			fn(cpu, arg);
 	}
+	mw_start_world();
+	return true;
 }
 
-static void mw_drain_others(void)
+static void mw_drain_cpu(struct mw_cpu *cpu, void *arg)
 {
-	unsigned long number;
+	size_t left = cpu->owned_count, pages = 0;
+	bool more = cpu->running;
 
-	if (MW_PORT_LEVEL < 2 || mw_stop_world() >= 0)
-		return;
-	number = ++mw_object.drains; /* the stopper's alone */
-	mw_port_run_stopped(mw_drain_stopped, &number);
-	mw_drain_rest(number);
-	mw_start_world();
+	(void)arg;
+	while (more) {
+		unsigned long state = mw_port_pin();
+
+		more = mw_drain_step(cpu, &left, &pages);
+		mw_port_unpin(state);
+	}
 }
 
 bool mw_up_reclaim(size_t pages, mw_flags_t flags, unsigned int step)
@@ -112,7 +117,9 @@ bool mw_up_reclaim(size_t pages, mw_flags_t flags, unsigned int step)
 	case 0:
 		return mw_drain_here() + mw_drain_central() > 0 || waits;
 	case 1:
-		return waits && (mw_drain_others(), true);
+		if (waits && MW_PORT_LEVEL >= 2)
+			(void)mw_cpus_stopped(mw_drain_cpu, NULL);
+		return waits;
 	case 2:
 		return waits && mw_up_collect(pages);
 	default:

@@ -113,6 +113,17 @@ bool mw_slot_reapable(struct mw_span *span, bool current_too);
 /* Give back empty spans of size classes among the next @looks of the CPU's. Pinned. Return: pages. */
 size_t mw_cpu_reap(struct mw_cpu *cpu, size_t looks, bool current_too);
 
+/* ---- drain.c ---- */
+
+/* Spans looked at, given up or given back with the CPU pinned in one go. */
+#define MW_DRAIN_STEP 32
+
+/*
+ * Stop the world, and run fn(cpu, arg) on every CPU that ever allocated. A CPU that is stopped does its own, so
+ * @fn must let its interrupt handlers in between steps that it makes pinned. Return: false: a CPU would not stop.
+ */
+bool mw_cpus_stopped(void (*fn)(struct mw_cpu *cpu, void *arg), void *arg);
+
 /* ---- central.c: spans that no CPU owns ---- */
 
 /* A span with free objects, now owned by @cpu, in no list; or NULL. Pinned. */

@@ -3,7 +3,6 @@
  * Typed caches: the same structure as a size class, with a name, spans and counts of its own. Making
  * one, allocating, giving back, ending it; bulk.c has the calls for many objects at once.
  */
-#include "../base/grace.h"
 #include "inside.h"
 
 #define MW_CACHE_LARGEST ((size_t)128 << 20)
@@ -170,13 +169,38 @@ void *mw_cache_alloc(struct mw_cache *cache, mw_flags_t flags)
 	return object;
 }
 
-typedef void mw_slot_fn(struct mw_cpu *cpu, struct mw_slot *slot, void *arg);
+/* ---- every CPU's slot of a cache ---- */
 
-/* @cpu's slot, if it has one. Pinned there, or the world is stopped. */
-static void mw_cache_do_slot(struct mw_cache *cache, struct mw_cpu *cpu, mw_slot_fn *fn, void *arg)
+struct mw_each_slot {
+	struct mw_cache *cache;
+	/*
+	 * A step, pinned on the CPU, or for one that is stopped and does nothing itself. @left is SIZE_MAX at the
+	 * first. Return: there is more to do.
+	 */
+	bool (*step)(struct mw_each_slot *each, struct mw_cpu *cpu, struct mw_slot *slot,
+		     size_t *left);
+	mw_atomic_t pages; /* given back; any CPU adds */
+};
+
+/* One step on @cpu, if it has a slot of the cache. Pinned. */
+static bool mw_each_slot_step(struct mw_each_slot *each, struct mw_cpu *cpu, size_t *left)
 {
-	if (cpu && cpu->slot[cache->id] != &mw_slot_none)
-		fn(cpu, cpu->slot[cache->id], arg);
+	struct mw_slot *slot = cpu ? cpu->slot[each->cache->id] : &mw_slot_none;
+
+	return slot != &mw_slot_none && each->step(each, cpu, slot, left);
+}
+
+static void mw_each_slot_stopped(struct mw_cpu *cpu, void *arg)
+{
+	size_t left = SIZE_MAX;
+	bool more = true;
+
+	while (more) {
+		unsigned long state = mw_port_pin();
+
+		more = mw_each_slot_step(arg, cpu, &left);
+		mw_port_unpin(state);
+	}
 }
 
 static bool mw_cache_is_elsewhere(const struct mw_cache *cache)
@@ -193,77 +217,86 @@ static bool mw_cache_is_elsewhere(const struct mw_cache *cache)
 	return false;
 }
 
-/* If no other CPU has a slot of the cache, or it could not be stopped, this CPU's slot is all. */
-static bool mw_cache_do_here(struct mw_cache *cache, mw_slot_fn *fn, void *arg)
+/*
+ * For every CPU's slot of the cache. As long as no other CPU has one, or none can be stopped, this CPU's is all; if
+ * the caller moves to another CPU meanwhile, that is found out. Return: false: a CPU was left out.
+ */
+static bool mw_cache_each_slot(struct mw_each_slot *each)
 {
-	unsigned long state = mw_port_pin();
-	bool all = !MW_CAN_STOP || MW_MAX_CPUS == 1 || !mw_cache_is_elsewhere(cache);
+	size_t left = SIZE_MAX;
+	bool elsewhere, more;
 
-	if (all)
-		mw_cache_do_slot(cache, mw_object.cpu[mw_port_cpu()], fn, arg);
-	mw_port_unpin(state);
-	return all;
+	do {
+		unsigned long state = mw_port_pin();
+
+		elsewhere = MW_MAX_CPUS > 1 && mw_cache_is_elsewhere(each->cache);
+		more = !(elsewhere && MW_CAN_STOP) &&
+		       mw_each_slot_step(each, mw_object.cpu[mw_port_cpu()], &left);
+		mw_port_unpin(state);
+	} while (more);
+	return !elsewhere || (MW_CAN_STOP && mw_cpus_stopped(mw_each_slot_stopped, each));
 }
 
-/* Run @fn for every CPU's slot of @cache. Return: false: a CPU would not stop. */
-static bool mw_cache_each_slot(struct mw_cache *cache, mw_slot_fn *fn, void *arg)
+/* Its spans are looked at in turn, and what others freed into them is gathered before. */
+static bool mw_slot_shrink(struct mw_each_slot *each, struct mw_cpu *cpu, struct mw_slot *slot,
+			   size_t *left)
 {
-	unsigned long state;
+	size_t pages = 0;
 
-	if (mw_cache_do_here(cache, fn, arg))
-		return true;
-	if (mw_stop_world() >= 0)
-		return false;
-	state = mw_port_pin();
-	for (unsigned int i = 0; i < MW_MAX_CPUS; i++)
-		mw_cache_do_slot(cache, mw_object.cpu[i], fn, arg);
-	mw_port_unpin(state);
-	mw_start_world();
-	return true;
-}
-
-static void mw_slot_shrink(struct mw_cpu *cpu, struct mw_slot *slot, void *arg)
-{
-	struct mw_list *it, *after;
-	size_t *pages = arg;
-
-	while (mw_cpu_gather(cpu, 64))
-		;
-	if (slot->span && mw_span_all_free(slot->span))
-		*pages += mw_slot_release(cpu, slot, slot->span);
-	mw_list_for_each_safe (it, after, &slot->avail) {
-		struct mw_span *span = mw_container(it, struct mw_span, link);
-
-		if (mw_span_all_free(span))
-			*pages += mw_slot_release(cpu, slot, span);
+	if (*left == SIZE_MAX) {
+		if (mw_cpu_gather(cpu, MW_DRAIN_STEP))
+			return true;
+		*left = slot->spans;
+		if (slot->span && mw_slot_reapable(slot->span, true))
+			pages += mw_slot_release(cpu, slot, slot->span);
 	}
+	for (unsigned int n = 0; n < MW_DRAIN_STEP && *left && !mw_list_empty(&slot->avail); n++) {
+		struct mw_span *span = mw_container(slot->avail.next, struct mw_span, link);
+
+		--*left;
+		if (mw_slot_reapable(span, false)) {
+			pages += mw_slot_release(cpu, slot, span);
+			continue;
+		}
+		mw_list_remove(&span->link);
+		mw_list_push_back(&slot->avail, &span->link);
+	}
+	atomic_fetch_add_explicit(&each->pages, pages, memory_order_relaxed);
+	return *left && !mw_list_empty(&slot->avail);
 }
 
 size_t mw_cache_shrink(struct mw_cache *cache)
 {
-	size_t pages = 0;
+	struct mw_each_slot each = { .cache = cache, .step = mw_slot_shrink };
 
 	if (mw_cache_refuses_dead(cache))
 		return 0;
-	(void)mw_cache_each_slot(cache, mw_slot_shrink, &pages);
-	return pages + mw_central_shrink(cache, SIZE_MAX) + mw_debug_shrink(cache);
+	(void)mw_cache_each_slot(&each);
+	return mw_word(&each.pages) + mw_central_shrink(cache, SIZE_MAX) + mw_debug_shrink(cache);
 }
 
-/* All spans to the cache; the slot stays, empty. */
-static void mw_slot_empty(struct mw_cpu *cpu, struct mw_slot *slot, void *arg)
+/* What the slot counted is the cache's from now on. */
+static void mw_slot_drop(struct mw_cpu *cpu, struct mw_slot *slot)
 {
-	(void)arg;
-	while (mw_cpu_gather(cpu, 64))
-		;
-	while (mw_slot_flush(cpu, slot, 64))
-		;
-}
+	struct mw_cache *cache = slot->cache;
 
-static void mw_slot_drop(struct mw_cpu *cpu, struct mw_slot *slot, void *arg)
-{
-	(void)arg;
-	__atomic_store_n(&cpu->slot[slot->cache->id], &mw_slot_none, __ATOMIC_RELAXED);
+	mw_lock_pinned(&cache->lock);
+	cache->allocs += slot->allocs;
+	cache->remote_frees += slot->remote_frees;
+	mw_unlock_pinned(&cache->lock);
+	__atomic_store_n(&cpu->slot[cache->id], &mw_slot_none, __ATOMIC_RELAXED);
 	mw_fixed_free(&mw_object.slots, slot);
+}
+
+/* All spans to the cache; then the slot goes. */
+static bool mw_slot_end(struct mw_each_slot *each, struct mw_cpu *cpu, struct mw_slot *slot,
+			size_t *left)
+{
+	(void)each, (void)left;
+	if (mw_slot_flush(cpu, slot, MW_DRAIN_STEP))
+		return true;
+	mw_slot_drop(cpu, slot);
+	return false;
 }
 
 static void *mw_span_first_live(const struct mw_span *span)
@@ -342,13 +375,18 @@ static bool mw_cache_begin_end(struct mw_cache *cache)
 
 static bool mw_cache_empty(struct mw_cache *cache)
 {
+	struct mw_each_slot each = { .cache = cache, .step = mw_slot_end };
+
 	if (cache->span_flags & MW_SPAN_SAFE)
 		mw_up_safe_drain();
-	if (!mw_cache_each_slot(cache, mw_slot_empty, NULL))
+	if (!mw_cache_each_slot(&each)) {
+		mw_print("marrow: cache %s stays: other CPUs have a part of it, and did not stop\n",
+			 cache->name);
 		return false;
+	}
 	(void)mw_central_shrink(cache, SIZE_MAX);
 	(void)mw_debug_shrink(cache);
-	return mw_cache_is_empty(cache) && mw_cache_each_slot(cache, mw_slot_drop, NULL);
+	return mw_cache_is_empty(cache);
 }
 
 bool mw_cache_destroy(struct mw_cache *cache)
