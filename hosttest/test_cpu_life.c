@@ -11,6 +11,51 @@
 #define MOST_CPUS 8u
 #define MOST 20000u /* instructions: more than there are */
 
+/* ---- a CPU stops, and interrupts come ---- */
+
+static struct {
+	void *last;
+	size_t size;
+} irq;
+
+/* A span of another cache each time. */
+static void take_another(void *arg)
+{
+	void *object = mw_alloc(16 + irq.size % 1024, MW_ATOMIC);
+
+	(void)arg;
+	irq.size += 16;
+	mw_free(irq.last);
+	irq.last = object;
+}
+
+TEST(interrupts_while_a_cpu_stops)
+{
+	unsigned long left = 0, state;
+	struct mw_cpu *cpu;
+
+	NEED(test_heap(HEAP));
+	NEED(mw_cpu_start());
+	state = mw_port_pin();
+	cpu = mw_cpu_here();
+	mw_port_unpin(state);
+	if (!test_interrupts_on(take_another, NULL))
+		test_skip("no interrupts here");
+	for (unsigned long n = test_rounds(100000); n && !left; n--) {
+		mw_free(mw_alloc(64, 0));
+		mw_cpu_stop();
+		state = mw_port_pin();
+		left = cpu->running ? 0 : cpu->owned_count + cpu->stock.pages;
+		mw_port_unpin(state);
+	}
+	CHECK(test_interrupts_off() > 0);
+	CHECK_EQ(left, 0);
+	if (!left)
+		mw_free(irq.last);
+	irq.last = NULL;
+	CHECK(left || mw_object_check());
+}
+
 /* ---- the world is stopped for a cache, and interrupts come on the CPUs that are stopped ---- */
 
 #define HELD 64u

@@ -222,35 +222,43 @@ void mw_object_flush_rest(unsigned long cycle)
 	}
 }
 
-/* What was pushed before the list was closed is the caches' by now: send it there. */
-static void mw_cpu_close(struct mw_cpu *cpu)
+/*
+ * Some of what the CPU has. Pinned. Return: it has nothing more, and stopped: no interrupt came between, whose
+ * allocation would have taken a span for it.
+ */
+static bool mw_cpu_stop_step(struct mw_cpu *cpu)
 {
-	while (mw_cpu_gather(cpu, MW_DRAIN_STEP))
-		;
+	for (unsigned int n = 0; n < MW_DRAIN_STEP && !mw_list_empty(&cpu->owned); n++) {
+		struct mw_span *span = mw_container(cpu->owned.next, struct mw_span, owned);
+
+		mw_slot_disown(cpu, cpu->slot[span->cache->id], span);
+	}
+	(void)mw_stock_drop(cpu, MW_DRAIN_STEP);
+	if (mw_cpu_gather(cpu, MW_DRAIN_STEP) || cpu->owned_count || cpu->stock.pages)
+		return false;
+	/* What is pushed until here is the caches' by now: it is sent there. */
 	cpu->gather =
 		atomic_exchange_explicit(&cpu->pending, MW_PENDING_CLOSED, memory_order_acq_rel);
 	while (mw_cpu_gather(cpu, MW_DRAIN_STEP))
 		;
+	MW_ASSERT(!cpu->owned_count);
+	cpu->tiny.block = NULL;
+	atomic_store_explicit(&mw_cpus[cpu->number], &mw_cpu_none, memory_order_relaxed);
+	cpu->running = false;
+	return true;
 }
 
 void mw_cpu_stop(void)
 {
-	unsigned long state = mw_port_pin();
-	unsigned int number = mw_port_cpu();
-	struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[number], memory_order_relaxed);
+	bool stopped;
 
-	mw_port_unpin(state);
-	if (!cpu || !cpu->running)
-		return;
-	for (unsigned int id = 0; id < MW_MAX_CACHES; id++)
-		mw_slot_stop(cpu, id);
-	state = mw_port_pin();
-	while (mw_stock_drop(cpu, MW_DRAIN_STEP))
-		;
-	mw_cpu_close(cpu);
-	cpu->tiny.block = NULL;
-	atomic_store_explicit(&mw_cpus[number], &mw_cpu_none, memory_order_relaxed);
-	cpu->running = false;
-	mw_port_unpin(state);
+	do {
+		unsigned long state = mw_port_pin();
+		struct mw_cpu *cpu =
+			atomic_load_explicit(&mw_object.cpu[mw_port_cpu()], memory_order_relaxed);
+
+		stopped = !cpu || !cpu->running || mw_cpu_stop_step(cpu);
+		mw_port_unpin(state);
+	} while (!stopped);
 	mw_page_cpu_stop();
 }
