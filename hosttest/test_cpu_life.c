@@ -56,6 +56,111 @@ TEST(interrupts_while_a_cpu_stops)
 	CHECK(left || mw_object_check());
 }
 
+/* ---- a CPU begins or stops, and is to be hidden from now on, or not any more ---- */
+
+static void begin(void *arg)
+{
+	(void)arg;
+	NEED(mw_cpu_start());
+}
+
+static void stop(void *arg)
+{
+	(void)arg;
+	mw_cpu_stop();
+}
+
+static void hide(void *arg)
+{
+	(void)arg;
+	mw_up_fail_set(true);
+}
+
+static void show(void *arg)
+{
+	(void)arg;
+	mw_up_fail_set(false);
+}
+
+static struct mw_cpu *seen(void)
+{
+	unsigned long state = mw_port_pin();
+	struct mw_cpu *cpu = mw_cpu_fast();
+
+	mw_port_unpin(state);
+	return cpu;
+}
+
+/* @before, then @cpu and @change at once. Return: how often the fast paths then see what they should not. */
+static unsigned long seen_wrongly(void (*before)(void *arg), void (*cpu)(void *arg),
+				  void (*change)(void *arg), bool visible)
+{
+	unsigned long at = 0, wrong = 0;
+	bool more;
+
+	do {
+		mw_up_fail_set(change == show);
+		before(NULL);
+		more = test_step(cpu, change, NULL, at++);
+		wrong += (seen() != &mw_cpu_none) != visible;
+	} while (more && at < MOST);
+	mw_up_fail_set(false);
+	CHECK(at > 20 && at < MOST);
+	return wrong;
+}
+
+TEST_WITH(hidden_at_each_step_of_a_beginning, TEST_HOSTED)
+{
+	NEED(test_heap(HEAP));
+	CHECK_EQ(seen_wrongly(stop, begin, hide, false), 0);
+	CHECK_EQ(seen_wrongly(stop, begin, show, true), 0);
+}
+
+TEST_WITH(begins_at_each_step_of_hiding, TEST_HOSTED)
+{
+	unsigned long at = 0, wrong = 0;
+	bool more;
+
+	NEED(test_heap(HEAP));
+	do {
+		(void)test_step(stop, stop, NULL, 0);
+		more = test_step(hide, begin, NULL, at++);
+		for (unsigned int i = 0; i < MW_MAX_CPUS; i++)
+			wrong += atomic_load(&mw_cpus[i]) != &mw_cpu_none;
+		mw_up_fail_set(false);
+	} while (more && at < MOST);
+	CHECK_EQ(wrong, 0);
+	CHECK(at > 20 && at < MOST);
+}
+
+TEST_WITH(shown_at_each_step_of_a_stop, TEST_HOSTED)
+{
+	NEED(test_heap(HEAP));
+	CHECK_EQ(seen_wrongly(begin, stop, show, false), 0);
+	CHECK_EQ(seen_wrongly(begin, stop, hide, false), 0);
+}
+
+/* Whose fast paths the other CPU has just been shown to. */
+TEST_WITH(stops_at_each_step_of_showing, TEST_HOSTED)
+{
+	unsigned long at = 0, wrong = 0;
+	bool more;
+
+	NEED(test_heap(HEAP));
+	do {
+		mw_up_fail_set(true);
+		(void)test_step(begin, begin, NULL, 0);
+		more = test_step(show, stop, NULL, at++);
+		for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
+			struct mw_cpu *cpu = atomic_load(&mw_object.cpu[i]);
+
+			wrong += cpu && !cpu->running && atomic_load(&mw_cpus[i]) == cpu;
+		}
+	} while (more && at < MOST);
+	CHECK_EQ(wrong, 0);
+	CHECK(at > 20 && at < MOST);
+}
+
 /* ---- the world is stopped for a cache, and interrupts come on the CPUs that are stopped ---- */
 
 #define HELD 64u

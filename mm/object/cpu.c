@@ -131,9 +131,11 @@ static MW_NOINLINE struct mw_cpu *mw_cpu_begin(unsigned int number)
 		mw_cpu_init(cpu, number);
 		atomic_store_explicit(&mw_object.cpu[number], cpu, memory_order_release);
 	}
+	mw_lock_pinned(&mw_object.lock);
 	cpu->running = true;
 	atomic_store_explicit(&cpu->pending, NULL, memory_order_release);
 	mw_cpu_show(cpu);
+	mw_unlock_pinned(&mw_object.lock);
 	return cpu;
 }
 

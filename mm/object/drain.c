@@ -243,8 +243,10 @@ static bool mw_cpu_stop_step(struct mw_cpu *cpu)
 		;
 	MW_ASSERT(!cpu->owned_count);
 	cpu->tiny.block = NULL;
+	mw_lock_pinned(&mw_object.lock);
 	atomic_store_explicit(&mw_cpus[cpu->number], &mw_cpu_none, memory_order_relaxed);
 	cpu->running = false;
+	mw_unlock_pinned(&mw_object.lock);
 	return true;
 }
 

@@ -286,7 +286,7 @@ struct mw_cpu {
 	struct mw_span *gather; /* taken off @pending, not looked at yet */
 	struct mw_span *_Atomic pending; /* spans with remote frees; anyone pushes */
 	unsigned int number;
-	_Atomic(bool) running; /* between mw_cpu_start(), said or not, and mw_cpu_stop() */
+	_Atomic(bool) running; /* between mw_cpu_start(), said or not, and mw_cpu_stop(); mw_object.lock */
 	struct mw_stock stock;
 	struct mw_tiny {
 		char *block; /* 16 bytes of the NOSCAN policy, or NULL */
@@ -294,11 +294,11 @@ struct mw_cpu {
 		unsigned long packed; /* ever */
 	} tiny;
 	unsigned long flushed; /* the last cycle for which it was */
-	mw_atomic_t drained; /* the last drain of a stopped world that it had part in */
+	mw_atomic_t drained; /* the last turn of mw_cpus_stopped() that it had part in */
 	unsigned long large_allocs, lookups;
 };
 
-/* What fast paths use: the CPU, or mw_cpu_none, whose slots are all empty. */
+/* What fast paths use: the CPU, or mw_cpu_none, whose slots are all empty. Written under mw_object.lock. */
 extern struct mw_cpu *_Atomic mw_cpus[MW_MAX_CPUS];
 extern struct mw_cpu mw_cpu_none;
 extern struct mw_slot mw_slot_none;
@@ -315,7 +315,7 @@ struct mw_object {
 	struct mw_lock lock; /* MW_RANK_REGISTRY; guards setting up, and the list of caches */
 	_Atomic(bool) ready;
 	unsigned int started; /* caches of size classes that are made; lock */
-	unsigned long drains; /* of stopped worlds; of who has stopped it */
+	unsigned long drains; /* turns of mw_cpus_stopped(); of who has stopped the world */
 	_Atomic(bool) slowly; /* the same, for the collector's debugging */
 	_Atomic(bool) sampling; /* each allocation */
 	_Atomic(bool) failing; /* mw_cpus[] are mw_cpu_none, so that each request is seen */
