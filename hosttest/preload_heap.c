@@ -157,6 +157,6 @@ MW_NOINLINE void preload_heap_look(void)
 /* All that can be given, at once. Return: bytes. */
 size_t preload_heap_trim(void)
 {
-	mw_up_reclaim(1, MW_ATOMIC, 0);
+	mw_up_reclaim(0, MW_ATOMIC, 0);
 	return mw_scavenge(0, SIZE_MAX);
 }

@@ -88,7 +88,7 @@ static NOINLINE void settle(bool collects)
 #endif
 	(void)collects;
 	mw_cpu_stop();
-	(void)mw_up_reclaim(1, MW_ATOMIC, 0);
+	(void)mw_up_reclaim(0, MW_ATOMIC, 0);
 }
 
 static void begin(void)

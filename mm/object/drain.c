@@ -8,6 +8,15 @@
 #include "../base/grace.h"
 #include "inside.h"
 
+/*
+ * What an allocation that cannot wait has looked at: bitmap words of this CPU's spans, a few more for each span; and
+ * size classes' central lists. The next one goes on behind them: the CPU's list turns, and
+ * mw_object.drain_at says where in the lists.
+ */
+#define MW_BRIEF_WORDS 128
+#define MW_BRIEF_SPAN 4
+#define MW_BRIEF_CACHES 8
+
 static bool mw_drain_step(struct mw_cpu *cpu, size_t *left, size_t *pages)
 {
 	size_t step = mw_min(*left, MW_DRAIN_STEP);
@@ -25,7 +34,6 @@ static size_t mw_drain_here(void)
 	size_t left = SIZE_MAX, pages = 0;
 	bool more = true;
 
-	mw_object_ready(); /* not pinned: it takes long, the first time */
 	while (more) {
 		unsigned long state = mw_port_pin();
 		struct mw_cpu *cpu = mw_cpu_here();
@@ -38,17 +46,24 @@ static size_t mw_drain_here(void)
 	return pages;
 }
 
-/* Of size classes: typed caches keep theirs. The room is set up, so the classes are there and stay. */
-static size_t mw_drain_central(void)
+/*
+ * Empty spans of the next @most size classes; up to @spans of each. Typed caches keep theirs. The room is set up,
+ * so the classes are there and stay.
+ */
+static size_t mw_drain_central(unsigned int most, size_t spans)
 {
+	unsigned int at = (unsigned int)mw_word(&mw_object.drain_at);
 	size_t pages = 0;
 
-	for (unsigned int i = 0; i < MW_NR_BUILTIN; i++) {
-		struct mw_cache *cache = &mw_object.builtin[i];
+	for (unsigned int n = 0; n < most; n++) {
+		struct mw_cache *cache = &mw_object.builtin[at];
 
+		at = at + 1 < MW_NR_BUILTIN ? at + 1 : 0;
 		if (cache->live)
-			pages += mw_central_shrink(cache, SIZE_MAX) + mw_debug_shrink(cache);
+			pages += mw_central_shrink(cache, spans) + mw_debug_shrink(cache);
 	}
+	/* Of two CPUs that drain at once one's progress is lost. */
+	mw_set_word(&mw_object.drain_at, at);
 	return pages;
 }
 
@@ -109,13 +124,44 @@ static void mw_drain_cpu(struct mw_cpu *cpu, void *arg)
 	}
 }
 
+/* Some of it, and no more than @pages, or little more. Not pinned. */
+static size_t mw_drain_brief(size_t pages)
+{
+	unsigned long state = mw_port_pin();
+	struct mw_cpu *cpu = mw_cpu_here();
+	size_t most = cpu ? cpu->owned_count : 0, words = 0, got = 0;
+
+	if (cpu) {
+		(void)mw_cpu_gather(cpu, MW_GATHER_STEP);
+		got = mw_stock_drop(cpu, pages);
+	}
+	while (most-- && got < pages && words < MW_BRIEF_WORDS && cpu->owned_count) {
+		struct mw_span *span = mw_container(cpu->owned.next, struct mw_span, owned);
+
+		words += span->words + MW_BRIEF_SPAN;
+		got += mw_cpu_reap(cpu, 1, true);
+	}
+	mw_port_unpin(state);
+	return got;
+}
+
+/* For a request that cannot wait it is bounded; for nobody's, of 0 pages, it is not. */
+static size_t mw_drain_first(size_t pages, bool waits)
+{
+	mw_object_ready(); /* not pinned: it takes long, the first time */
+	if (waits || !pages)
+		return mw_drain_here() + mw_drain_central(MW_NR_BUILTIN, SIZE_MAX);
+	pages = mw_max(pages, MW_GATHER_STEP);
+	return mw_drain_brief(pages) + mw_drain_central(MW_BRIEF_CACHES, 1);
+}
+
 bool mw_up_reclaim(size_t pages, mw_flags_t flags, unsigned int step)
 {
 	bool waits = !(flags & MW_ATOMIC);
 
 	switch (step) {
 	case 0:
-		return mw_drain_here() + mw_drain_central() > 0 || waits;
+		return mw_drain_first(pages, waits) || waits;
 	case 1:
 		if (waits && MW_PORT_LEVEL >= 2)
 			(void)mw_cpus_stopped(mw_drain_cpu, NULL);

@@ -332,6 +332,7 @@ struct mw_object {
 	struct mw_fixed bitmaps[8]; /* of 8 << i words */
 	mw_atomic_t late_doubles; /* double frees found when it was too late to say by whom */
 	_Atomic(uintptr_t) late_double; /* an object of these; 0: said */
+	mw_atomic_t drain_at; /* where the next drain for an atomic request looks: see drain.c */
 	_Atomic(unsigned int) freer_count; /* above the numbers of all CPUs that ever had a mw_freer */
 };
 

@@ -32,7 +32,11 @@ typedef unsigned int mw_flags_t;
 
 #define MW_NORMAL 0u
 #define MW_ZERO 0x0001u /* every byte reads as zero */
-#define MW_ATOMIC 0x0002u /* do not wait, collect or ask shrinkers; right in interrupts */
+/*
+ * Do not wait, collect or ask shrinkers; right in interrupts. A request that cannot be met looks at a part of what
+ * could be given back, so that NULL comes soon (docs/PORTING.md says how soon); the next one goes on behind it.
+ */
+#define MW_ATOMIC 0x0002u
 #define MW_RESERVE 0x0004u /* may use the emergency reserve */
 #define MW_BELOW_4G 0x0010u /* physical addresses below 4 GiB */
 #define MW_BELOW_16M 0x0020u /* physical addresses below 16 MiB */
@@ -100,6 +104,7 @@ size_t mw_region_add_zeroed(void *base, uint64_t phys, size_t len);
  * mw_region_remove - take a region back
  * @base: as it was added
  *
+ * Memory of a typed cache is not free as long as the cache lives: mw_cache_shrink() comes first.
  * early: no. interrupt: no. waits: yes. Return: true if all its memory was free and it is gone; its
  * own bookkeeping stays valid to look at, but must not be reused before mw_region_remove() returned.
  */
@@ -126,7 +131,8 @@ bool mw_cpu_start(void);
 /**
  * mw_cpu_stop - this CPU goes away: all that its caches hold goes back
  *
- * Called on that CPU, the last of Marrow's calls on it until mw_cpu_start(). interrupt: no.
+ * Called on that CPU, the last of Marrow's calls on it until mw_cpu_start(). Interrupt handlers may go on
+ * calling: one that comes before the end is waited for, one that comes later starts the CPU again. interrupt: no.
  */
 void mw_cpu_stop(void);
 
@@ -281,7 +287,7 @@ struct mw_type; /* <marrow/gc.h> */
 
 /** struct mw_cache_want - what a cache is for; only @name and @size are needed */
 struct mw_cache_want {
-	const char *name; /* kept, not copied */
+	const char *name; /* the first 39 characters are copied */
 	size_t size;
 	size_t align; /* power of two; 0: as mw_alloc() */
 	mw_flags_t flags; /* MW_COLLECTED, MW_NOSCAN, MW_POINTERS, MW_BELOW_* hold for all its objects */
@@ -296,7 +302,10 @@ struct mw_cache_want {
 /**
  * mw_cache_create - a cache of objects of one kind
  *
- * Its memory is never reused as anything else while the cache lives.
+ * Its memory is never reused as anything else while the cache lives, but for what mw_cache_shrink() gives back,
+ * and for pages of the aid MW_DEBUG_FAULT. So who reads an object that was freed meanwhile reads an object of
+ * the cache, whatever memory is short of; and memory that the cache needed once is not there for others, if it is
+ * collected not even after a collection.
  * early: yes. interrupt: no. waits: yes. NULL: no memory, or a request that contradicts itself (reported).
  */
 struct mw_cache *mw_cache_create(const struct mw_cache_want *want);
@@ -307,13 +316,22 @@ void mw_cache_free(struct mw_cache *cache, void *object);
 /** mw_cache_alloc_bulk - all of @n, or none and false */
 bool mw_cache_alloc_bulk(struct mw_cache *cache, mw_flags_t flags, size_t n, void **objects);
 void mw_cache_free_bulk(struct mw_cache *cache, size_t n, void **objects);
-/** mw_cache_shrink - give spans without objects back. interrupt: no. Return: pages given back. */
+/**
+ * mw_cache_shrink - give spans without objects back, of all CPUs where the world can be stopped, else of this one
+ *
+ * For the cache's owner: no reader may rely on what lay in them. Nothing else but mw_cache_destroy() gives memory of
+ * a typed cache back. interrupt: no. waits: yes. Return: pages given back.
+ */
 size_t mw_cache_shrink(struct mw_cache *cache);
 /**
- * mw_cache_destroy - end of a cache
+ * mw_cache_destroy - end of a cache, whose memory goes back
  *
- * interrupt: no. waits: yes. Return: true; or false after a report of what is still live, and the
- * cache lives on.
+ * Nobody may use the cache from the call on. A later use of @cache is reported, and nothing changes, until its
+ * record is another cache's: not before eight further caches were destroyed, unless records are out of memory. What
+ * comes after that, or at the same moment as the call, cannot be told.
+ * interrupt: no. waits: yes. Return: true; or false and the cache lives on: after a report of what is still live,
+ * or a line that says that another CPU has a part of the cache and could not be stopped; or false after a report
+ * that it is dead, is being destroyed, or is the cache of a size class.
  */
 bool mw_cache_destroy(struct mw_cache *cache);
 
