@@ -241,6 +241,24 @@ TEST(pages_as_an_object)
 	mw_free(object);
 }
 
+TEST(stack_of_another_order)
+{
+	static const unsigned int wrong[] = { 0, 1, 3, 17, 18, 19, 31, 32, 63, 64, ~0u };
+	const struct mw_report *report;
+	char *stack;
+
+	NEED(test_heap(HEAP));
+	NEED(stack = mw_stack_alloc(2, 0));
+	for (unsigned int i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		begin(MW_WRONG_SIZE);
+		mw_stack_free(stack, wrong[i]);
+		report = came(stack);
+		CHECK_EQ(report->span_pages, 4);
+		mw_stack_free(NULL, wrong[i]);
+	}
+	mw_stack_free(stack, 2);
+}
+
 TEST(destroyed_with_live_objects)
 {
 	const struct mw_cache_want wanted = { .name = "dentry", .size = 96 };

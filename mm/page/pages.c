@@ -286,6 +286,6 @@ void *mw_stack_alloc(unsigned int order, mw_flags_t flags)
 
 void mw_stack_free(void *stack, unsigned int order)
 {
-	if (order <= 30 - MW_PAGE_SHIFT)
-		mw_pages_free(stack, (size_t)1 << order);
+	/* No stack is of a higher order: then it is none, as with another wrong one. */
+	mw_pages_free(stack, order <= 30 - MW_PAGE_SHIFT ? (size_t)1 << order : 0);
 }

@@ -175,6 +175,7 @@ void mw_pages_free(void *pages, size_t count);
  * As mw_pages_alloc(); small orders come from a cache of this CPU.
  */
 void *mw_stack_alloc(unsigned int order, mw_flags_t flags);
+/** mw_stack_free - contract of mw_pages_free(); another order is reported */
 void mw_stack_free(void *stack, unsigned int order);
 
 /**
