@@ -7,6 +7,7 @@
  * hang, prints the test as failed and ends the run with a code of its own: 2 and 3.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -38,7 +39,8 @@
 
 static pthread_t main_thread;
 static unsigned int time_limit_s = SANITIZED ? 300 : 120;
-static _Atomic(unsigned long) deadline_s; /* of the running test; 0: none */
+static _Atomic(unsigned long) started_ms; /* the running test, by the clock; 0: none */
+static _Atomic(unsigned long) started_cpu_ms; /* and by the processor time of this process */
 
 /* ---- console ---- */
 
@@ -142,23 +144,72 @@ static void on_sanitizer_death(void)
 
 /* ---- hangs ---- */
 
-static unsigned long seconds(void)
+/*
+ * On a machine that others use as well the clock says nothing. A test that is past its limit by the clock
+ * hangs if it has also had that much processor time, of as many processors as there are, or if no thread
+ * wants to run for IDLE_TICKS in a row.
+ */
+#define TICK_MS 100
+#define IDLE_TICKS 50
+
+static unsigned long milliseconds(clockid_t clock)
 {
-	return (unsigned long)(backend_now() / 1000000000u);
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (unsigned long)t.tv_sec * 1000 + (unsigned long)t.tv_nsec / 1000000;
+}
+
+/* Whether a thread of this process that is not the caller runs, or waits for a processor or the disk. */
+static bool thread_wants_to_run(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *task;
+	bool wants = !tasks;
+
+	while (tasks && !wants && (task = readdir(tasks))) {
+		char text[512], *state;
+		int number = atoi(task->d_name), file;
+		ssize_t n;
+
+		if (number <= 0 || number == (int)gettid())
+			continue;
+		snprintf(text, sizeof(text), "/proc/self/task/%d/stat", number);
+		file = open(text, O_RDONLY | O_CLOEXEC);
+		n = file < 0 ? 0 : read(file, text, sizeof(text) - 1);
+		if (file >= 0)
+			close(file);
+		text[n > 0 ? n : 0] = '\0';
+		state = strrchr(text, ')');
+		wants = state && (state[2] == 'R' || state[2] == 'D');
+	}
+	if (tasks)
+		closedir(tasks);
+	return wants;
 }
 
 /* A thread, not an alarm: sanitizers hold signals back while a thread spins. */
 static void *watchdog(void *arg)
 {
-	const struct timespec tick = { .tv_nsec = 100000000 };
+	const struct timespec tick = { .tv_nsec = TICK_MS * 1000000 };
+	unsigned long most_cpu_ms =
+		time_limit_s * 1000ul * (unsigned long)sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned int idle = 0;
 
 	(void)arg;
-	for (;;) {
-		unsigned long deadline = atomic_load(&deadline_s);
+	for (;; nanosleep(&tick, NULL)) {
+		unsigned long started = atomic_load(&started_ms);
 
-		if (deadline && seconds() > deadline)
+		if (!started || milliseconds(CLOCK_MONOTONIC) - started < time_limit_s * 1000ul) {
+			idle = 0;
+			continue;
+		}
+		if (milliseconds(CLOCK_PROCESS_CPUTIME_ID) - atomic_load(&started_cpu_ms) >
+		    most_cpu_ms)
 			end_all("hang: time limit passed", EXIT_HUNG);
-		nanosleep(&tick, NULL);
+		idle = thread_wants_to_run() ? 0 : idle + 1;
+		if (idle == IDLE_TICKS)
+			end_all("hang: all threads sleep", EXIT_HUNG);
 	}
 	return NULL;
 }
@@ -179,12 +230,13 @@ static void start_watchdog(void)
 void backend_test_begin(const char *name)
 {
 	(void)name;
-	atomic_store(&deadline_s, seconds() + time_limit_s);
+	atomic_store(&started_cpu_ms, milliseconds(CLOCK_PROCESS_CPUTIME_ID));
+	atomic_store(&started_ms, milliseconds(CLOCK_MONOTONIC));
 }
 
 void backend_test_end(void)
 {
-	atomic_store(&deadline_s, 0);
+	atomic_store(&started_ms, 0);
 }
 
 /* ---- this program again, for the tests of the harness itself ---- */

@@ -20,6 +20,7 @@ struct port_thread {
 	const void *registers;
 	size_t registers_len;
 	unsigned int worker; /* its number for mw_port_run_stopped(), 0: not chosen */
+	uint64_t asked_cpu_ns; /* its processor time when it was first waited for */
 	atomic_uint answered; /* the stop request, by number, that it last answered */
 };
 

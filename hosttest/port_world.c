@@ -168,6 +168,16 @@ static void for_each_other(struct port_thread *self, bool (*fn)(struct port_thre
 	}
 }
 
+/* What a thread has had of processors. Its clock has a number that clock_getcpuclockid() makes for processes only. */
+static uint64_t cpu_ns(const struct port_thread *thread)
+{
+	struct timespec t = { 0 };
+
+	if (clock_gettime((clockid_t)(~(unsigned int)thread->tid << 3 | 6), &t))
+		return UINT64_MAX / 2; /* gone */
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 static bool ask(struct port_thread *thread)
 {
 	thread->worker = ++world.workers < MOST_WORKERS ? world.workers : 0;
@@ -188,6 +198,18 @@ static bool has_answered(struct port_thread *thread)
 	       atomic_load_explicit(&world.request, memory_order_relaxed);
 }
 
+/*
+ * Its time is over by the clock. If it has not had a tenth of that on a processor, others have had it, and it is
+ * given ten times as long.
+ */
+static bool is_late(const struct port_thread *thread, uint64_t until)
+{
+	uint64_t limit = world.limit_s * UINT64_C(1000000000);
+
+	return mw_port_now() > until + 9 * limit ||
+	       cpu_ns(thread) - thread->asked_cpu_ns > limit / 10;
+}
+
 /* The slot of a thread that has not answered by @until, or -1. */
 static int wait_for_all(struct port_thread *self, uint64_t until)
 {
@@ -197,8 +219,9 @@ static int wait_for_all(struct port_thread *self, uint64_t until)
 
 		if (!thread || thread == self)
 			continue;
+		thread->asked_cpu_ns = has_answered(thread) ? 0 : cpu_ns(thread);
 		for (unsigned int turn = 1; !has_answered(thread); turn++) {
-			if (mw_port_now() > until)
+			if (mw_port_now() > until && is_late(thread, until))
 				return (int)i;
 			/* A port may leave to us what came while the thread was pinned. */
 			if (turn % AGAIN == 0)

@@ -22,6 +22,7 @@ import tempfile
 import time
 import urllib.request
 
+import hang
 import heapdump
 import heapdump_write
 
@@ -70,17 +71,19 @@ class Browser:
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/json/new?http://127.0.0.1:{self.port}/json/version",
             method="PUT")
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=300) as answer:
             target = json.load(answer)["webSocketDebuggerUrl"]
         self.open(target[target.index("/devtools/"):])
         self.last = 0
-        for _ in range(100):  # until the page is of that origin
+        clock = hang.Clock(self.process.pid)
+        while clock.had() < 30:  # until the page is of that origin
             if self.evaluate("location.port")["result"].get("value") == str(self.port):
                 break
             time.sleep(0.1)
 
     def find_port(self, path):
-        for _ in range(300):
+        clock = hang.Clock(self.process.pid)
+        while clock.had() < 60:
             if os.path.exists(path):
                 with open(path, encoding="ascii") as f:
                     text = f.read()
@@ -90,7 +93,7 @@ class Browser:
         raise RuntimeError("Chromium did not say its port")
 
     def open(self, path):
-        self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=300)
         key = base64.b64encode(os.urandom(16)).decode()
         self.socket.sendall((f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
                              "Upgrade: websocket\r\nConnection: Upgrade\r\n"

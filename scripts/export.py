@@ -20,6 +20,7 @@ import sys
 import tempfile
 import zlib
 
+import hang
 import qemu
 
 MAGIC = b"MwXf"
@@ -157,8 +158,7 @@ def boot(options):
             "-display", "none", "-monitor", "none", "-serial", "stdio"]
         log = None if options.verbose else subprocess.PIPE
         try:
-            done = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=log,
-                                  timeout=options.limit, check=False)
+            done = hang.run(line, options.limit, stdout=log)
             fault = [] if done.returncode == qemu.PASS else [
                 f"QEMU ended with {done.returncode}, not {qemu.PASS}"]
             console = done.stdout

@@ -12,6 +12,7 @@ import sys
 import tempfile
 
 import export
+import hang
 
 SIZES = (0, 1, 24, 511, 32768, 32769, 1000000)
 results = []
@@ -100,8 +101,7 @@ def without_device(kernel):
             "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-display", "none",
             "-monitor", "none", "-serial", "stdio", "-kernel", kernel,
             "-append", 'run="export 10;trace;halt"']
-    text = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60,
-                          check=False).stdout.decode()
+    text = hang.run(line, 60, stdout=subprocess.PIPE).stdout.decode()
     check("no device is said", "no virtio console" in text)
     check("text goes to the console", '"traceEvents"' in text)
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 
+import hang
 import qemu
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -68,8 +69,7 @@ def gdb(arguments, commands, limit=100):
         line += ["-ex", f"echo \\n@@ {command}\\n", "-ex", command.partition(" # ")[0]]
     line += ["-ex", "echo \\n@@ end\\n"]
     try:
-        done = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=limit, check=False)
+        done = hang.run(line, limit, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         text = done.stdout.decode("utf-8", "replace")
     except subprocess.TimeoutExpired as late:
         text = (late.stdout or b"").decode("utf-8", "replace") + "\nnot done in time"

@@ -61,7 +61,7 @@ boot() {
 		return
 	fi
 	code=0
-	timeout -s KILL 20 $(boot_machine "$1") -accel tcg -m 64M -nodefaults -display none \
+	"$top/scripts/hang.py" 20 $(boot_machine "$1") -accel tcg -m 64M -nodefaults -display none \
 		-serial stdio -monitor none -no-reboot -kernel "$out/kernel.elf" \
 		</dev/null >"$out/console" 2>&1 || code=$?
 	for line in 'marrow: double-free' 'barebones: done'; do

@@ -6,6 +6,7 @@ import select
 import subprocess
 import time
 
+import hang
 import qemu
 
 PROMPT = "marrow> "
@@ -17,12 +18,12 @@ class Machine:
         line = qemu.command(options) + qemu.socket_option(self.path) + [
             "-display", "none", "-vga", "std", "-serial", "stdio", "-monitor", "none"]
         self.process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.limit = time.monotonic() + options.limit
+        self.limit, self.clock = options.limit, hang.Clock(self.process.pid)
 
     def until_prompt(self):
         """What is said until the prompt stands there and nothing follows it."""
         seen = b""
-        while time.monotonic() < self.limit:
+        while self.clock.had() < self.limit:
             if select.select([self.process.stdout], [], [], 0.5)[0]:
                 more = os.read(self.process.stdout.fileno(), 4096)
                 if not more:

@@ -67,7 +67,7 @@ def export_option(path):
 class Qmp:
     """QEMU's control socket."""
 
-    def __init__(self, path, limit=10):
+    def __init__(self, path, limit=100):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(limit)
         end = time.monotonic() + limit

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 
+import hang
 import qemu
 
 TESTS = "object_frees.two_frees_at_once,thread.threads_allocate"
@@ -26,8 +27,7 @@ def last_words(console):
 
 
 def run(kernel, seed):
-    done = subprocess.run(command(kernel, seed, []), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+    done = hang.run(command(kernel, seed, []), 120, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return last_words(done.stdout)
 
 
@@ -38,10 +38,9 @@ def run_in_gdb(kernel, seed, folder):
                                                       "-gdb", "chardev:gdb"]),
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
     try:
-        gdb = subprocess.run(["gdb", "-q", "-nx", "-batch", "-ex", f"target remote {socket}", "-ex",
+        gdb = hang.run(["gdb", "-q", "-nx", "-batch", "-ex", f"target remote {socket}", "-ex",
                               "hbreak seams_report", "-ex", "continue", "-ex", "echo order=", "-ex", "output/x order", "-ex", "echo \\n",
-                              kernel], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120,
-                             check=False).stdout
+                        kernel], 120, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
     finally:
         machine.kill()
         machine.wait()

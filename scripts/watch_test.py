@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import hang
 import qemu
 
 SIZE, COUNT = 3000, 25
@@ -19,8 +20,7 @@ def run(kernel, cpus):
     options = qemu.parse(["--kernel", kernel, "--cpus", str(cpus)])
     options.append = f'run="trace on;profile 1;{allocs};trace;profile;profile folded;halt"'
     line = qemu.command(options) + ["-display", "none", "-monitor", "none", "-serial", "stdio"]
-    done = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60,
-                          check=False)
+    done = hang.run(line, 60, stdout=subprocess.PIPE)
     return done.stdout.decode("latin-1").replace("\r", "")
 
 
