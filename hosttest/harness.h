@@ -77,6 +77,9 @@ unsigned long backend_interrupts_off(void);
 /* Threads that serve mw_port_wake(); off: they are gone when it returns. False: not here. */
 bool backend_workers(bool on);
 
+/* The port shows no roots of its own. */
+void backend_own_roots(bool on);
+
 uint64_t backend_now(void);
 uint64_t backend_instructions(void);
 

@@ -262,6 +262,7 @@ static void clean_up(void)
 	harness_expect_end();
 	(void)backend_interrupts_off();
 	(void)backend_workers(false);
+	backend_own_roots(false);
 	(void)mw_fail_set(NULL);
 	harness_expect_came();
 	/* What a test left after a failure is no news. */

@@ -164,6 +164,11 @@ bool test_workers(bool on)
 	return backend_workers(on);
 }
 
+void test_own_roots(bool on)
+{
+	backend_own_roots(on);
+}
+
 uint64_t test_now(void)
 {
 	return backend_now();

@@ -153,6 +153,11 @@ bool backend_workers(bool on)
 	return true;
 }
 
+void backend_own_roots(bool on)
+{
+	port_shows_roots = !on;
+}
+
 /* ---- interrupts ---- */
 
 static __thread timer_t interrupt_timer;

@@ -34,6 +34,7 @@ bool port_workers_start(void);
 void port_workers_stop(void);
 
 /* port_world.c */
+extern bool port_shows_roots; /* else mw_port_scan_roots() has none; written with no collection under way */
 void port_world_join(struct port_thread *thread);
 void port_world_leave(struct port_thread *thread);
 void port_world_answer(void);

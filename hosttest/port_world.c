@@ -50,6 +50,8 @@ static struct {
 	unsigned int nr_data;
 } world = { .limit_s = 2 };
 
+bool port_shows_roots = true;
+
 static void event_wait(unsigned int seen)
 {
 	syscall(SYS_futex, &world.event, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
@@ -393,6 +395,8 @@ static void scan_others(mw_root_visit_fn *visit, void *ctx)
 
 __attribute__((noinline)) void mw_port_scan_roots(mw_root_visit_fn *visit, void *ctx)
 {
+	if (!port_shows_roots)
+		return;
 	scan_others(visit, ctx);
 	scan_stack(visit, ctx, (uintptr_t)__builtin_frame_address(0), port_self()->stack_end);
 	for (unsigned int i = 0; i < world.nr_data; i++)

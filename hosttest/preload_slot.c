@@ -168,7 +168,8 @@ static void after_fork_in_child(void)
 {
 	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
 		if (mw_freers[i].span)
-			atomic_store_explicit(&mw_freers[i].span, MW_FREER_IDLE, memory_order_relaxed);
+			atomic_store_explicit(&mw_freers[i].span, MW_FREER_IDLE,
+					      memory_order_relaxed);
 	}
 	after_fork();
 }

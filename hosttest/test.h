@@ -125,6 +125,12 @@ unsigned long test_interrupts_off(void); /* how often it ran */
  */
 bool test_workers(bool on);
 
+/*
+ * While it is on, only what is registered with mw_gc_root_add() is a root, and not what a stack, a register or a
+ * number in the program's data happens to hold: for what counts exactly what is left. Off at the end of each test.
+ */
+void test_own_roots(bool on);
+
 /* What mw_port_write() is given from now on, up to 4 KiB of it, instead of on the console. */
 void test_capture(void);
 /* The end of it. Return: the text, terminated, valid until the next capture. */

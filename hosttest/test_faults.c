@@ -12,8 +12,6 @@
 #include "../mm/special/special.h"
 #include "../mm/page/page.h"
 
-#define BARE                                                                                       \
-	__attribute__((no_sanitize("address"), no_sanitize("undefined"), no_sanitize("thread")))
 #define MOST 1500 /* requests of a scenario */
 
 /* The thread sanitizer takes ten times as long and has little to say of one CPU. */
@@ -66,25 +64,17 @@ static struct counts count(void)
 	return now;
 }
 
-/* The stack below the caller, in which frames to come would find what those before them left. */
-BARE NOINLINE static void scribble(void)
-{
-	volatile char stack[16384];
-
-	for (size_t i = 0; i < sizeof(stack); i++)
-		stack[i] = 0;
-}
-
 /* What is dead goes, and what is kept for later is given back. */
 static NOINLINE void settle(bool collects)
 {
 #if MW_GC
+	test_own_roots(true);
 	while (collects) {
-		scribble();
 		CHECK(mw_gc_collect(MW_COLLECT_SWEPT));
 		/* An object with a finalizer keeps what it points to until then: a list goes one by one. */
 		collects = mw_finalizers_run(SIZE_MAX);
 	}
+	test_own_roots(false);
 #endif
 	(void)collects;
 	mw_cpu_stop();
@@ -116,37 +106,34 @@ static NOINLINE unsigned long run_twice(const struct scenario *s, const struct m
 	if (fail)
 		failed = mw_fail_set(NULL);
 	CHECK(ok || failed);
-	scribble();
 	settle(s->collects);
 	CHECK(mw_page_check());
 	CHECK(s->run());
-	scribble();
 	settle(s->collects);
 	*after = count();
 	return failed;
 }
 
-/* Return: requests that failed, one by one; @step: of all, how many further the next one is. */
+/* Return: requests of the scenario, each @step-th of which failed once; 0: a test of it failed. */
 static unsigned long sweep(const struct scenario *s, struct mw_fail fail, unsigned long step)
 {
 	struct counts clean, after;
-	unsigned long failed = 1;
-
-	scribble();
 	(void)run_twice(s, NULL, &clean);
-	for (fail.after = 1; failed && fail.after < MOST; fail.after += step) {
-		scribble();
-		failed = run_twice(s, &fail, &after);
+	for (fail.after = 1; fail.after < MOST; fail.after += step) {
+		bool all = !run_twice(s, &fail, &after);
+
 		CHECK_EQ(after.raw, clean.raw);
 		CHECK_EQ(after.spans, clean.spans);
 		CHECK_EQ(after.objects, clean.objects);
 		if (!test_check(after.records == clean.records, __FILE__, __LINE__,
 				"%s, request %lu: %zu records, not %zu", s->name, fail.after,
 				after.records, clean.records))
-			break;
+			return 0;
+		if (all)
+			return fail.after - 1;
 	}
 	CHECK(fail.after < MOST);
-	return fail.after - 1 - step;
+	return 0;
 }
 
 /*

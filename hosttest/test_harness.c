@@ -3,6 +3,7 @@
  * The harness itself: each way in which a test can go wrong must make the run fail and say so. The
  * hidden tests are those ways; hosted, the runner is started again for each of them.
  */
+#include <marrow/gc.h>
 #include "harness.h"
 #include "../mm/base/level.h"
 #include "../mm/base/meta.h"
@@ -220,6 +221,30 @@ TEST(random_numbers_differ_and_stay_below)
 	}
 	CHECK_EQ(test_below(1), 0);
 }
+
+#if MW_GC
+
+/* What only this frame holds is dead while the port's roots do not count; what is registered lives. */
+TEST(own_roots_are_all_there_is)
+{
+	void *volatile on_stack;
+	uintptr_t hidden;
+
+	NEED(test_heap((size_t)4 << 20));
+	on_stack = mw_alloc(100, MW_COLLECTED);
+	hidden = ~(uintptr_t)on_stack;
+	NEED(on_stack && mw_gc_collect(MW_COLLECT_SWEPT));
+	CHECK(mw_gc_is_object((void *)~hidden));
+	test_own_roots(true);
+	NEED(mw_gc_root_add("test", (void *)&on_stack, (void *)(&on_stack + 1), NULL));
+	CHECK(mw_gc_collect(MW_COLLECT_SWEPT));
+	CHECK(mw_gc_is_object((void *)~hidden));
+	CHECK(mw_gc_root_remove((void *)&on_stack));
+	CHECK(mw_gc_collect(MW_COLLECT_SWEPT));
+	CHECK(!mw_gc_is_object((void *)~hidden));
+}
+
+#endif
 
 static void barrier_worker(unsigned int i, void *arg)
 {

@@ -135,6 +135,7 @@ _Noreturn void monitor_loop(void);
 
 /* test_harness.c */
 bool test_running(void);
+bool test_has_own_roots(void); /* what stacks and data hold are no roots */
 bool tests_run(const char *which, bool list); /* Return: at least one ran, and none failed */
 /* A panic or an exception; does not return if the test that runs on this CPU can end by it. */
 void tests_panicked(const char *why);

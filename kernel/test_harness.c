@@ -172,6 +172,18 @@ bool backend_workers(bool on)
 	return true;
 }
 
+static bool own_roots;
+
+void backend_own_roots(bool on)
+{
+	own_roots = on;
+}
+
+bool test_has_own_roots(void)
+{
+	return own_roots;
+}
+
 /* ---- interrupts ---- */
 
 static struct interrupts {
