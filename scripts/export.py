@@ -154,7 +154,7 @@ def boot(options):
     options.append = f'{options.append} run="{options.run}"'.strip()
     with tempfile.TemporaryDirectory(prefix="marrow-") as folder:
         path = os.path.join(folder, "raw")
-        line = qemu.command(options) + qemu.export_option(path) + [
+        line = qemu.command(options) + qemu.export_option(options, path) + [
             "-display", "none", "-monitor", "none", "-serial", "stdio"]
         log = None if options.verbose else subprocess.PIPE
         try:

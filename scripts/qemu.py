@@ -8,7 +8,24 @@ import socket
 import time
 
 OVMF = "/usr/share/OVMF/OVMF_%s_4M.fd"
-PASS = 33  # the kernel writes 16 to isa-debug-exit; 0 and 1 are also QEMU's own
+PASS = 33  # what the kernel has QEMU exit with; 0 and 1 are also QEMU's own
+
+# By the number that an ELF file has for its CPU: the program, the machine with its CPU unless another is
+# asked for, the device that virtio's consoles are on, and the balloon.
+MACHINES = {
+    62: ("qemu-system-x86_64", ["-cpu", "max", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"],
+         "virtio-serial-pci,disable-modern=on,max_ports=1,ioeventfd=off", "virtio-balloon-pci"),
+    243: ("qemu-system-riscv64", ["-M", "virt", "-global", "virtio-mmio.ioeventfd=off"],
+          "virtio-serial-device,max_ports=1", "virtio-balloon-device"),
+}
+
+
+def machine_of(options):
+    """The entry of MACHINES for a kernel; CDs are for PCs."""
+    if not options.kernel:
+        return MACHINES[62]
+    with open(options.kernel, "rb") as file:
+        return MACHINES.get(int.from_bytes(file.read(20)[18:], "little"), MACHINES[62])
 
 
 def add_options(parser):
@@ -19,14 +36,14 @@ def add_options(parser):
     parser.add_argument("--append", default="", help="kernel command line, with --kernel")
     parser.add_argument("--cpus", default="1")
     parser.add_argument("--mem", default="256M")
-    parser.add_argument("--cpu", default="max", help="CPU model")
+    parser.add_argument("--cpu", help="CPU model")
     parser.add_argument("--firmware", choices=["bios", "uefi"], default="bios")
     parser.add_argument("--accel", default="", help="not TCG: kvm, for instance")
     parser.add_argument("--thread", choices=["single", "multi"], default="multi",
                         help="CPUs in turn in one host thread, or each in its own")
     parser.add_argument("--icount", action="store_true",
                         help="count instructions instead of time: the same run each time")
-    parser.add_argument("--qemu", default="qemu-system-x86_64", help="the program")
+    parser.add_argument("--qemu", help="the program")
     parser.add_argument("--extra", default="", help="more options of QEMU, separated by spaces")
 
 
@@ -42,9 +59,10 @@ def command(options):
     # KVM is never chosen without being asked for: where it is emulated it is a thousand times
     # slower than TCG.
     accel = options.accel or "tcg,thread=" + ("single" if options.icount else options.thread)
-    line = [options.qemu, "-accel", accel, "-nodefaults", "-no-reboot",
-            "-cpu", options.cpu, "-smp", options.cpus, "-m", options.mem,
-            "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+    program, machine, _, _ = machine_of(options)
+    line = [options.qemu or program, "-accel", accel, "-nodefaults", "-no-reboot",
+            "-smp", options.cpus, "-m", options.mem] + machine
+    line += ["-cpu", options.cpu] if options.cpu else []
     if options.icount:
         line += ["-icount", "shift=0,sleep=off", "-rtc", "base=2020-01-01,clock=vm"]
     if options.firmware == "uefi":
@@ -57,10 +75,9 @@ def command(options):
     return line + options.extra.split()
 
 
-def export_option(path):
+def export_option(options, path):
     """A virtio console; what the kernel writes to it goes to that file (scripts/export.py)."""
-    return ["-chardev", f"file,id=export,path={path}",
-            "-device", "virtio-serial-pci,disable-modern=on,max_ports=1,ioeventfd=off",
+    return ["-chardev", f"file,id=export,path={path}", "-device", machine_of(options)[2],
             "-device", "virtconsole,chardev=export"]
 
 

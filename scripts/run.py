@@ -20,7 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 def console(options):
     os.makedirs(os.path.dirname(EXPORT), exist_ok=True)
-    line = qemu.command(options) + qemu.export_option(EXPORT) + ["-serial", "mon:stdio"]
+    line = qemu.command(options) + qemu.export_option(options, EXPORT) + ["-serial", "mon:stdio"]
     if options.screen and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         line += ["-vga", "std"]
     else:

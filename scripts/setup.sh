@@ -20,6 +20,10 @@ kernel gcc gcc
 kernel ld binutils
 run python3 python3
 run qemu-system-x86_64 qemu-system-x86
+kernel-riscv64 riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
+run-riscv64 python3 python3
+run-riscv64 qemu-system-riscv64 qemu-system-misc
+gdb-riscv64 gdb-multiarch gdb-multiarch
 run grub-mkrescue grub-common
 run xorriso xorriso
 run mformat mtools
@@ -71,6 +75,7 @@ lift meson meson
 
 wanted=" $* "
 case $wanted in *" test "*) wanted="$wanted host kernel run m32 preload gdb viewers " ;; esac
+case $wanted in *" run-riscv64 "*) wanted="$wanted kernel-riscv64 " ;; esac
 case $wanted in *" check "*) wanted="$wanted host kernel format llvm " ;; esac
 case $wanted in *" coverage "*) wanted="$wanted host " ;; esac
 case $wanted in *" bench-gc "*) wanted="$wanted host " ;; esac

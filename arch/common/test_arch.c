@@ -355,6 +355,12 @@ TEST(threads_switch)
 	CHECK_EQ(seen, 99);
 }
 
+/* The frame pointer for a frame of these two words. */
+static uintptr_t frame_at(const uintptr_t *words)
+{
+	return (uintptr_t)words + ARCH_FRAME;
+}
+
 TEST(backtrace_survives_bad_frames)
 {
 	uintptr_t pcs[8], words[2] = { 0, 0 };
@@ -369,11 +375,11 @@ TEST(backtrace_survives_bad_frames)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		CHECK_EQ(arch_backtrace(bad[i], pcs, 8), 0);
-	words[0] = (uintptr_t)words; /* a ring */
+	words[0] = frame_at(words); /* a ring */
 	words[1] = (uintptr_t)arch_text_start;
-	CHECK_EQ(arch_backtrace((uintptr_t)words, pcs, 8), 1);
+	CHECK_EQ(arch_backtrace(frame_at(words), pcs, 8), 1);
 	words[0] = 0x1000;
-	CHECK_EQ(arch_backtrace((uintptr_t)words, pcs, 8), 1);
+	CHECK_EQ(arch_backtrace(frame_at(words), pcs, 8), 1);
 	CHECK(arch_backtrace(0, pcs, 8) > 1);
 	CHECK_EQ(arch_backtrace(0, pcs, 1), 1);
 }
@@ -387,22 +393,22 @@ TEST(backtrace_goes_from_page_to_page)
 	uintptr_t pcs[16];
 
 	for (size_t i = 0; i < frames; i++) {
-		stack[at[i]] = i + 1 < frames ? (uintptr_t)&stack[at[i + 1]] : 0;
+		stack[at[i]] = i + 1 < frames ? frame_at(&stack[at[i + 1]]) : 0;
 		stack[at[i] + 1] = 100 + i;
 	}
 	for (size_t first = 0; first < frames; first++) {
 		for (size_t max = 1; max < 16; max++) {
 			size_t want = max < frames - first ? max : frames - first;
 
-			CHECK_EQ(arch_backtrace((uintptr_t)&stack[at[first]], pcs, max), want);
+			CHECK_EQ(arch_backtrace(frame_at(&stack[at[first]]), pcs, max), want);
 			for (size_t i = 0; i < want; i++)
 				CHECK_EQ(pcs[i], 100 + first + i);
 		}
 	}
 	stack[at[3] + 1] = 0; /* no address to return to; what @pcs had before is no sign of that */
-	CHECK_EQ(arch_backtrace((uintptr_t)stack, pcs, 16), 3);
+	CHECK_EQ(arch_backtrace(frame_at(stack), pcs, 16), 3);
 	stack[at[1]] |= 1;
-	CHECK_EQ(arch_backtrace((uintptr_t)stack, pcs, 16), 2);
+	CHECK_EQ(arch_backtrace(frame_at(stack), pcs, 16), 2);
 }
 
 /* ---- small things ---- */

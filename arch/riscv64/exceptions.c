@@ -99,8 +99,8 @@ uintptr_t machine_return_address(const struct arch_regs *regs)
 
 void arch_print_regs(const struct arch_regs *regs)
 {
-	arch_print("  pc  %016lx  sp %016lx  status %lx cause %lx address %016lx\n", regs->pc, regs->sp,
-		   regs->status, regs->cause, regs->address);
+	arch_print("  pc  %016lx  sp %016lx  status %lx cause %lx address %016lx\n", regs->pc,
+		   regs->sp, regs->status, regs->cause, regs->address);
 	arch_print("  ra  %016lx  tp %016lx  s0 %016lx  s1 %016lx\n", regs->ra, regs->tp, regs->s0,
 		   regs->s1);
 	arch_print("  a0  %016lx  a1 %016lx  a2 %016lx  a3 %016lx\n", regs->a0, regs->a1, regs->a2,
@@ -111,8 +111,8 @@ void arch_print_regs(const struct arch_regs *regs)
 		   regs->s5);
 	arch_print("  s6  %016lx  s7 %016lx  s8 %016lx  s9 %016lx\n", regs->s6, regs->s7, regs->s8,
 		   regs->s9);
-	arch_print("  s10 %016lx s11 %016lx  t0 %016lx  t1 %016lx\n", regs->s10, regs->s11, regs->t0,
-		   regs->t1);
+	arch_print("  s10 %016lx s11 %016lx  t0 %016lx  t1 %016lx\n", regs->s10, regs->s11,
+		   regs->t0, regs->t1);
 	arch_print("  t2  %016lx  t3 %016lx  t4 %016lx  t5 %016lx  t6 %016lx\n", regs->t2, regs->t3,
 		   regs->t4, regs->t5, regs->t6);
 }

@@ -16,7 +16,8 @@ struct arch_regs {
 	uint64_t status, cause, address, zero;
 };
 
-#define ARCH_FRAME 16 /* from a frame pointer down to the two words it stands for: the caller's, and where to */
+#define ARCH_FRAME                                                                                 \
+	16 /* from a frame pointer down to the two words it stands for: the caller's, and where to */
 
 static inline uintptr_t arch_pc(const struct arch_regs *regs)
 {

@@ -68,6 +68,11 @@ $(kernel_dir)/%.o: %.S $(kernel_dir)/flags
 
 $(eval $(call flags-file,$(kernel_dir)/flags,$$(KCC) $$(kernel_flags) $$(KCFLAGS) $$(call asan_flags,kernel/any)))
 
+# A compiler for another machine is not what one has: it comes first.
+ifneq ($(on_arch),)
+$(kernel_dir)/flags: | setup-kernel
+endif
+
 # kernel-link (folder, objects): its kernel.elf. Linked twice: the second time with the table of the functions'
 # names and addresses, which stands behind the code and so does not move it.
 link_kernel = $(KLD) -nostdlib -static -z max-page-size=4096 -z noexecstack -T $(kernel_ld)

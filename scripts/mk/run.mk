@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# The kernel in QEMU, for people. CPUS=4 MEM=512M FIRMWARE=bios|uefi; RUN='cmd; cmd' gives the
+# The kernel in QEMU, for people. CPUS=4 MEM=512M FIRMWARE=bios|uefi ARCH=riscv64; RUN='cmd; cmd' gives the
 # monitor its first commands, APPEND adds to the kernel's command line; SCREEN=1 opens a window;
 # ACCEL=kvm takes something else than TCG.
 
@@ -12,6 +12,7 @@ APPEND ?=
 ACCEL ?=
 SCREEN ?=
 
+gdb := $(if $(on_arch),gdb-multiarch,gdb)
 iso := $(kernel_dir)/marrow.iso
 kernel_args = $(strip $(if $(RUN),run="$(RUN)") $(APPEND))
 machine = --cpus '$(CPUS)' --mem '$(MEM)' --firmware '$(FIRMWARE)' --accel '$(ACCEL)'
@@ -25,19 +26,20 @@ $(iso): $(kernel_elf) $(kernel_dir)/args boot/grub.cfg scripts/iso.sh
 # What has to be installed comes first, so the files are built by a second make.
 .PHONY: setup-% iso run run-quick qemu-gdb test-gdb screenshot
 setup-%:
-	@scripts/setup.sh $*
+	@scripts/setup.sh $*$(if $(filter kernel run gdb,$*),$(on_arch))
 
 iso: setup-run ## build the CD that GRUB boots, by BIOS and by UEFI
 	$(Q)$(MAKE) --no-print-directory $(iso)
 
-run: iso ## boot the CD in QEMU, console here: CPUS= MEM= FIRMWARE=uefi RUN='command; ...' SCREEN=1
-	@scripts/run.py --iso $(iso) $(machine) $(if $(SCREEN),--screen)
+# Only a PC has a CD to boot from.
+run: $(if $(on_arch),kernel setup-run,iso) ## boot the CD in QEMU, console here: CPUS= MEM= FIRMWARE=uefi RUN='command; ...' SCREEN=1 ARCH=
+	@scripts/run.py $(if $(on_arch),$(quick),--iso $(iso)) $(machine) $(if $(SCREEN),--screen)
 
 run-quick: kernel setup-run ## the same without GRUB: QEMU loads the kernel itself
 	@scripts/run.py $(quick) $(machine) $(if $(SCREEN),--screen)
 
 qemu-gdb: kernel setup-run setup-gdb ## boot it stopped, with gdb attached
-	@scripts/run.py $(quick) $(machine) --gdb gdb --log build/console.log
+	@scripts/run.py $(quick) $(machine) --gdb $(gdb) --log build/console.log
 
 test-gdb: setup-run setup-gdb $(kernel_elf) build/host/test_watch ## every mw command of gdb, on a machine, a process, and cores
 	@scripts/gdb_test.py $(kernel_elf) build/host/test_watch

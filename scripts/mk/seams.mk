@@ -63,7 +63,7 @@ seeds: setup-run $(seams_elf) ## tests of several CPUs under N=50 seeded interle
 
 seeds-gdb: setup-run setup-gdb $(seams_elf) ## the interleaving SEED=n, stopped, with gdb attached: TESTS= ROUNDS=2
 	$(Q)scripts/run.py --kernel $(seams_elf) $(seeded) --append '$(seed_args) seed=$(or $(SEED),1)' \
-		--gdb gdb --log build/console.log
+		--gdb $(gdb) --log build/console.log
 
 races: setup-run setup-kernel ## plant races one at a time; the seed that falls into each, of at most 200: RACES=names
 	$(Q)scripts/races.py --jobs $(JOBS) $(RACES)

@@ -145,7 +145,8 @@ static bool is_named(const struct fdt *fdt, size_t offset, const char *name)
 	return at < fdt->names_end && !*name && !fdt->bytes[at];
 }
 
-const uint8_t *fdt_find(const struct fdt *fdt, const struct fdt_node *node, const char *name, size_t *len)
+const uint8_t *fdt_find(const struct fdt *fdt, const struct fdt_node *node, const char *name,
+			size_t *len)
 {
 	size_t at = node->at;
 

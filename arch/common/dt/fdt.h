@@ -36,7 +36,8 @@ bool fdt_next(const struct fdt *fdt, struct fdt_node *node);
 bool fdt_is(const struct fdt_node *node, const char *name);
 
 /* Return: the property's bytes, @len of them; NULL: the node has none of that name. */
-const uint8_t *fdt_find(const struct fdt *fdt, const struct fdt_node *node, const char *name, size_t *len);
+const uint8_t *fdt_find(const struct fdt *fdt, const struct fdt_node *node, const char *name,
+			size_t *len);
 /* The number in the property that begins at its @index-th word of 32 bits, and has @words of them. Return: false: not there. */
 bool fdt_number(const struct fdt *fdt, const struct fdt_node *node, const char *name, size_t index,
 		unsigned int words, uint64_t *number);
