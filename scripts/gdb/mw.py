@@ -298,8 +298,26 @@ def draw(heap, argument):
 
 # ---- check ----
 
+# By the beginning of gdb's name for a CPU: all registers that a call may change, the pointers to code and stack,
+# where interrupts are turned off by which bit, what a function of one byte returns.
+CPUS = {
+    "i386": ("rip rsp rbp rax rbx rcx rdx rsi rdi r8 r9 r10 r11 r12 r13 r14 r15 eflags", "rip", "rsp", "eflags", 0x200,
+             "(unsigned char)$al"),
+    "riscv": ("pc ra sp s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 t0 t1 t2 t3 t4 t5 t6 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 sstatus",
+              "pc", "sp", "sstatus", 2, "(unsigned char)$a0"),
+}
+WFI = 0x10500073
+
+
+def cpu():
+    name = gdb.selected_inferior().architecture().name()
+    return next((known for begin, known in CPUS.items() if name.startswith(begin)), None)
+
+
 def sleeps():
-    """Does the chosen CPU of a machine wait in hlt? Then nothing that gdb asks of it would run."""
+    """Does the chosen CPU of a machine wait in hlt or wfi? Then nothing that gdb asks of it would run."""
+    if cpu() is CPUS["riscv"]:
+        return value("*(unsigned int *)($pc - 4)") == WFI
     text = gdb.execute("monitor info registers -a", to_string=True)
     number = gdb.selected_thread().num - 1
     found = re.search(rf"CPU#{number}\b(.*?)(?=CPU#|\Z)", text, re.S)
@@ -308,18 +326,22 @@ def sleeps():
 
 def call_on_cpu(function):
     """As gdb's own call, which wants to return to the program's entry: a kernel has left that."""
-    names = ("rip rsp rbp rax rbx rcx rdx rsi rdi r8 r9 r10 r11 r12 r13 r14 r15 eflags").split()
-    before = {name: value(f"${name}") & (1 << 64) - 1 for name in names}
-    stack = (before["rsp"] - 256) & ~15
-    gdb.selected_inferior().write_memory(stack - 8, before["rip"].to_bytes(8, "little"))
-    back = gdb.Breakpoint(f"*{before['rip']:#x}", internal=True, temporary=True)
-    back.condition = f"$rsp == {stack:#x}"
+    names, pc, sp, state, interrupts, result = cpu()
+    before = {name: value(f"${name}") & (1 << 64) - 1 for name in names.split()}
+    stack = (before[sp] - 256) & ~15
+    back = gdb.Breakpoint(f"*{before[pc]:#x}", internal=True, temporary=True)
+    back.condition = f"${sp} == {stack:#x}"
     try:
-        gdb.execute(f"set $rsp = {stack - 8:#x}")
-        gdb.execute(f"set $eflags = {before['eflags'] & ~0x200:#x}")  # no interrupt meanwhile
-        gdb.execute(f"set $rip = {mw_memory.address_of(function):#x}")
+        if "ra" in before:
+            gdb.execute(f"set $ra = {before[pc]:#x}")
+            gdb.execute(f"set ${sp} = {stack:#x}")
+        else:
+            gdb.selected_inferior().write_memory(stack - 8, before[pc].to_bytes(8, "little"))
+            gdb.execute(f"set ${sp} = {stack - 8:#x}")
+        gdb.execute(f"set ${state} = {before[state] & ~interrupts:#x}")  # no interrupt meanwhile
+        gdb.execute(f"set ${pc} = {mw_memory.address_of(function):#x}")
         gdb.execute("continue", to_string=True)
-        return value("(unsigned char)$al")
+        return value(result)
     finally:
         for name, number in before.items():
             gdb.execute(f"set ${name} = {number:#x}")

@@ -292,7 +292,7 @@ def stacks(heap):
         if not thread.is_valid():
             continue
         thread.switch()
-        sp = int(gdb.newest_frame().read_register("rsp" if heap.bits == 64 else "esp"))
+        sp = int(gdb.newest_frame().read_register("sp"))
         name, end = f"stack of thread {thread.num}", None
         for lo, hi, of in bounds:
             if lo <= sp < hi:

@@ -41,8 +41,8 @@ run-quick: kernel setup-run ## the same without GRUB: QEMU loads the kernel itse
 qemu-gdb: kernel setup-run setup-gdb ## boot it stopped, with gdb attached
 	@scripts/run.py $(quick) $(machine) --gdb $(gdb) --log build/console.log
 
-test-gdb: setup-run setup-gdb $(kernel_elf) build/host/test_watch ## every mw command of gdb, on a machine, a process, and cores
-	@scripts/gdb_test.py $(kernel_elf) build/host/test_watch
+test-gdb: setup-run setup-gdb $(kernel_elf) $(if $(on_arch),,build/host/test_watch) ## every mw command of gdb, on a machine, a process, and cores
+	@scripts/gdb_test.py $(kernel_elf) $(if $(on_arch),,build/host/test_watch)
 
 screenshot: iso ## boot it to the prompt and save build/screenshot.png
 	@scripts/run.py --iso $(iso) $(machine) --picture build/screenshot.png
