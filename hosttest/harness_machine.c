@@ -15,7 +15,6 @@
 #include "harness.h"
 #include "port_hosted.h"
 
-#define INTERRUPT_SIGNAL (SIGRTMIN + 5)
 #define INTERRUPT_NS 151000 /* not a round number: drifts against everything periodic */
 #define MOST_CPUS 8
 #define MOST_MAPPINGS 256
@@ -178,12 +177,12 @@ static void interrupt_arm(long ns)
 
 bool backend_interrupts_on(void (*fn)(void *arg), void *arg)
 {
-	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = INTERRUPT_SIGNAL };
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = PORT_INTERRUPT_SIGNAL };
 	struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = SA_RESTART };
 
 	sigfillset(&action.sa_mask);
 	sigdelset(&action.sa_mask, SIGSEGV);
-	sigaction(INTERRUPT_SIGNAL, &action, NULL);
+	sigaction(PORT_INTERRUPT_SIGNAL, &action, NULL);
 	event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
 	port_interrupt_set(fn, arg);
 	if (timer_create(CLOCK_MONOTONIC, &event, &interrupt_timer))

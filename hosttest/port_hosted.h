@@ -9,6 +9,9 @@
 #include <stdint.h>
 #include <marrow/port.h>
 
+/* What stands for an interrupt; comes to stopped threads too. */
+#define PORT_INTERRUPT_SIGNAL (SIGRTMIN + 5)
+
 /* A thread as port_world.c knows it; lives in its thread-local storage while it has a slot. */
 struct port_thread {
 	struct port_cpu *cpu;

@@ -107,6 +107,21 @@ static void stopped_work(struct port_thread *self, unsigned int *job)
 	atomic_fetch_sub_explicit(&world.left, 1, memory_order_acq_rel);
 }
 
+/*
+ * Interrupts come here, as they do on a stopped CPU, but between two pieces of work; not if the thread is pinned
+ * by what waits in world_lock(). One that unpins may find the next request, and be stopped there.
+ */
+static void stopped_rest(unsigned int seen)
+{
+	unsigned long depth = port_cpu.depth;
+
+	if (depth == 1)
+		mw_port_unpin(0);
+	event_wait(seen);
+	port_cpu.depth = depth;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 static void stopped_wait(struct port_thread *self)
 {
 	unsigned int request, job = 0;
@@ -118,10 +133,10 @@ static void stopped_wait(struct port_thread *self)
 	for (;;) {
 		unsigned int seen = atomic_load_explicit(&world.event, memory_order_acquire);
 
-		if (atomic_load_explicit(&world.open, memory_order_acquire) == request)
+		if ((int)(atomic_load_explicit(&world.open, memory_order_acquire) - request) >= 0)
 			return;
 		stopped_work(self, &job);
-		event_wait(seen);
+		stopped_rest(seen);
 	}
 }
 
@@ -271,6 +286,9 @@ void mw_port_run_stopped(void (*fn)(unsigned int worker, void *arg), void *arg)
 {
 	unsigned int helpers = world.workers < MOST_WORKERS ? world.workers : MOST_WORKERS - 1;
 
+	/* The other CPU that this thread plays, if it is in the middle of a handler. */
+	while (port_other_is_pinned && port_other_is_pinned())
+		port_yield();
 	world.fn = fn;
 	world.arg = arg;
 	atomic_store(&world.left, helpers);
@@ -364,6 +382,7 @@ __attribute__((constructor)) static void world_set_up(void)
 	sigfillset(&action.sa_mask);
 	sigdelset(&action.sa_mask, SIGSEGV);
 	sigdelset(&action.sa_mask, SIGALRM);
+	sigdelset(&action.sa_mask, PORT_INTERRUPT_SIGNAL);
 	if (sigaction(STOP_SIGNAL, &action, NULL))
 		abort();
 	dl_iterate_phdr(note_data, NULL);
