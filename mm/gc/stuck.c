@@ -43,19 +43,26 @@ static void note(struct mw_stuck *stuck, const struct mw_record *record, uintptr
 		one->fn = (uintptr_t)((const struct mw_cleanup_record *)record)->fn;
 }
 
-/* Of one span, with the marks of the first mark. Return: how many there are now. */
+/*
+ * Of one span, with the marks of the first mark. Interrupts free objects, and take their records: so a list is
+ * walked with the lock. Return: how many there are now.
+ */
 static size_t candidates_of(struct mw_span *span, struct candidate *list, size_t n)
 {
-	for (size_t i = 0; i < mw_record_lists(span); i++) {
-		for (const struct mw_record *r = *mw_record_list(span, i); r; r = r->next) {
+	bool more = true;
+
+	for (size_t i = 0; more; i++) {
+		unsigned long state = mw_lock(&span->records_lock);
+		const struct mw_record *r;
+
+		more = i < mw_record_lists(span);
+		for (r = more ? *mw_record_list(span, i) : NULL; r && n < MW_STUCK_MOST; r = r->next) {
 			size_t index = mw_span_index(span, span->base + r->offset);
 
-			if (!mw_record_kinds[r->kind].roots || mw_span_marked(span, index))
-				continue;
-			if (n == MW_STUCK_MOST)
-				return n;
-			list[n++] = (struct candidate){ r, span };
+			if (mw_record_kinds[r->kind].roots && !mw_span_marked(span, index))
+				list[n++] = (struct candidate){ r, span };
 		}
+		mw_unlock(&span->records_lock, state);
 	}
 	return n;
 }
