@@ -3,8 +3,8 @@
  * A collection, from beginning to end: mw_gc_collect() at the end of this file.
  *
  * One CPU collects at a time. Interrupts go on, on all CPUs, while the world is stopped: a handler may
- * allocate, and what it allocates is born in the next generation; but it must not move a reference
- * from one collected object to another meanwhile.
+ * allocate, and what it allocates is born in the next generation. What it may do with references is in
+ * <marrow/gc.h>, why that is so in special.c.
  */
 #include "gc.h"
 
@@ -237,6 +237,16 @@ void mw_gc_release(void)
 	end_alone();
 }
 
+static void nothing(unsigned int worker, void *arg)
+{
+	(void)worker, (void)arg;
+}
+
+void mw_handlers_wait(void)
+{
+	mw_port_run_stopped(nothing, NULL);
+}
+
 static void flush_here(unsigned int worker, void *arg)
 {
 	(void)worker;
@@ -261,6 +271,7 @@ static void mark_roots(void)
 {
 	unsigned int markers;
 
+	mw_weaks_open();
 	mw_sweep_hold();
 	markers = flush();
 	if (mw_gc.stuck.wanted)
@@ -278,25 +289,6 @@ static void run_markers(void)
 		mw_mark_run(0, NULL);
 	else
 		mw_port_run_stopped(mw_mark_run, NULL);
-}
-
-/*
- * Objects that interrupts allocated meanwhile live, and so does all that they point to. Their marks, if
- * a pointer to them was found, go: no sweep will clear them.
- */
-static void mark_born(void)
-{
-	struct mw_span_cursor cursor = { 0 };
-	struct mw_span *span;
-
-	if (!mw_word(&mw_gc.marking.births))
-		return;
-	mw_mark_again();
-	mw_roots_each_born(mw_mark_visit_root, NULL);
-	mw_mark_run(0, NULL);
-	while ((span = mw_span_next(&cursor)))
-		if (mw_span_newborn(span))
-			mw_sweep_clear(span);
 }
 
 static void sum_markers(unsigned long wide)
@@ -383,7 +375,6 @@ static bool collect(enum mw_collect how, bool safe)
 	run_markers();
 	if (wide == MW_WIDE_LEAK)
 		mw_leak_look();
-	mark_born();
 	mw_mark_specials();
 	if (wide == MW_WIDE_SAFE)
 		mw_safe_look();
@@ -391,7 +382,7 @@ static bool collect(enum mw_collect how, bool safe)
 	if (mw_gc.debug && wide == MW_WIDE_NOT)
 		mw_check_marks();
 	mw_sweep_begin();
-	mw_weaks_decided();
+	mw_weaks_settle();
 	mw_set_word(&mw_gc.cycles, mw_gc.cycle.number);
 	mw_gc.cycle.mark_ns = lap(&clock);
 	mw_gc_announce(MW_GC_MARKED);

@@ -273,8 +273,6 @@ struct mw_wide_span *mw_wide_next(struct mw_wide_cursor *cursor);
 bool mw_wide_readable(const struct mw_wide_span *wide);
 /* The mark is over: spans have no bits any more, the records keep them. */
 void mw_wide_take_bits(void);
-/* Until every interrupt handler that runs on a stopped CPU has ended. */
-void mw_wide_wait(void);
 /* What interrupts left is given back. */
 void mw_wide_end(void);
 /* A cycle's figures are of collected objects alone. */
@@ -413,8 +411,10 @@ static inline const struct mw_layout *mw_span_layout(const struct mw_span *span)
 /* stuck.c; world stopped, before the mark. */
 void mw_stuck_find(void);
 void mw_stuck_print(const struct mw_stuck *stuck);
-/* special.c; world stopped, after the mark: what weak-keyed tables and interrupts keep. */
+/* special.c; world stopped, after the mark: what weak-keyed tables and interrupts keep. Then marks are final. */
 void mw_mark_specials(void);
+/* cycle.c; world stopped: until every interrupt handler that runs on a stopped CPU has ended. */
+void mw_handlers_wait(void);
 /* check.c; world stopped, after the mark. Return: whether a second mark agrees with the first. */
 bool mw_check_marks(void);
 /* check_lists.c; nobody else is inside: what holds between two cycles. */

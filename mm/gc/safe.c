@@ -163,7 +163,7 @@ bool mw_safe_free(struct mw_cache *cache, const struct mw_safe_policy *policy)
 	mw_object_ready();
 	if (!mw_gc_hold())
 		return false;
-	mw_wide_wait();
+	mw_handlers_wait();
 	mw_set_word(&mw_gc.safe.hold, policy->hold);
 	mw_set_word(&mw_gc.safe.percent, policy->percent);
 	mw_object_safe_set(cache, policy->on, policy->wipe);

@@ -159,7 +159,8 @@ void mw_sweep_clear(struct mw_span *span)
 	atomic_store_explicit(&span->queued, 0, memory_order_relaxed);
 	mw_set_word(&span->gc_scanned, 0);
 	for (size_t w = 0; w < span->words; w++) {
-		mw_set_word(&span->mark[w], 0);
+		/* For who looks at marks while they are cleared, see grab() in weak.c. */
+		atomic_store_explicit(&span->mark[w], 0, memory_order_release);
 		if (span->scanned)
 			mw_set_word(&span->scanned[w], 0);
 	}

@@ -290,23 +290,13 @@ bool mw_wide_readable(const struct mw_wide_span *wide)
 	       same_life(wide, wide->span);
 }
 
-static void nothing(unsigned int worker, void *arg)
-{
-	(void)worker, (void)arg;
-}
-
-void mw_wide_wait(void)
-{
-	mw_port_run_stopped(nothing, NULL);
-}
-
 void mw_wide_end(void)
 {
 	uintptr_t at;
 
 	mw_set_word(&mw_gc.wide.mode, MW_WIDE_NOT);
 	/* Handlers that saw it have ended then. */
-	mw_wide_wait();
+	mw_handlers_wait();
 	at = atomic_exchange_explicit(&mw_gc.wide.left, 0, memory_order_acquire);
 	while (at) {
 		struct mw_span *span = (struct mw_span *)at;

@@ -19,9 +19,12 @@ struct ended {
 	bool key;
 };
 
+/* Whoever sees a mark that a sweep has cleared sees afterwards that the mark is over. */
 bool mw_span_marked(const struct mw_span *span, size_t index)
 {
-	return mw_word(&span->mark[index / MW_WORD_BITS]) & mw_bit(index);
+	mw_atomic_t *word = &span->mark[index / MW_WORD_BITS];
+
+	return atomic_load_explicit(word, memory_order_acquire) & mw_bit(index);
 }
 
 bool mw_object_marked(const void *address)

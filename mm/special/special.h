@@ -71,8 +71,12 @@ struct mw_weak {
 enum mw_weak_state {
 	MW_WEAK_PLAIN,
 	MW_WEAK_GRABBED, /* an interrupt got the object while a mark was under way */
-	MW_WEAK_GONE, /* such a one was told that it is gone: so it is */
 };
+
+/* mw_special.grabs: interrupts set SAID; the collector all, CLOSED from the end of a mark to the next one. */
+#define MW_GRABS_OPEN 0ul
+#define MW_GRABS_SAID 1ul /* a reference is MW_WEAK_GRABBED that the collector has not seen */
+#define MW_GRABS_CLOSED 2ul /* too late: marks are final */
 
 struct mw_key {
 	struct mw_record record;
@@ -307,13 +311,17 @@ static inline unsigned long mw_hash(uintptr_t address, unsigned long seed)
 	return (word ^ word >> MW_WORD_BITS / 2) * odd;
 }
 
-/* ---- the end of a mark: weak.c, table.c; world stopped ---- */
+/* ---- a mark: weak.c, table_mark.c; world stopped ---- */
 
-/* What is marked is decided, but for weak references that interrupts got. Return: were there any? */
-bool mw_weaks_decide(void);
-void mw_weaks_decided(void);
-/* Show the objects of these. */
+/* Before it begins: interrupts may grab. */
+void mw_weaks_open(void);
+/* Near its end. Return: references were grabbed since it was asked last; mw_weaks_each_grabbed() shows all. */
+bool mw_weaks_look(void);
 void mw_weaks_each_grabbed(mw_record_visit_fn *visit, void *ctx);
+/* Nothing will be marked any more. Return: false: more were grabbed meanwhile. */
+bool mw_weaks_close(void);
+/* The sweep has begun: spans are unswept, and tell. */
+void mw_weaks_settle(void);
 /* Show values whose keys are marked, that were not shown yet. Return: whether there were any. */
 bool mw_tables_show(mw_record_visit_fn *visit, void *ctx);
 /* Show them all, shown or not. */
@@ -341,8 +349,8 @@ struct mw_special {
 	struct mw_call_queue finalizers, cleanups; /* due */
 	mw_atomic_t due; /* == the sum of both lengths */
 
-	mw_atomic_t grabs; /* a weak reference is MW_WEAK_GRABBED */
-	mw_atomic_t decided; /* marks will not change, but for those */
+	mw_atomic_t grabs; /* MW_GRABS_* */
+	bool grabbed; /* of who is collecting: some were, in this mark */
 
 	struct mw_lock registry; /* MW_RANK_REGISTRY; guards the list and the tables in it */
 	struct mw_weak_table *tables;

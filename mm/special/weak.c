@@ -3,13 +3,15 @@
  * Weak references. One object has one, however often it is asked for; it counts its users.
  *
  * Between a mark and the sweep of the object's span, an object that is dead can still be read from the
- * reference. So who reads has the span swept first, and reads again: what is left lives.
+ * reference. So who reads has the span swept first, and reads again in any case: a sweep that ends between the
+ * first read and the look at the span has cleared the reference. What is read then lives.
  *
- * Only interrupts can read while a mark is under way, when nobody knows what lives. One that gets an
- * object then says so, and the object is marked at the end; from the moment when that is done (decided)
- * the mark bit itself is the answer. The store to state and the load of decided in get(), the store
- * of decided and the load of grabs in mw_weaks_decide() are sequentially consistent: an interrupt
- * that sees nothing decided is seen.
+ * Only interrupts can read while a mark is under way, when nobody knows what lives. One that gets an object
+ * which is not marked makes the reference MW_WEAK_GRABBED, then says so in mw_special.grabs; the collector takes
+ * the word, marks such objects, and looks for the word again, until it can close it with none said. An interrupt that
+ * finds it closed goes by the mark, which is final from then on: not marked is gone. It looks back afterwards:
+ * if the mark is over, others may have swept what it looked at, and it asks again in the other way. All of it
+ * happens pinned, so a mark may end meanwhile, and no other one begins. hosttest/test_model_weak.c has all interleavings.
  */
 #include "special.h"
 
@@ -42,17 +44,10 @@ static struct mw_weak *share(const struct mw_held *held)
 {
 	struct mw_record **at = mw_record_find(held, MW_RECORD_WEAK);
 
-	for (struct mw_record *r = at ? *at : NULL; r; r = r->next) {
-		struct mw_weak *weak = weak_at(r);
-
-		if (r->offset != held->offset || r->kind != MW_RECORD_WEAK)
-			return NULL;
-		if (state_of(weak) == MW_WEAK_GONE)
-			continue;
-		atomic_fetch_add_explicit(&weak->refs, 1, memory_order_relaxed);
-		return weak;
-	}
-	return NULL;
+	if (!at)
+		return NULL;
+	atomic_fetch_add_explicit(&weak_at(*at)->refs, 1, memory_order_relaxed);
+	return weak_at(*at);
 }
 
 struct mw_weak *mw_weak_new(void *object)
@@ -78,37 +73,52 @@ struct mw_weak *mw_weak_new(void *object)
 	return NULL;
 }
 
-/* While a mark is under way, in an interrupt. */
-static void *grab(struct mw_weak *weak, void *object)
+static void set_state(struct mw_weak *weak, unsigned int from, unsigned int to)
 {
-	unsigned int plain = MW_WEAK_PLAIN;
+	atomic_compare_exchange_strong_explicit(&weak->state, &from, to, memory_order_seq_cst,
+						memory_order_relaxed);
+}
 
-	if (!object || mw_object_marked(object))
-		return object;
-	atomic_compare_exchange_strong_explicit(&weak->state, &plain, MW_WEAK_GRABBED,
-						memory_order_seq_cst, memory_order_seq_cst);
-	atomic_store_explicit(&mw_special.grabs, 1, memory_order_seq_cst);
-	if (!atomic_load_explicit(&mw_special.decided, memory_order_seq_cst))
-		return object;
-	/* Too late to keep it, too early to know who did. */
-	atomic_store_explicit(&weak->state, MW_WEAK_GONE, memory_order_seq_cst);
-	return NULL;
+/*
+ * While a mark is under way, in an interrupt; *@object was read from the reference since. It becomes NULL if it
+ * is gone. Return: false: the mark is over, and nothing is known.
+ */
+static bool grab(struct mw_weak *weak, void **object)
+{
+	if (mw_object_marked(*object))
+		return mw_up_marking();
+	set_state(weak, MW_WEAK_PLAIN, MW_WEAK_GRABBED);
+	if (!(atomic_fetch_or_explicit(&mw_special.grabs, MW_GRABS_SAID, memory_order_seq_cst) &
+	      MW_GRABS_CLOSED))
+		return true;
+	set_state(weak, MW_WEAK_GRABBED, MW_WEAK_PLAIN);
+	if (!mw_object_marked(*object))
+		*object = NULL;
+	return mw_up_marking();
+}
+
+/* Pinned. */
+static void *get(struct mw_weak *weak)
+{
+	void *object, *grabbed;
+	struct mw_span *span;
+
+	while ((object = grabbed = object_of(weak)) && mw_unlikely(mw_up_marking()))
+		if (grab(weak, &grabbed))
+			return grabbed;
+	span = object ? mw_span_of_pinned(object) : NULL;
+	if (!span)
+		return NULL;
+	if (mw_unlikely(mw_up_span_unswept(span)))
+		mw_up_span_sweep(span);
+	return object_of(weak);
 }
 
 void *mw_weak_get(struct mw_weak *weak)
 {
 	unsigned long state = mw_port_pin();
-	void *object = object_of(weak);
-	struct mw_span *span = object ? mw_span_of_pinned(object) : NULL;
+	void *object = get(weak);
 
-	if (state_of(weak) == MW_WEAK_GONE) {
-		object = NULL;
-	} else if (mw_unlikely(mw_up_marking())) {
-		object = grab(weak, object);
-	} else if (span && mw_unlikely(mw_up_span_unswept(span))) {
-		mw_up_span_sweep(span);
-		object = object_of(weak);
-	}
 	mw_port_unpin(state);
 	return object;
 }
@@ -160,42 +170,57 @@ void mw_weak_free(struct mw_weak *weak)
 		mw_special_freed_twice(weak, "the weak reference was freed before");
 }
 
-/* ---- the end of a mark ---- */
+/* ---- a mark ---- */
 
-bool mw_weaks_decide(void)
+void mw_weaks_open(void)
 {
-	atomic_store_explicit(&mw_special.decided, 1, memory_order_seq_cst);
-	return atomic_load_explicit(&mw_special.grabs, memory_order_seq_cst);
+	mw_special.grabbed = false;
+	atomic_store_explicit(&mw_special.grabs, MW_GRABS_OPEN, memory_order_seq_cst);
 }
 
-static void each_grabbed(mw_record_visit_fn *visit, void *ctx, bool settle)
+bool mw_weaks_look(void)
 {
-	struct mw_fixed_cursor cursor = { 0 };
-	struct mw_weak *weak;
+	bool said = atomic_exchange_explicit(&mw_special.grabs, MW_GRABS_OPEN,
+					     memory_order_seq_cst) == MW_GRABS_SAID;
 
-	if (!atomic_load_explicit(&mw_special.grabs, memory_order_seq_cst))
-		return;
-	while ((weak = mw_fixed_next(&mw_special.pool[MW_RECORD_WEAK], &cursor))) {
-		if (state_of(weak) != MW_WEAK_GRABBED)
-			continue;
-		if (settle)
-			atomic_store_explicit(&weak->state, MW_WEAK_PLAIN, memory_order_seq_cst);
-		else
-			visit(ctx, "weak reference", &weak->object, &weak->object + 1, NULL);
-	}
+	mw_special.grabbed |= said;
+	return said;
+}
+
+bool mw_weaks_close(void)
+{
+	unsigned long open = MW_GRABS_OPEN;
+
+	return atomic_compare_exchange_strong_explicit(&mw_special.grabs, &open, MW_GRABS_CLOSED,
+						       memory_order_seq_cst, memory_order_seq_cst);
+}
+
+/* Once it is closed, a reference whose object is not marked is one that somebody grabs in vain. */
+static bool is_grabbed(struct mw_weak *weak)
+{
+	return state_of(weak) == MW_WEAK_GRABBED &&
+	       (!(atomic_load_explicit(&mw_special.grabs, memory_order_seq_cst) & MW_GRABS_CLOSED) ||
+		mw_object_marked(object_of(weak)));
 }
 
 void mw_weaks_each_grabbed(mw_record_visit_fn *visit, void *ctx)
 {
-	each_grabbed(visit, ctx, false);
+	struct mw_fixed_cursor cursor = { 0 };
+	struct mw_weak *weak;
+
+	while (mw_special.grabbed && (weak = mw_fixed_next(&mw_special.pool[MW_RECORD_WEAK], &cursor)))
+		if (is_grabbed(weak))
+			visit(ctx, "weak reference", &weak->object, &weak->object + 1, NULL);
 }
 
-/* Spans are unswept from now on: they tell. */
-void mw_weaks_decided(void)
+void mw_weaks_settle(void)
 {
-	each_grabbed(NULL, NULL, true);
-	atomic_store_explicit(&mw_special.grabs, 0, memory_order_relaxed);
-	atomic_store_explicit(&mw_special.decided, 0, memory_order_seq_cst);
+	struct mw_fixed_cursor cursor = { 0 };
+	struct mw_weak *weak;
+
+	while (mw_special.grabbed && (weak = mw_fixed_next(&mw_special.pool[MW_RECORD_WEAK], &cursor)))
+		set_state(weak, MW_WEAK_GRABBED, MW_WEAK_PLAIN);
+	mw_special.grabbed = false;
 }
 
 #endif

@@ -4,9 +4,20 @@
  *
  * Objects allocated with MW_COLLECTED or MW_NOSCAN, or through a type, need no free: what no root
  * reaches is swept. Nothing moves; any address inside an object keeps it. All of this is absent with
- * MW_GC=0. Interrupt handlers may run, and may allocate, while the world is stopped; they must not
- * then move a reference from one collected object to another. The four words of each contract are those of <marrow/mm.h>; unless another one is
+ * MW_GC=0. The four words of each contract are those of <marrow/mm.h>; unless another one is
  * stated, a call here is early: no, interrupt: no, waits: yes.
+ *
+ * Interrupt handlers may run while the world is stopped, on all CPUs where mw_port_run_stopped() runs functions.
+ * Such a handler may
+ *
+ * - call what says interrupt: yes;
+ * - read references to collected objects, in roots and in objects, and use what they lead to until it returns;
+ * - take references away, the last one too, and free objects;
+ * - store a reference to an object that it has allocated itself, or that mw_weak_get() has given it, anywhere;
+ * - store any other reference into collected objects that it has allocated itself.
+ *
+ * It must not store any other reference in any other place while the world is stopped: what it moves from one root to
+ * another, or from one object to another, may be found in neither, and be freed. That has to wait until the world runs.
  */
 #ifndef MARROW_GC_H
 #define MARROW_GC_H

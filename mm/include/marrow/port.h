@@ -105,9 +105,11 @@ void mw_port_start_world(void);
  * mw_port_run_stopped - run a function on every stopped CPU and on this one
  * @fn: gets a number, 0 on the caller, 1, 2, … without holes on the others, and @arg
  *
- * Only between stop and start. Returns when every call has returned. A port may use this CPU alone:
- * then interrupt handlers of stopped CPUs must not call Marrow before mw_port_start_world(). Where the
- * function does run on every stopped CPU, they may, between its steps and at any other time.
+ * Only between stop and start. Returns when every call has returned. On a CPU where an interrupt handler runs the
+ * call begins when that has returned: Marrow relies on it to know that handlers which began before have ended. A port
+ * may use this CPU alone: then interrupt handlers of stopped CPUs must not call Marrow, nor use references
+ * to collected objects, before mw_port_start_world(). Where the function does run on every stopped CPU, they
+ * may, between its steps and at any other time, as <marrow/gc.h> says.
  */
 void mw_port_run_stopped(void (*fn)(unsigned int worker, void *arg), void *arg);
 
