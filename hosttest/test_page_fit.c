@@ -281,8 +281,10 @@ static void ask_or_remove(unsigned int cpu, void *arg)
 	}
 	while (!atomic_load(&slow.asked))
 		mw_port_relax();
+	CHECK(!mw_shrinker_remove(&slow.shrinker));
 	atomic_store(&slow.removing, true);
-	mw_shrinker_remove(&slow.shrinker);
+	while (!mw_shrinker_remove(&slow.shrinker))
+		mw_port_relax();
 	CHECK(atomic_load(&slow.left));
 }
 

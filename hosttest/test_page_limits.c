@@ -141,11 +141,78 @@ TEST(shrinkers_are_asked)
 	CHECK(pages != NULL);
 	CHECK_EQ(hoard.asked, 1);
 	CHECK(!mw_pages_alloc(60, 0));
-	mw_shrinker_remove(&hoard.shrinker);
+	CHECK(!mw_pages_alloc(60, MW_NO_SHRINK));
+	CHECK(!mw_alloc(60 * PAGE, MW_NO_SHRINK));
+	CHECK_EQ(hoard.asked, 2);
+	CHECK(mw_shrinker_remove(&hoard.shrinker));
 	CHECK(!mw_pages_alloc(60, 0));
 	CHECK_EQ(hoard.asked, 2);
 	mw_pages_free(pages, 60);
 	give_all(chain);
+}
+
+/* Records that go while they are asked, and take the one with them that would be the next. */
+static struct leavers {
+	struct mw_shrinker first, next, last;
+	unsigned int asked;
+	bool own, others;
+} leavers;
+
+static size_t count_only(struct mw_shrinker *self, size_t pages)
+{
+	(void)self, (void)pages;
+	leavers.asked++;
+	return 0;
+}
+
+static size_t leave(struct mw_shrinker *self, size_t pages)
+{
+	(void)pages;
+	leavers.asked++;
+	leavers.own |= mw_shrinker_remove(self);
+	leavers.others = mw_shrinker_remove(&leavers.next);
+	leavers.next.next = self; /* whoever still follows it goes round in circles */
+	leavers.next.shrink = NULL;
+	return 0;
+}
+
+TEST(shrinkers_leave_while_they_are_asked)
+{
+	size_t pages = test_heap(2 * MIB) / PAGE + 1;
+
+	leavers = (struct leavers){ .first.shrink = leave,
+				    .next.shrink = count_only,
+				    .last.shrink = count_only };
+	mw_shrinker_add(&leavers.last);
+	mw_shrinker_add(&leavers.next);
+	mw_shrinker_add(&leavers.first);
+	CHECK(!mw_pages_alloc(pages, 0));
+	CHECK_EQ(leavers.asked, 2);
+	CHECK(!leavers.own && leavers.others);
+	CHECK(mw_shrinker_remove(&leavers.first)); /* its call has returned */
+	CHECK(!mw_pages_alloc(pages, 0));
+	CHECK_EQ(leavers.asked, 3);
+	CHECK(mw_shrinker_remove(&leavers.last));
+	CHECK(mw_shrinker_remove(&leavers.last));
+}
+
+TEST(shrinkers_are_added_once)
+{
+	struct mw_shrinker one = { .shrink = count_only }, two = { .shrink = count_only };
+	size_t pages = test_heap(2 * MIB) / PAGE + 1;
+
+	leavers.asked = 0;
+	mw_shrinker_add(&one);
+	mw_shrinker_add(&two);
+	test_expect_misuse(MW_BAD_REQUEST);
+	mw_shrinker_add(&one);
+	test_misuse_came();
+	CHECK(!mw_pages_alloc(pages, 0));
+	CHECK_EQ(leavers.asked, 2);
+	CHECK(mw_shrinker_remove(&one));
+	CHECK(mw_shrinker_remove(&two));
+	CHECK(!mw_pages_alloc(pages, 0));
+	CHECK_EQ(leavers.asked, 2);
 }
 
 TEST(reserve_is_kept)

@@ -100,7 +100,7 @@ static void *new_bytes(struct mw_type *type, size_t bytes, mw_flags_t flags)
 	struct mw_cache *cache;
 	size_t size;
 
-	flags &= MW_ATOMIC | MW_RESERVE;
+	flags &= MW_HOW_FLAGS;
 	if (!prepared(type, flags, &layout))
 		return NULL;
 	if (layout->plain)
@@ -120,7 +120,7 @@ static __attribute__((noinline)) void *new_first(struct mw_type *type, mw_flags_
 	const struct mw_layout *layout;
 	struct mw_cache *cache;
 
-	flags &= MW_ATOMIC | MW_RESERVE;
+	flags &= MW_HOW_FLAGS;
 	if (!prepared(type, flags, &layout))
 		return NULL;
 	if (layout->plain || type->size > MW_SMALL_MAX)
@@ -137,7 +137,7 @@ static __attribute__((noinline)) void *new_more(struct mw_slot *slot, mw_flags_t
 {
 	void *object = mw_slot_more_ahead(slot, state);
 
-	return mw_likely(object) ? object : mw_cache_alloc(cache, flags & (MW_ATOMIC | MW_RESERVE));
+	return mw_likely(object) ? object : mw_cache_alloc(cache, flags & MW_HOW_FLAGS);
 }
 
 /* What is seldom is in functions of its own, and flags are looked at there: so this one saves no registers. */

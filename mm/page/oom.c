@@ -4,7 +4,7 @@
  *
  *	1 the stocks of all CPUs            always; what was deferred and is due, if the caller may wait
  *	2 what rooms above keep or can sweep, step by step, see up.h
- *	3 the kernel's shrinkers            only if the caller may wait
+ *	3 the kernel's shrinkers            only if the caller may wait, and did not say MW_NO_SHRINK
  *
  * After each step that gave something back the request is tried again. No lock is held in between.
  */
@@ -20,58 +20,97 @@ __attribute__((weak)) bool mw_up_reclaim(size_t pages, mw_flags_t flags, unsigne
 	return false;
 }
 
-static struct mw_shrinker *shrinker_after(struct mw_shrinker *last)
+/* ---- shrinkers ---- */
+
+/*
+ * The next one to be asked is written down, so that it may be removed, as may the one that is asked: nothing
+ * is read of that after its call.
+ */
+static struct mw_shrinker *next_shrinker(void)
 {
 	unsigned long state = mw_lock(&mw_page.add);
-	struct mw_shrinker *next = last ? last->next : mw_page.shrinkers;
+	struct mw_shrinker *next = mw_page.next_shrinker;
 
-	atomic_store_explicit(&mw_page.shrinking, (uintptr_t)next, memory_order_relaxed);
+	if (next)
+		mw_page.next_shrinker = next->next;
+	mw_page.shrinking = next;
 	mw_unlock(&mw_page.add, state);
 	return next;
+}
+
+static void begin_asking(void)
+{
+	unsigned long state;
+
+	while (atomic_exchange_explicit(&mw_page.asking, 1, memory_order_acquire))
+		mw_port_relax();
+	state = mw_lock(&mw_page.add);
+	mw_page.next_shrinker = mw_page.shrinkers;
+	mw_unlock(&mw_page.add, state);
+}
+
+static void end_asking(void)
+{
+	unsigned long state = mw_lock(&mw_page.add);
+
+	mw_page.next_shrinker = mw_page.shrinking = NULL;
+	mw_unlock(&mw_page.add, state);
+	atomic_store_explicit(&mw_page.asking, 0, memory_order_release);
 }
 
 /* One CPU at a time asks; another one that needs memory meanwhile tries again when it is done. */
 static size_t ask_shrinkers(size_t pages)
 {
-	struct mw_shrinker *shrinker = NULL;
+	struct mw_shrinker *shrinker;
 	size_t freed = 0;
 
-	while (atomic_exchange_explicit(&mw_page.asking, 1, memory_order_acquire))
-		mw_port_relax();
-	while (freed < pages && (shrinker = shrinker_after(shrinker)))
+	begin_asking();
+	while (freed < pages && (shrinker = next_shrinker()))
 		freed += shrinker->shrink(shrinker, pages - freed);
-	atomic_store_explicit(&mw_page.shrinking, 0, memory_order_release);
-	atomic_store_explicit(&mw_page.asking, 0, memory_order_release);
+	end_asking();
 	return freed;
+}
+
+/* Where @shrinker hangs, or would; @add held. */
+static struct mw_shrinker **find_shrinker(const struct mw_shrinker *shrinker)
+{
+	struct mw_shrinker **at = &mw_page.shrinkers;
+
+	while (*at && *at != shrinker)
+		at = &(*at)->next;
+	return at;
 }
 
 void mw_shrinker_add(struct mw_shrinker *shrinker)
 {
+	struct mw_report report = { .what = MW_BAD_REQUEST,
+				    .text = "a shrinker that is there already",
+				    .address = shrinker };
 	unsigned long state = mw_lock(&mw_page.add);
+	bool there = *find_shrinker(shrinker);
 
-	shrinker->next = mw_page.shrinkers;
-	mw_page.shrinkers = shrinker;
+	if (!there) {
+		shrinker->next = mw_page.shrinkers;
+		mw_page.shrinkers = shrinker;
+	}
 	mw_unlock(&mw_page.add, state);
+	if (there)
+		mw_misuse(&report);
 }
 
-/* Returns when it is not being asked and will not be again. */
-void mw_shrinker_remove(struct mw_shrinker *shrinker)
+bool mw_shrinker_remove(struct mw_shrinker *shrinker)
 {
-	for (;;) {
-		unsigned long state = mw_lock(&mw_page.add);
-		bool busy = atomic_load_explicit(&mw_page.shrinking, memory_order_acquire) ==
-			    (uintptr_t)shrinker;
-		struct mw_shrinker **at = &mw_page.shrinkers;
+	unsigned long state = mw_lock(&mw_page.add);
+	struct mw_shrinker **at = find_shrinker(shrinker);
+	bool busy = mw_page.shrinking == shrinker;
 
-		while (!busy && *at && *at != shrinker)
-			at = &(*at)->next;
-		if (!busy && *at)
-			*at = shrinker->next;
-		mw_unlock(&mw_page.add, state);
-		if (!busy)
-			return;
-		mw_port_relax();
+	if (*at) {
+		*at = shrinker->next;
+		if (mw_page.next_shrinker == shrinker)
+			mw_page.next_shrinker = shrinker->next;
 	}
+	mw_unlock(&mw_page.add, state);
+	return !busy;
 }
 
 /* Return: true if it had taken something out of the heap, and has put it back. */
@@ -102,7 +141,7 @@ bool mw_page_reclaim(size_t pages, mw_flags_t flags, unsigned int *step)
 			else
 				return true;
 		} else {
-			again = now == MW_RECLAIM_SHRINK && !(flags & MW_ATOMIC) &&
+			again = now == MW_RECLAIM_SHRINK && !(flags & (MW_ATOMIC | MW_NO_SHRINK)) &&
 				ask_shrinkers(pages);
 			if (!again)
 				mw_event(MW_EVENT_FAILED, pages, now);

@@ -137,7 +137,8 @@ struct mw_page {
 	unsigned long allocs, frees, failures;
 	mw_atomic_t metadata; /* pages */
 	struct mw_shrinker *shrinkers; /* @add guards the list */
-	mw_atomic_t asking, shrinking; /* somebody asks; the one that is asked */
+	struct mw_shrinker *next_shrinker, *shrinking; /* to be asked; that is asked; @add */
+	mw_atomic_t asking; /* somebody asks */
 	struct mw_lock pool_lock; /* MW_RANK_LEAF: pages for metadata once the gaps are used up */
 	size_t pool_at, pool_n;
 	mw_atomic_t pool_wanted; /* pages that could not be had; 0: none */

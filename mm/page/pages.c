@@ -96,7 +96,7 @@ void *mw_pages_alloc_as(const struct mw_pages *request)
 }
 
 /* Flags that do not ask for a page of a kind that stocks have not. */
-#define STOCK_FLAGS (MW_ATOMIC | MW_RESERVE | MW_ZERO)
+#define STOCK_FLAGS (MW_HOW_FLAGS | MW_ZERO)
 
 /* No stock has it. */
 static MW_APART void *alloc_hard(size_t count, mw_flags_t flags)

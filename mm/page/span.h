@@ -26,6 +26,9 @@
 
 #define MW_SPAN_BITS 4
 
+/* Flags that say how memory is looked for, not of which kind it is. */
+#define MW_HOW_FLAGS (MW_ATOMIC | MW_NO_SHRINK | MW_RESERVE)
+
 struct mw_cache;
 struct mw_type;
 struct mw_record;

@@ -41,8 +41,8 @@ typedef mw_flags_t gfp_t;
 #define GFP_ATOMIC (MW_ATOMIC | MW_RESERVE)
 #define GFP_NOWAIT MW_ATOMIC
 /* Shrinkers may start input and output and enter file systems, so these do not ask them. */
-#define GFP_NOIO MW_ATOMIC
-#define GFP_NOFS MW_ATOMIC
+#define GFP_NOIO MW_NO_SHRINK
+#define GFP_NOFS MW_NO_SHRINK
 #define GFP_DMA (GFP_KERNEL | __GFP_DMA)
 #define GFP_DMA32 (GFP_KERNEL | __GFP_DMA32)
 

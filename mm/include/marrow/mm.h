@@ -37,6 +37,7 @@ typedef unsigned int mw_flags_t;
  * could be given back, so that NULL comes soon (docs/PORTING.md says how soon); the next one goes on behind it.
  */
 #define MW_ATOMIC 0x0002u
+#define MW_NO_SHRINK 0x0008u /* do not ask shrinkers; right with locks held that they take */
 #define MW_RESERVE 0x0004u /* may use the emergency reserve */
 #define MW_BELOW_4G 0x0010u /* physical addresses below 4 GiB */
 #define MW_BELOW_16M 0x0020u /* physical addresses below 16 MiB */
@@ -205,9 +206,21 @@ struct mw_shrinker {
 	struct mw_shrinker *next; /* Marrow's */
 };
 
-/** mw_shrinker_add - ask it before an allocation that may wait fails. early: yes. interrupt: no. */
+/**
+ * mw_shrinker_add - ask it before an allocation that may wait fails
+ *
+ * One at a time is asked, and none for a request with MW_NO_SHRINK. One that is there already is reported, and
+ * stays there once. early: yes. interrupt: no. waits: no.
+ */
 void mw_shrinker_add(struct mw_shrinker *shrinker);
-void mw_shrinker_remove(struct mw_shrinker *shrinker);
+/**
+ * mw_shrinker_remove - do not ask it any more
+ *
+ * A shrinker may call it of itself. early: yes. interrupt: no. waits: no. Return: true: it is the caller's
+ * again; false: it is being asked at this moment, perhaps by the caller: it must stay until that call has
+ * returned, which the same question will tell.
+ */
+bool mw_shrinker_remove(struct mw_shrinker *shrinker);
 
 /* ---- objects ---- */
 
