@@ -103,6 +103,60 @@ TEST(regions_come_and_go)
 	CHECK(stats_now().metadata <= metadata + 4 * PAGE);
 }
 
+/* Of the hosted port: how long a stop waits for a CPU. */
+__attribute__((weak)) void port_world_set_limit(unsigned int seconds);
+
+static struct {
+	char *region;
+	atomic_bool pinned, tried;
+} late;
+
+static void remove_or_stay_pinned(unsigned int cpu, void *arg)
+{
+	unsigned long state;
+
+	(void)arg;
+	if (!cpu) {
+		while (!atomic_load(&late.pinned))
+			mw_port_relax();
+		CHECK(!mw_region_remove(late.region));
+		CHECK(!mw_region_remove(late.region));
+		atomic_store(&late.tried, true);
+		return;
+	}
+	state = mw_port_pin();
+	atomic_store(&late.pinned, true);
+	while (!atomic_load(&late.tried))
+		mw_port_relax();
+	mw_port_unpin(state);
+}
+
+/* Its memory may still be read: nobody gets it, until the removal is asked for once more. */
+TEST_WITH(a_region_does_not_wait_for_ever, TEST_HOSTED)
+{
+	struct mw_pages want = { .count = 16 };
+
+	own_heap(2 * MIB, 64 * MIB);
+	late.region = test_memory(4 * MIB);
+	atomic_store(&late.pinned, false);
+	atomic_store(&late.tried, false);
+	NEED(mw_region_add(late.region, 128 * MIB, 4 * MIB));
+	port_world_set_limit(0);
+	test_parallel(2, remove_or_stay_pinned, NULL);
+	port_world_set_limit(2);
+	want.at = late.region + MIB;
+	CHECK(!mw_pages_alloc_as(&want));
+	CHECK_EQ(stats_now().regions, 1);
+	CHECK(mw_page_check());
+	test_expect_misuse(MW_BAD_REGION);
+	CHECK(!mw_region_add(late.region + MIB, 129 * MIB, MIB));
+	test_misuse_came();
+	CHECK(mw_region_remove(late.region));
+	CHECK(!mw_region_remove(late.region));
+	CHECK(mw_region_add(late.region, 128 * MIB, 4 * MIB));
+	CHECK(mw_region_remove(late.region));
+}
+
 /* Two small regions, then a large one in the same 64 MiB: twigs become a leaf. */
 TEST_WITH(small_regions_grow_a_leaf, TEST_HOSTED)
 {

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Regions that come and go: see region.c. */
-#include "../base/grace.h"
+/* Regions that come: see region.c. How they go is in remove.c. */
 #include "runs.h"
 #include "stock.h"
-#include "up.h"
 
 /* What mw_region_add() was given, in pages. */
 struct frames {
@@ -25,17 +23,25 @@ static size_t own_pages(size_t first, size_t n)
 	return mw_round_up(bytes, MW_PAGE_SIZE) >> MW_PAGE_SHIFT;
 }
 
+static bool overlaps_region(const struct frames *want, const struct mw_region *region)
+{
+	size_t n = region->end - region->first;
+
+	return (want->first < region->end && region->first < want->first + want->n) ||
+	       (want->frame < region->frame + n && region->frame < want->frame + want->n);
+}
+
+/* One that is leaving is there, too. */
 static bool overlaps(const struct frames *want)
 {
-	for (size_t i = 0; i < mw_page.nr_regions; i++) {
-		struct mw_region *region = mw_page.by_address[i];
-		size_t n = region->end - region->first;
+	struct mw_list *at;
 
-		if (want->first < region->end && region->first < want->first + want->n)
+	for (size_t i = 0; i < mw_page.nr_regions; i++)
+		if (overlaps_region(want, mw_page.by_address[i]))
 			return true;
-		if (want->frame < region->frame + n && region->frame < want->frame + want->n)
+	mw_list_for_each (at, &mw_page.leaving)
+		if (overlaps_region(want, mw_container(at, struct mw_region, growing)))
 			return true;
-	}
 	return false;
 }
 
@@ -220,159 +226,4 @@ size_t mw_region_add(void *base, uint64_t phys, size_t len)
 size_t mw_region_add_zeroed(void *base, uint64_t phys, size_t len)
 {
 	return add(base, phys, len, true);
-}
-
-/* ---- removal ---- */
-
-/*
- * Shut the gap and look whether anything but the region's own bookkeeping is in use. Heap lock and
- * @add held, stocks closed. Return: false, with the gap as before, if it cannot go.
- */
-static bool let_go(struct mw_region *region)
-{
-	size_t own = region->end - region->own;
-	size_t gap = atomic_exchange_explicit(&region->gap, 0, memory_order_relaxed);
-	const char *lo = mw_pn_address(own), *hi = mw_pn_address(region->end);
-
-	if (!region->used && region->frontier + gap == own &&
-	    !mw_map_lends(region, region->first, region->end, lo, hi))
-		return true;
-	atomic_store_explicit(&region->gap, gap, memory_order_relaxed);
-	return false;
-}
-
-/* Nobody finds the region any more. Its one free run goes with it. Heap lock held. */
-static void unlink_region(struct mw_region *region)
-{
-	struct mw_zone *zone = region->index;
-	size_t first = mw_region_first(region), end = region->end, own = end - region->own;
-	size_t grown = region->frontier - first;
-
-	if (grown) {
-		const struct mw_run all = mw_run_of(region, first, grown);
-
-		mw_run_remove(&all);
-	}
-	if (!mw_list_empty(&region->growing))
-		mw_list_remove(&region->growing);
-	zone->pages -= own - first;
-	zone->grown -= grown;
-	zone->released -= region->released;
-	region->live = false;
-	mw_tables_remove(region);
-	atomic_store_explicit(&mw_page.by_id[region->id], NULL, memory_order_relaxed);
-	mw_map_disown(first, end, mw_pn_address(own), mw_pn_address(end));
-	atomic_fetch_sub_explicit(&mw_page.metadata, region->own, memory_order_relaxed);
-}
-
-/* The regions that mw_region_add(@base) made. @add held. Return: how many. */
-static size_t parts_of(const void *base, struct mw_region **parts)
-{
-	size_t n = 0;
-
-	for (unsigned int id = 0; id < MW_NR_IDS && n < MW_ZONES; id++) {
-		struct mw_region *region = mw_region_by_id(id);
-
-		if (region && region->base == base)
-			parts[n++] = region;
-	}
-	return n;
-}
-
-/* All of @parts or none. Heap lock and @add held, stocks closed. */
-static bool unlink_parts(struct mw_region **parts, size_t n)
-{
-	size_t ready = 0;
-
-	while (ready < n && let_go(parts[ready]))
-		ready++;
-	for (size_t i = 0; i < ready; i++) {
-		struct mw_region *region = parts[i];
-
-		if (ready == n)
-			unlink_region(region);
-		else
-			atomic_store_explicit(&region->gap,
-					      region->end - region->own - region->frontier,
-					      memory_order_relaxed);
-	}
-	return ready == n;
-}
-
-/* What the port has of it comes back; nobody else knows the region now. */
-static void reclaim_all(struct mw_region *region)
-{
-	size_t first = mw_region_first(region), at = 0, n = region->frontier - first, lo, hi;
-
-	while (mw_region_flag(&region->some_released) &&
-	       mw_bits_run(region->released_bits, at, n, true, &lo, &hi)) {
-		(void)mw_port_reclaim(mw_pn_address(first + lo), (hi - lo) << MW_PAGE_SHIFT);
-		at = hi;
-	}
-}
-
-/* Every CPU has been outside of Marrow since: none still reads the region's leaves. */
-static void wait_for_readers(void)
-{
-	while (!mw_grace_wait())
-		mw_port_relax();
-}
-
-static void forget_region(struct mw_region *region)
-{
-	bool early = region >= mw_page.early && region < mw_page.early + MW_LEN(mw_page.early);
-	unsigned long state = mw_lock(&mw_page.heap);
-
-	mw_map_readers_gone(mw_pn_address(region->end - region->own), mw_pn_address(region->end));
-	mw_unlock(&mw_page.heap, state);
-
-	reclaim_all(region);
-	mw_shadow_live(mw_pn_address(mw_region_first(region)),
-		       (region->end - mw_region_first(region)) << MW_PAGE_SHIFT);
-	atomic_store_explicit(&region->end, 0, memory_order_relaxed);
-	if (!early)
-		mw_fixed_free(&mw_page.regions, region);
-}
-
-/* @n: of how many regions it is. Return: false, and nothing happened: not all of it is free. */
-static bool take_out(const void *base, struct mw_region **parts, size_t *n)
-{
-	unsigned long outer, inner;
-	bool done;
-
-	/* The scavenger keeps a region in mind between its pieces. */
-	while (atomic_exchange_explicit(&mw_page.scavenging, 1, memory_order_acquire))
-		mw_port_relax();
-	outer = mw_lock(&mw_page.add);
-	*n = parts_of(base, parts);
-	mw_stocks_close();
-	inner = mw_lock(&mw_page.heap);
-	done = *n && unlink_parts(parts, *n);
-	mw_unlock(&mw_page.heap, inner);
-	mw_stocks_open();
-	mw_unlock(&mw_page.add, outer);
-	atomic_store_explicit(&mw_page.scavenging, 0, memory_order_release);
-	return done;
-}
-
-/* What is in use may be no more than what caches keep, or garbage: they are asked as when memory is out. */
-bool mw_region_remove(void *base)
-{
-	struct mw_region *parts[MW_ZONES];
-	unsigned int step = 0;
-	bool done;
-	size_t n;
-
-	/* Without a way to stop the others there is no telling when they have stopped reading. */
-	if (!MW_CAN_STOP || !mw_page.ready)
-		return false;
-	do
-		done = take_out(base, parts, &n);
-	while (!done && n && mw_up_reclaim(0, MW_NORMAL, step++));
-	if (!done)
-		return false;
-	wait_for_readers();
-	for (size_t i = 0; i < n; i++)
-		forget_region(parts[i]);
-	return true;
 }

@@ -6,7 +6,8 @@
  *	stock.c                    single pages, stacks and buffers that a CPU keeps
  *	heap.c                     allocating, freeing, joining, growing
  *	runs.c, tree.c             the index of free runs
- *	region.c, add.c, map.c     regions, as they come and go, and the page map
+ *	region.c, add.c, remove.c  regions, as they come and go
+ *	map.c                      the page map
  *	oom.c, scavenge.c          giving memory back, to callers and to the port
  *	memmap.c                   memory maps as firmware leaves them
  *	check.c, poison.c, stat.c  looking for faults; figures
@@ -118,6 +119,7 @@ struct mw_page {
 	struct mw_region *_Atomic by_frame[MW_MAX_REGIONS];
 	struct mw_region early[4]; /* the first ones, before there is memory for more */
 	struct mw_fixed regions, spans;
+	struct mw_list leaving; /* regions whose readers may not be gone, by @growing; @add */
 	bool ready;
 	/*
 	 * Bits of a RAW word that count when it may be stocked: not the id, except that memory below

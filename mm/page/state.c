@@ -26,6 +26,7 @@ void mw_page_init(void)
 		return;
 	for (unsigned int z = 0; z < MW_ZONES; z++)
 		mw_list_init(&mw_page.zone[z].growing);
+	mw_list_init(&mw_page.leaving);
 	mw_fixed_init(&mw_page.regions, sizeof(struct mw_region), MW_USE_RUNS, NULL);
 	mw_fixed_init(&mw_page.spans, sizeof(struct mw_span), MW_USE_SPANS, mw_span_first);
 	mw_stocks_open();

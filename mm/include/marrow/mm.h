@@ -106,8 +106,11 @@ size_t mw_region_add_zeroed(void *base, uint64_t phys, size_t len);
  * @base: as it was added
  *
  * Memory of a typed cache is not free as long as the cache lives: mw_cache_shrink() comes first.
- * early: no. interrupt: no. waits: yes. Return: true if all its memory was free and it is gone; its
- * own bookkeeping stays valid to look at, but must not be reused before mw_region_remove() returned.
+ * Its own bookkeeping stays valid to look at, and must not be reused before it is gone. Where a CPU does not
+ * answer a stop of the world in time, nothing is allocated from the region any more, but it is not gone: the
+ * same call, later, goes on with that.
+ * early: no. interrupt: no. waits: yes, but not for ever. Return: true if it is gone; false if it was in use, or
+ * not yet, or another CPU's call did it.
  */
 bool mw_region_remove(void *base);
 
@@ -368,7 +371,7 @@ enum mw_misuse {
 	MW_BAD_REQUEST, /* arguments that contradict each other */
 	MW_BAD_POINTER, /* a typed pointer to something that is not an object */
 	MW_HAS_FINALIZER, /* freed by hand with a finalizer set */
-	MW_STUCK_CPU, /* did not answer a stop request */
+	MW_STUCK_CPU, /* a CPU did not answer a collection's request to stop in time */
 	MW_NR_MISUSES,
 };
 
@@ -405,8 +408,9 @@ void mw_report_print(const struct mw_report *report);
 
 /**
  * mw_on_misuse - who decides what happens after a misuse
- * @handler: NULL (the default) prints the report and panics. If it returns, the misuse is ignored:
- * the call that caused it does nothing and the heap is as before.
+ * @handler: NULL (the default) prints the report and panics, except for MW_STUCK_CPU: then the call goes on,
+ * without what it wanted to stop the world for. If it returns, the misuse is ignored: the call that caused
+ * it does nothing and the heap is as before.
  *
  * The handler may run in an interrupt, pinned, but never with a lock of Marrow's held.
  * Return: the handler before.
