@@ -2,7 +2,7 @@
 /* Caches that end: beside walks over all of them, twice, and with calls that come later; and what stays theirs. */
 #include <stdatomic.h>
 #include <marrow/watch.h>
-#include "test.h"
+#include "gc_heap.h"
 #include "../mm/object/object.h"
 
 #define HEAP ((size_t)16 << 20)
@@ -371,3 +371,47 @@ TEST(memory_stays_when_others_free)
 	CHECK_EQ(not_of(cache), OBJECTS);
 	CHECK(mw_cache_destroy(cache));
 }
+
+#if MW_GC
+static uintptr_t hidden_of[OBJECTS]; /* complemented: nothing points to them */
+
+static NOINLINE void make_hidden(struct mw_cache *cache)
+{
+	for (unsigned int i = 0; i < OBJECTS; i++) {
+		hidden_of[i] = ~(uintptr_t)mw_cache_alloc(cache, 0);
+		NEED(~hidden_of[i]);
+	}
+}
+
+static size_t hidden_not_of(const struct mw_cache *cache)
+{
+	struct mw_place place;
+	size_t wrong = 0;
+
+	for (unsigned int i = 0; i < OBJECTS; i++)
+		wrong += !mw_lookup((void *)~hidden_of[i], &place) || place.cache != cache;
+	return wrong;
+}
+
+/* A span that a sweep empties is the cache's as before. */
+TEST(memory_stays_when_it_is_swept)
+{
+	const struct mw_cache_want want = { .name = "swept", .size = 192, .flags = MW_COLLECTED };
+	struct mw_cache *cache;
+
+	NEED(test_heap((size_t)4 << 20));
+	test_heap_may_leak(); /* a word on the stack may look like one of them */
+	cache = mw_cache_create(&want);
+	NEED(cache);
+	make_hidden(cache);
+	scribble();
+	CHECK(mw_gc_collect(MW_COLLECT_SWEPT));
+	CHECK(mw_object_live_bytes() < OBJECTS * want.size / 4);
+	CHECK_EQ(hidden_not_of(cache), 0);
+	take_all_memory(MW_NORMAL);
+	CHECK_EQ(hidden_not_of(cache), 0);
+	CHECK(mw_object_check());
+	CHECK(mw_cache_shrink(cache) > 0);
+	CHECK(hidden_not_of(cache) > OBJECTS / 2);
+}
+#endif
