@@ -164,6 +164,15 @@ void port_interrupt(void)
 	errno = error;
 }
 
+static __thread bool at_each_unpin;
+
+void port_interrupt_each(bool on)
+{
+	at_each_unpin = on;
+	if (on)
+		atomic_fetch_or(&port_cpu.pending, PORT_PENDING_INTERRUPT);
+}
+
 /* Unpinned. Each turn acts pinned, and looks again unpinned, as mw_port_unpin() does. */
 void port_do_pending(void)
 {
@@ -181,6 +190,8 @@ void port_do_pending(void)
 		port_cpu.depth = 0;
 		atomic_signal_fence(memory_order_seq_cst);
 	}
+	if (at_each_unpin)
+		atomic_fetch_or(&port_cpu.pending, PORT_PENDING_INTERRUPT);
 	errno = error;
 }
 

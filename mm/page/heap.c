@@ -6,6 +6,9 @@
  * the index. Memory that was never used is taken from a region's gap when no run fits, in steps of at
  * least 1 MiB. A run that is given back joins its free neighbours at once.
  *
+ * Nothing is done for each page of a run with the lock held throughout: a long run grows by GROW_MOST
+ * between one lock and unlock, and bits change for MW_BITS_ONCE pages.
+ *
  * Invariants, under the heap lock:
  *   no two free runs of a region touch
  *   zone->free == sum of region->free == sum of the lengths of its runs
@@ -14,10 +17,9 @@
 #include "../base/fail.h"
 #include "runs.h"
 
-/* Step of growth: a multiple of 64 KiB, at least 1 MiB; and at most so much in one go, pinned. */
+/* Step of growth: a multiple of 64 KiB, at least 1 MiB; and at most MW_GROW_MOST in one go, pinned. */
 #define GROW_GRAIN (((size_t)64 << 10) >> MW_PAGE_SHIFT)
 #define GROW_LEAST (((size_t)1 << 20) >> MW_PAGE_SHIFT)
-#define GROW_MOST MW_LEAF_PAGES
 
 static void put_run(struct mw_region *region, size_t first, size_t end, unsigned int age)
 {
@@ -95,7 +97,7 @@ static MW_NOINLINE bool grow_for(enum mw_zone_index z, const struct mw_want *wan
 
 		if (!need)
 			continue;
-		step = mw_min(mw_max(mw_round_up(need, GROW_GRAIN), GROW_LEAST), GROW_MOST);
+		step = mw_min(mw_max(mw_round_up(need, GROW_GRAIN), GROW_LEAST), MW_GROW_MOST);
 		if (mw_region_grow(region, step) || mw_region_grow(region, mw_min(need, step)))
 			return true;
 	}
@@ -129,26 +131,30 @@ static bool reserved(size_t n, mw_flags_t flags)
 	return left < n || left - n < mw_page.reserve;
 }
 
-struct mw_region *mw_heap_take(const struct mw_want *want, size_t *start)
+struct mw_region *mw_heap_take(const struct mw_want *want, size_t *start, bool *grew)
 {
 	struct mw_run run;
 
+	*grew = false;
 	if (reserved(want->n, want->flags) ||
 	    mw_should_fail(want->n << MW_PAGE_SHIFT, MW_FAIL_OWN, 0))
 		return NULL;
 	for (int z = (int)highest_zone(want->flags); z >= 0; z--) {
-		do {
-			if (mw_run_find(&mw_page.zone[z], want, &run, start)) {
-				cut(&run, *start, want->n);
-				return run.region;
-			}
-		} while (grow_for((enum mw_zone_index)z, want));
+		const struct mw_zone *zone = &mw_page.zone[z];
+
+		if (mw_run_find(zone, want, &run, start) ||
+		    ((*grew = grow_for((enum mw_zone_index)z, want)) &&
+		     mw_run_find(zone, want, &run, start))) {
+			cut(&run, *start, want->n);
+			return run.region;
+		}
+		if (*grew)
+			break;
 	}
 	return NULL;
 }
 
-/* The free run that @pn is in; false if it is not free. */
-static bool run_around(struct mw_region *region, size_t pn, struct mw_run *run)
+bool mw_run_around(struct mw_region *region, size_t pn, struct mw_run *run)
 {
 	size_t first = mw_region_first(region), last;
 
@@ -159,21 +165,25 @@ static bool run_around(struct mw_region *region, size_t pn, struct mw_run *run)
 	return run->first <= pn;
 }
 
-struct mw_region *mw_heap_take_at(size_t start, size_t n, mw_flags_t flags)
+struct mw_region *mw_heap_take_at(size_t start, size_t n, mw_flags_t flags, bool *grew)
 {
 	struct mw_region *region = mw_region_of(start);
 	struct mw_run run;
+	size_t end;
 
+	*grew = false;
 	if (!region || !region->live || region->zone > highest_zone(flags) || reserved(n, flags))
 		return NULL;
-	if (n > region->frontier + mw_region_gap(region) - start)
+	end = region->frontier + mw_region_gap(region);
+	if (start >= end || n > end - start)
 		return NULL;
-	while (start + n > region->frontier) {
-		if (!mw_region_grow(region, mw_min(start + n - region->frontier, GROW_MOST)))
-			return NULL;
+	if (start + n > region->frontier)
+		*grew = mw_region_grow(region, mw_min(start + n - region->frontier, MW_GROW_MOST));
+	if (start + n > region->frontier || !mw_run_around(region, start, &run) ||
+	    start + n > run.first + run.n) {
+		*grew &= start + n > region->frontier;
+		return NULL;
 	}
-	if (!run_around(region, start, &run) || start + n > run.first + run.n)
-		return NULL;
 	cut_at(&run, start, n);
 	return region;
 }
@@ -205,7 +215,7 @@ void mw_heap_lift(struct mw_region *region, size_t start, size_t n)
 	struct mw_zone *zone = region->index;
 	size_t most_used = zone->most_used;
 	struct mw_run run;
-	bool found = run_around(region, start, &run);
+	bool found = mw_run_around(region, start, &run);
 
 	MW_ASSERT(found);
 	cut_at(&run, start, n);
@@ -220,13 +230,41 @@ void mw_heap_settle(struct mw_region *region, size_t start, size_t n, unsigned i
 	give(region, start, n, age);
 }
 
+static bool any_zero(const struct mw_region *region, size_t start, size_t n)
+{
+	size_t from = start - mw_region_first(region), lo, hi;
+
+	return mw_region_flag(&region->some_zero) &&
+	       mw_bits_run(region->zero_bits, from, from + n, true, &lo, &hi);
+}
+
 void mw_heap_return(struct mw_region *region, size_t start, size_t n)
 {
 	region->used -= n;
 	region->index->used -= n;
-	if (mw_region_flag(&region->some_zero))
+	if (mw_region_flag(&region->some_zero) && n <= MW_BITS_ONCE)
 		mw_bits_set(region->zero_bits, start - mw_region_first(region), n, false);
+	MW_WASSERT(!any_zero(region, start, n));
 	give(region, start, n, mw_page.epoch & MW_AGE_MASK);
+}
+
+void mw_heap_bits(mw_atomic_t *bits, size_t from, size_t n, bool value)
+{
+	while (n) {
+		size_t some = mw_min(n, MW_BITS_ONCE);
+		unsigned long state = mw_lock(&mw_page.heap);
+
+		mw_bits_set(bits, from, some, value);
+		mw_unlock(&mw_page.heap, state);
+		from += some;
+		n -= some;
+	}
+}
+
+void mw_heap_dirty(struct mw_region *region, size_t start, size_t n)
+{
+	if (n > MW_BITS_ONCE && mw_region_flag(&region->some_zero))
+		mw_heap_bits(region->zero_bits, start - mw_region_first(region), n, false);
 }
 
 /* Take back from the port what of [from, to) it has. Return: false if a page is lost. */
@@ -237,6 +275,7 @@ static bool reclaim(struct mw_region *region, size_t from, size_t to)
 	bool ok = true;
 
 	while (mw_bits_run(region->released_bits, from - first, to - first, true, &lo, &hi)) {
+		hi = mw_min(hi, lo + MW_BITS_ONCE);
 		ok &= mw_port_reclaim(mw_pn_address(first + lo), (hi - lo) << MW_PAGE_SHIFT);
 		state = mw_lock(&mw_page.heap);
 		mw_bits_set(region->released_bits, lo, hi - lo, false);

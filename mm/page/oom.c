@@ -204,31 +204,42 @@ static void pool_put(size_t start, size_t n)
 	mw_unlock(&mw_page.pool_lock, state);
 }
 
+/* @n pages out of the heap, for good. */
+static struct mw_region *pool_run(size_t n, size_t *start)
+{
+	const struct mw_want want = { .n = n, .align = 1, .flags = MW_RESERVE };
+	struct mw_region *region;
+	unsigned long state;
+	bool grew;
+
+	do {
+		state = mw_lock(&mw_page.heap);
+		region = mw_heap_take(&want, start, &grew);
+		if (region)
+			mw_page.lent += n;
+		mw_unlock(&mw_page.heap, state);
+	} while (!region && grew);
+	return region;
+}
+
 bool mw_meta_refill(void)
 {
 	size_t wanted = atomic_exchange_explicit(&mw_page.pool_wanted, 0, memory_order_relaxed);
-	struct mw_want want = { .align = 1, .flags = MW_RESERVE };
+	size_t start, n = mw_max(wanted, POOL_PAGES);
 	struct mw_region *region;
-	unsigned long state;
-	size_t start;
 
 	if (!wanted || !mw_page.ready)
 		return false;
-	want.n = mw_max(wanted, POOL_PAGES);
-	state = mw_lock(&mw_page.heap);
-	region = mw_heap_take(&want, &start);
-	if (!region && want.n > wanted) {
-		want.n = wanted;
-		region = mw_heap_take(&want, &start);
+	region = pool_run(n, &start);
+	if (!region && n > wanted) {
+		n = wanted;
+		region = pool_run(n, &start);
 	}
-	if (region)
-		mw_page.lent += want.n;
-	mw_unlock(&mw_page.heap, state);
 	if (!region)
 		return false;
-	if (mw_heap_prepare(region, start, want.n, true, NULL)) {
-		atomic_fetch_add_explicit(&mw_page.metadata, want.n, memory_order_relaxed);
-		pool_put(start, want.n);
+	if (mw_heap_prepare(region, start, n, true, NULL)) {
+		atomic_fetch_add_explicit(&mw_page.metadata, n, memory_order_relaxed);
+		pool_put(start, n);
 	}
 	return true;
 }

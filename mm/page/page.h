@@ -176,17 +176,30 @@ bool mw_run_listed(const struct mw_run *run);
 bool mw_run_check_lists(enum mw_zone_index zone);
 
 /* heap.c */
-/* [start, start + n) is the caller's; no word says so yet. NULL: no such run. Heap lock held. */
-struct mw_region *mw_heap_take(const struct mw_want *want, size_t *start);
+/* Pages by which a region grows, at most, and whose bits change, with the heap lock held in one go. */
+#define MW_GROW_MOST (MW_LEAF_PAGES / 4)
+#define MW_BITS_ONCE ((size_t)4096)
+
+/*
+ * [start, start + n) is the caller's; no word says so yet. NULL: no such run; but with *@grew not yet: the
+ * heap has grown a step towards one. Then give the lock back and ask again. Heap lock held.
+ */
+struct mw_region *mw_heap_take(const struct mw_want *want, size_t *start, bool *grew);
+struct mw_region *mw_heap_take_at(size_t start, size_t n, mw_flags_t flags, bool *grew);
 /* Pages that are free, in gaps too. Heap lock held. */
 size_t mw_heap_left(void);
-struct mw_region *mw_heap_take_at(size_t start, size_t n, mw_flags_t flags);
+/* The free run that @pn is in; false if it is not free. Heap lock held. */
+bool mw_run_around(struct mw_region *region, size_t pn, struct mw_run *run);
 void mw_heap_give(struct mw_region *region, size_t start, size_t n);
 /* For the scavenger: out of its run and back, as if nothing had happened. */
 void mw_heap_lift(struct mw_region *region, size_t start, size_t n);
 void mw_heap_settle(struct mw_region *region, size_t start, size_t n, unsigned int age);
-/* The same for what was handed out: counted, and no longer known to be zero. */
+/* The same for what was handed out: counted, and no longer known to be zero. Heap lock held. */
 void mw_heap_return(struct mw_region *region, size_t start, size_t n);
+/* Before it, without a lock: the part of it that takes long for a long run. The caller owns the pages. */
+void mw_heap_dirty(struct mw_region *region, size_t start, size_t n);
+/* mw_bits_set() for any number of pages, which the caller owns. No lock held. */
+void mw_heap_bits(mw_atomic_t *bits, size_t from, size_t n, bool value);
 /*
  * Make what was taken ready for use, without a lock: back from the port, and zero if asked. @dirty:
  * may not be zero. Return: false if the port has lost pages of it; then take another run.

@@ -25,22 +25,33 @@ static bool understand(const struct mw_pages *want, struct mw_want *out)
 	return true;
 }
 
+/* Return: false: there is none; true with *@region NULL: the heap grew towards it, ask again. */
+static MW_QUICK bool take_step(const struct mw_want *want, const void *at,
+			       struct mw_region **region, size_t *start)
+{
+	unsigned long state = mw_lock(&mw_page.heap);
+	bool grew;
+
+	*start = at ? mw_pn(at) : 0;
+	*region = at ? mw_heap_take_at(*start, want->n, want->flags, &grew)
+		     : mw_heap_take(want, start, &grew);
+	if (*region) {
+		mw_map_write(*start, mw_map_word_of(MW_TAG_RAW, (*region)->id, want->n));
+		mw_page.raw += want->n;
+		mw_page.allocs++;
+	}
+	mw_unlock(&mw_page.heap, state);
+	return *region || grew;
+}
+
 static void *take_raw(const struct mw_want *want, const void *at)
 {
-	for (;;) {
-		unsigned long state = mw_lock(&mw_page.heap);
-		size_t start = at ? mw_pn(at) : 0;
-		struct mw_region *region = at ? mw_heap_take_at(start, want->n, want->flags)
-					      : mw_heap_take(want, &start);
+	struct mw_region *region;
+	size_t start;
 
-		if (region) {
-			mw_map_write(start, mw_map_word_of(MW_TAG_RAW, region->id, want->n));
-			mw_page.raw += want->n;
-			mw_page.allocs++;
-		}
-		mw_unlock(&mw_page.heap, state);
+	while (take_step(want, at, &region, &start)) {
 		if (!region)
-			return NULL;
+			continue;
 		if (mw_likely(!(want->flags & MW_ZERO) && !mw_region_flag(&region->some_released) &&
 			      !mw_region_flag(&region->some_poison)) ||
 		    mw_heap_prepare(region, start, want->n, want->flags & MW_ZERO, NULL)) {
@@ -48,6 +59,7 @@ static void *take_raw(const struct mw_want *want, const void *at)
 			return mw_pn_address(start);
 		}
 	}
+	return NULL;
 }
 
 static MW_NOINLINE void *take_hard(const struct mw_want *want, const void *at)
@@ -215,6 +227,14 @@ static MW_NOINLINE bool put_again(void *pages, unsigned int shelf, size_t count)
 	return again && mw_stock_put(pages, shelf, count, false);
 }
 
+/* What takes a while, without a lock: the run's word says that it is no longer in use. */
+static MW_NOINLINE void free_long(struct mw_region *region, size_t start, size_t n)
+{
+	if (mw_region_flag(&mw_page.poison))
+		mw_poison_fill(region, start, n);
+	mw_heap_dirty(region, start, n);
+}
+
 /* No stock took it: there is none for it, none with room, or the run is a special one, or none of ours. */
 static MW_APART void free_hard(void *pages, size_t count)
 {
@@ -234,9 +254,9 @@ static MW_APART void free_hard(void *pages, size_t count)
 
 	if (mw_likely(ours)) {
 		atomic_store_explicit(at, 0, memory_order_relaxed);
-		if (mw_unlikely(mw_region_flag(&mw_page.poison))) {
+		if (mw_unlikely(count > MW_BITS_ONCE || mw_region_flag(&mw_page.poison))) {
 			mw_unlock(&mw_page.heap, state);
-			mw_poison_fill(mw_region_by_id(mw_map_id(word)), mw_pn(pages), count);
+			free_long(mw_region_by_id(mw_map_id(word)), mw_pn(pages), count);
 			state = mw_lock(&mw_page.heap);
 		}
 		mw_page.raw -= count;

@@ -21,14 +21,12 @@ void mw_page_poison(bool on)
 /* The caller owns the pages, and no word of the page map says so any more. */
 void mw_poison_fill(struct mw_region *region, size_t start, size_t n)
 {
-	unsigned long *word = mw_pn_address(start), state;
+	unsigned long *word = mw_pn_address(start);
 
 	for (size_t i = 0; i < n * WORDS_A_PAGE; i++)
 		word[i] = POISON;
-	state = mw_lock(&mw_page.heap);
-	mw_bits_set(region->poison_bits, start - mw_region_first(region), n, true);
 	atomic_store_explicit(&region->some_poison, true, memory_order_relaxed);
-	mw_unlock(&mw_page.heap, state);
+	mw_heap_bits(region->poison_bits, start - mw_region_first(region), n, true);
 }
 
 static const unsigned long *damage_in(const void *page)
@@ -61,12 +59,9 @@ static void report_damage(const void *page, const unsigned long *at)
 void mw_poison_check(struct mw_region *region, size_t start, size_t n)
 {
 	size_t first = mw_region_first(region), at = start - first, end = at + n, lo, hi;
-	unsigned long state;
 
 	while (mw_bits_run(region->poison_bits, at, end, true, &lo, &hi)) {
-		state = mw_lock(&mw_page.heap);
-		mw_bits_set(region->poison_bits, lo, hi - lo, false);
-		mw_unlock(&mw_page.heap, state);
+		mw_heap_bits(region->poison_bits, lo, hi - lo, false);
 		for (at = lo; at < hi; at++) {
 			const void *page = mw_pn_address(first + at);
 			const unsigned long *damage = damage_in(page);

@@ -16,8 +16,9 @@
 #include "up.h"
 
 #define PIECE (((size_t)1 << 20) >> MW_PAGE_SHIFT)
-/* Runs looked at in one go, pinned. */
+/* Looked at in one go, pinned: runs, and pages of them that are with the port already. */
 #define LOOK_AT 64
+#define LOOK_THROUGH MW_BITS_ONCE
 /* An epoch is at least this part of the age that is asked for, so that the ring spans it. */
 #define EPOCHS_AN_AGE 32
 
@@ -52,10 +53,10 @@ struct search {
 /* The next piece that is idle and not released. Heap lock held. Return: 0: none so far. */
 static size_t find_piece(struct search *s, size_t *start)
 {
-	size_t first = mw_region_first(s->region), lo, hi;
+	size_t first = mw_region_first(s->region), through = LOOK_THROUGH, lo, hi;
 
-	for (unsigned int i = 0; i < LOOK_AT; i++) {
-		size_t last = mw_tree_next(&s->region->ends, s->at);
+	for (unsigned int i = 0; i < LOOK_AT && through; i++) {
+		size_t from = s->at, last = mw_tree_next(&s->region->ends, from), to;
 		struct mw_run run;
 
 		if (last == MW_TREE_NONE) {
@@ -64,14 +65,18 @@ static size_t find_piece(struct search *s, size_t *start)
 		}
 		run = mw_run_ending_at(first + last);
 		s->age = mw_run_age(&run);
-		if (is_idle(s->age, s->now, s->older_than) &&
-		    mw_bits_run(s->region->released_bits, mw_max(run.first - first, s->at),
-				last + 1, false, &lo, &hi)) {
+		s->at = last + 1;
+		if (!is_idle(s->age, s->now, s->older_than))
+			continue;
+		from = mw_max(run.first - first, from);
+		to = from + mw_min(last + 1 - from, through);
+		if (mw_bits_run(s->region->released_bits, from, to, false, &lo, &hi)) {
 			*start = first + lo;
 			s->at = lo + mw_min(hi - lo, mw_min(PIECE, s->most));
 			return s->at - lo;
 		}
-		s->at = last + 1;
+		through -= to - from;
+		s->at = to;
 	}
 	return 0;
 }

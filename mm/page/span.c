@@ -21,13 +21,36 @@ static void write_words(size_t first, size_t n, uintptr_t word)
 	}
 }
 
+/* One step: *@first is where @span begins, or its region is NULL. Return: false: there is no such run. */
+static bool take_step(const struct mw_want *want, struct mw_span *span, size_t *first)
+{
+	unsigned long state = mw_lock(&mw_page.heap);
+	struct mw_region *region;
+	size_t all = 0;
+	bool grew;
+
+	region = mw_heap_take(want, first, &grew);
+	if (region) {
+		all = mw_page.objects += want->n;
+		/* Who looks at all descriptors may take this one for what it was: mw_span_readable(). */
+		__atomic_store_n(&span->base, mw_pn_address(*first), __ATOMIC_RELAXED);
+		span->pages = want->n;
+		atomic_store_explicit(&span->in_use, true, memory_order_release);
+	} else if (!grew) {
+		mw_page.failures++;
+	}
+	span->region = region;
+	mw_unlock(&mw_page.heap, state);
+	if (region)
+		mw_event(MW_EVENT_SPAN, want->n, all);
+	return region || grew;
+}
+
 struct mw_span *mw_span_alloc(size_t pages, size_t align, mw_flags_t flags)
 {
 	struct mw_want want = { .n = pages, .flags = flags };
-	struct mw_region *region = NULL;
 	struct mw_span *span;
-	unsigned long state;
-	size_t first, all = 0;
+	size_t first;
 
 	want.align = mw_max(align >> MW_PAGE_SHIFT, 1);
 	if (!pages || !mw_page.ready)
@@ -37,30 +60,16 @@ struct mw_span *mw_span_alloc(size_t pages, size_t align, mw_flags_t flags)
 	while (!span && mw_meta_refill());
 	if (!span)
 		return NULL;
-	for (;;) {
-		state = mw_lock(&mw_page.heap);
-		region = mw_heap_take(&want, &first);
-		if (region) {
-			all = mw_page.objects += pages;
-			span->region = region;
-			/* Who looks at all descriptors may take this one for what it was: mw_span_readable(). */
-			__atomic_store_n(&span->base, mw_pn_address(first), __ATOMIC_RELAXED);
-			span->pages = pages;
-			atomic_store_explicit(&span->in_use, true, memory_order_release);
-		} else {
-			mw_page.failures++;
-		}
-		mw_unlock(&mw_page.heap, state);
-		if (!region) {
-			mw_fixed_free(&mw_page.spans, span);
-			return NULL;
-		}
-		mw_event(MW_EVENT_SPAN, pages, all);
-		if (mw_heap_prepare(region, first, pages, flags & MW_ZERO, &span->dirty)) {
+	while (take_step(&want, span, &first)) {
+		if (!span->region)
+			continue;
+		if (mw_heap_prepare(span->region, first, pages, flags & MW_ZERO, &span->dirty)) {
 			mw_shadow_live(span->base, pages << MW_PAGE_SHIFT);
 			return span;
 		}
 	}
+	mw_fixed_free(&mw_page.spans, span);
+	return NULL;
 }
 
 void mw_span_publish(struct mw_span *span)
@@ -77,6 +86,7 @@ static void give_back(struct mw_span *span, size_t first, size_t n, bool in_use)
 	write_words(first, n, 0);
 	if (mw_unlikely(mw_region_flag(&mw_page.poison)))
 		mw_poison_fill(span->region, first, n);
+	mw_heap_dirty(span->region, first, n);
 	mw_shadow_dead(mw_pn_address(first), n << MW_PAGE_SHIFT, MW_SHADOW_PAGES);
 	state = mw_lock(&mw_page.heap);
 	atomic_store_explicit(&span->in_use, in_use, memory_order_relaxed);
@@ -89,13 +99,18 @@ static void give_back(struct mw_span *span, size_t first, size_t n, bool in_use)
 bool mw_span_extend(struct mw_span *span, size_t more, bool zero)
 {
 	size_t first = mw_pn(span->base) + span->pages, all = 0;
-	unsigned long state = mw_lock(&mw_page.heap);
-	bool same = mw_region_of(first) == span->region, taken;
+	bool taken, grew;
 
-	taken = same && mw_heap_take_at(first, more, MW_NORMAL);
-	if (taken)
-		all = mw_page.objects += more;
-	mw_unlock(&mw_page.heap, state);
+	do {
+		unsigned long state = mw_lock(&mw_page.heap);
+
+		grew = false;
+		taken = mw_region_of(first) == span->region &&
+			mw_heap_take_at(first, more, MW_NORMAL, &grew);
+		if (taken)
+			all = mw_page.objects += more;
+		mw_unlock(&mw_page.heap, state);
+	} while (!taken && grew);
 	if (!taken)
 		return false;
 	mw_event(MW_EVENT_SPAN, more, all);

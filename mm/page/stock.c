@@ -95,8 +95,10 @@ static size_t take_batch(mw_flags_t flags, struct mw_stocked *out, size_t most)
 	struct mw_region *region;
 	size_t pn, n = 0, ready = 0;
 	unsigned long state = mw_lock(&mw_page.heap);
+	bool grew;
 
-	while (n < most && (region = mw_heap_take(&want, &pn))) {
+	/* A step is more than a page: what grew has one. */
+	while (n < most && (region = mw_heap_take(&want, &pn, &grew))) {
 		mw_map_write(pn, mw_map_word_of(MW_TAG_RAW, region->id, 1));
 		out[n++] = (struct mw_stocked){ mw_pn_address(pn), mw_map_at(pn) };
 	}
