@@ -220,6 +220,8 @@ TEST(reserve_is_kept)
 	struct chain *chain = NULL, *critical = NULL;
 	size_t usable = test_heap(2 * MIB) / PAGE, n;
 
+	/* Records, those of the first request that fails too, come from the gap at any time. */
+	(void)mw_up_reclaim(0, MW_ATOMIC, 0);
 	CHECK(!mw_reserve(4 * MIB));
 	CHECK(mw_reserve(64 * KIB));
 	n = take_all(&chain, MW_ATOMIC);
@@ -234,6 +236,38 @@ TEST(reserve_is_kept)
 	critical = NULL;
 	CHECK(take_all(&critical, MW_ATOMIC) >= 64 * KIB / PAGE);
 	give_all(critical);
+	give_all(chain);
+}
+
+/* Not even as the rest of a batch, nor by way of a stock once it was freed. */
+TEST(reserve_is_for_those_who_ask)
+{
+	struct chain *chain = NULL, *critical = NULL;
+	void *page;
+
+	test_heap(8 * MIB);
+	(void)mw_up_reclaim(0, MW_ATOMIC, 0);
+	CHECK(mw_reserve(256 * KIB));
+	take_all(&chain, MW_ATOMIC);
+	for (size_t i = 0; i < 20; i++) {
+		page = mw_pages_alloc(1, MW_ATOMIC | MW_RESERVE);
+		NEED(page);
+		CHECK(!mw_pages_alloc(1, MW_ATOMIC));
+		if (i & 1) {
+			mw_pages_free(page, 1);
+			CHECK(!mw_pages_alloc(1, MW_ATOMIC));
+		} else {
+			((struct chain *)page)->next = critical;
+			critical = page;
+		}
+	}
+	CHECK(mw_page_check());
+	give_all(critical);
+	/* Whole again: stocks are used as before. */
+	page = chain;
+	chain = chain->next;
+	mw_pages_free(page, 1);
+	CHECK_EQ(stats_now().stocked, 1);
 	give_all(chain);
 }
 

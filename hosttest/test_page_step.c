@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * What happens to regions beside something else, with a switch at each instruction of one in turn: both ends take
- * from the gap between them; addresses are translated while regions come and go.
+ * With a switch at each instruction of one in turn: what happens to regions beside something else, both ends take
+ * from the gap between them, addresses are translated while regions come and go; and two CPUs free the same pages.
  */
+#include <marrow/watch.h>
 #include "test.h"
 #include "../mm/page/page.h"
 
@@ -128,4 +129,90 @@ TEST_WITH(addresses_are_translated_while_regions_come, TEST_HOSTED)
 	CHECK_EQ(tables.wrong, 0);
 	CHECK(at > LEAST && at < MOST);
 	test_note("%lu instructions", at);
+}
+static struct {
+	char *run;
+	size_t n, also; /* pages; the counts that the two give */
+	unsigned long reports;
+} twice;
+
+static void count_report(const struct mw_report *report)
+{
+	(void)report;
+	twice.reports++;
+}
+
+static void free_first(void *arg)
+{
+	(void)arg;
+	mw_pages_free(twice.run, twice.n);
+}
+
+static void free_also(void *arg)
+{
+	(void)arg;
+	mw_pages_free(twice.run, twice.also);
+}
+
+static void use_stock(void *arg)
+{
+	(void)arg;
+	mw_pages_free(mw_pages_alloc(twice.n, 0), twice.n);
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+/* The run has gone once: so many pages are in use, and no two allocations overlap. */
+static bool is_there_once(size_t before)
+{
+	struct mw_page_stats stats;
+
+	mw_page_stats(&stats);
+	return stats.raw == before && mw_page_check();
+}
+
+/* One of the two frees it, and the other one says so, whatever stocks they use. */
+static void freed_twice(size_t n)
+{
+	unsigned long at = 0, wrong = 0;
+	struct mw_page_stats stats;
+	mw_misuse_fn *handler;
+	bool more;
+
+	test_heap(64 << 20);
+	twice.n = twice.also = n;
+	/* Both have a stock, and neither is full. */
+	use_stock(NULL);
+	(void)test_step(nothing, use_stock, NULL, 0);
+	mw_page_stats(&stats);
+	handler = mw_on_misuse(count_report);
+	do {
+		twice.run = mw_pages_alloc(n, 0);
+		twice.reports = 0;
+		more = twice.run && test_step(free_first, free_also, NULL, at++);
+		wrong += !twice.run || twice.reports != 1 || !is_there_once(stats.raw);
+	} while (more && !wrong && at < MOST);
+	mw_on_misuse(handler);
+	CHECK_EQ(wrong, 0);
+	CHECK(at > LEAST && at < MOST);
+	test_note("%lu instructions", at);
+}
+
+TEST_WITH(two_cpus_free_a_page, TEST_HOSTED)
+{
+	freed_twice(1);
+}
+
+TEST_WITH(two_cpus_free_a_stack, TEST_HOSTED)
+{
+	freed_twice(4);
+}
+
+/* No stock takes runs of this length. */
+TEST_WITH(two_cpus_free_a_run, TEST_HOSTED)
+{
+	freed_twice(17);
 }

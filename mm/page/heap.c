@@ -131,6 +131,23 @@ static bool reserved(size_t n, mw_flags_t flags)
 	return left < n || left - n < mw_page.reserve;
 }
 
+void mw_heap_look_at_reserve(void)
+{
+	bool is_short = mw_page.reserve && mw_heap_left() < mw_page.reserve;
+
+	if (is_short == mw_page.reserve_short)
+		return;
+	mw_page.reserve_short = is_short;
+	mw_stock_mask_set();
+}
+
+/* After pages left the heap. */
+static MW_QUICK void taken(mw_flags_t flags)
+{
+	if (mw_unlikely(mw_page.reserve) && flags & MW_RESERVE)
+		mw_heap_look_at_reserve();
+}
+
 struct mw_region *mw_heap_take(const struct mw_want *want, size_t *start, bool *grew)
 {
 	struct mw_run run;
@@ -146,6 +163,7 @@ struct mw_region *mw_heap_take(const struct mw_want *want, size_t *start, bool *
 		    ((*grew = grow_for((enum mw_zone_index)z, want)) &&
 		     mw_run_find(zone, want, &run, start))) {
 			cut(&run, *start, want->n);
+			taken(want->flags);
 			return run.region;
 		}
 		if (*grew)
@@ -185,6 +203,7 @@ struct mw_region *mw_heap_take_at(size_t start, size_t n, mw_flags_t flags, bool
 		return NULL;
 	}
 	cut_at(&run, start, n);
+	taken(flags);
 	return region;
 }
 
@@ -246,6 +265,8 @@ void mw_heap_return(struct mw_region *region, size_t start, size_t n)
 		mw_bits_set(region->zero_bits, start - mw_region_first(region), n, false);
 	MW_WASSERT(!any_zero(region, start, n));
 	give(region, start, n, mw_page.epoch & MW_AGE_MASK);
+	if (mw_unlikely(mw_page.reserve_short))
+		mw_heap_look_at_reserve();
 }
 
 void mw_heap_bits(mw_atomic_t *bits, size_t from, size_t n, bool value)

@@ -15,7 +15,8 @@
  *
  * So a free page next to a run that is being freed is known by one look: SINGLE, PAIR or END on the
  * left, SINGLE, PAIR or HEAD on the right. HEAD, END, PAIR and SINGLE stand nowhere else.
- * Words change under MW_RANK_HEAP, except RAW ones of stocked pages, under that stock's lock.
+ * Words change under MW_RANK_HEAP, except RAW ones as they become stocked and are handed out again: see
+ * stock.h.
  */
 #ifndef MW_PAGE_MAP_H
 #define MW_PAGE_MAP_H

@@ -163,6 +163,7 @@ bool mw_reserve(size_t bytes)
 		ok = left >= pages && bytes <= SIZE_MAX - MW_PAGE_SIZE;
 		if (ok)
 			mw_page.reserve = pages;
+		mw_heap_look_at_reserve();
 		mw_unlock(&mw_page.heap, state);
 	} while (!ok && mw_page_reclaim(pages, MW_NORMAL, &step));
 	return ok;

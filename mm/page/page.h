@@ -123,13 +123,15 @@ struct mw_page {
 	bool ready;
 	/*
 	 * Bits of a RAW word that count when it may be stocked: not the id, except that memory below
-	 * 16 MiB is too good for it where there is other. Changes while stocks are closed.
+	 * 16 MiB is too good for it where there is other. All bits, so that nothing may, while pages of
+	 * the reserve are in use. Written under the heap lock.
 	 */
 	_Atomic(uintptr_t) stock_mask;
 	/* One bit a CPU: its stock is set up. How often they were opened and closed; odd: they are open. */
 	mw_atomic_t stocks_begun[(MW_MAX_CPUS + MW_WORD_BITS - 1) / MW_WORD_BITS];
 	mw_atomic_t stocks_turn;
 	size_t reserve; /* pages that only MW_RESERVE requests may take; heap lock */
+	bool reserve_short; /* some of them are in use; heap lock */
 	unsigned int epoch; /* of the scavenger; heap lock */
 	uint64_t epoch_at[MW_AGE_MASK + 1]; /* when each began; heap lock */
 	mw_atomic_t scavenging; /* somebody is */
@@ -188,6 +190,8 @@ struct mw_region *mw_heap_take(const struct mw_want *want, size_t *start, bool *
 struct mw_region *mw_heap_take_at(size_t start, size_t n, mw_flags_t flags, bool *grew);
 /* Pages that are free, in gaps too. Heap lock held. */
 size_t mw_heap_left(void);
+/* While pages of the reserve are in use no stock takes what is freed, so that it is whole again first. Heap lock held. */
+void mw_heap_look_at_reserve(void);
 /* The free run that @pn is in; false if it is not free. Heap lock held. */
 bool mw_run_around(struct mw_region *region, size_t pn, struct mw_run *run);
 void mw_heap_give(struct mw_region *region, size_t start, size_t n);
@@ -205,6 +209,9 @@ void mw_heap_bits(mw_atomic_t *bits, size_t from, size_t n, bool value);
  * may not be zero. Return: false if the port has lost pages of it; then take another run.
  */
 bool mw_heap_prepare(struct mw_region *region, size_t start, size_t n, bool zero, bool *dirty);
+/* stock.c: which runs may be stocked. Heap lock held. */
+void mw_stock_mask_set(void);
+
 
 /* poison.c */
 void mw_poison_fill(struct mw_region *region, size_t start, size_t n);

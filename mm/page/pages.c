@@ -249,16 +249,19 @@ static MW_APART void free_hard(void *pages, size_t count)
 	state = mw_lock(&mw_page.heap);
 	at = mw_map_find(pages);
 	word = at ? atomic_load_explicit(at, memory_order_relaxed) : 0;
+	/* The exchange: another CPU may put it into its stock at this moment, see stock.h. */
 	ours = !((uintptr_t)pages & (MW_PAGE_SIZE - 1)) && count && count <= MW_PN_MASK &&
-	       (word & ~(MW_ID_MASK << MW_ID_SHIFT)) == mw_map_word_of(MW_TAG_RAW, 0, count);
+	       (word & ~(MW_ID_MASK << MW_ID_SHIFT)) == mw_map_word_of(MW_TAG_RAW, 0, count) &&
+	       atomic_compare_exchange_strong_explicit(at, &word, word | MW_RAW_STOCKED,
+						       memory_order_relaxed, memory_order_relaxed);
 
 	if (mw_likely(ours)) {
-		atomic_store_explicit(at, 0, memory_order_relaxed);
 		if (mw_unlikely(count > MW_BITS_ONCE || mw_region_flag(&mw_page.poison))) {
 			mw_unlock(&mw_page.heap, state);
 			free_long(mw_region_by_id(mw_map_id(word)), mw_pn(pages), count);
 			state = mw_lock(&mw_page.heap);
 		}
+		atomic_store_explicit(at, 0, memory_order_relaxed);
 		mw_page.raw -= count;
 		mw_page.frees++;
 		mw_shadow_dead(pages, count << MW_PAGE_SHIFT, MW_SHADOW_PAGES);

@@ -88,10 +88,13 @@ static struct mw_region *region_of(size_t pn)
 	return mw_region_by_id(mw_map_id(mw_map_read(pn)));
 }
 
-/* Up to @most pages as from mw_pages_alloc(), in one go. */
+/*
+ * Up to @most single pages for a stock, in one go. Only the first one, which is for the caller, may be of the
+ * reserve.
+ */
 static size_t take_batch(mw_flags_t flags, struct mw_stocked *out, size_t most)
 {
-	const struct mw_want want = { 1, 1, 0, flags };
+	struct mw_want want = { 1, 1, 0, flags };
 	struct mw_region *region;
 	size_t pn, n = 0, ready = 0;
 	unsigned long state = mw_lock(&mw_page.heap);
@@ -99,8 +102,9 @@ static size_t take_batch(mw_flags_t flags, struct mw_stocked *out, size_t most)
 
 	/* A step is more than a page: what grew has one. */
 	while (n < most && (region = mw_heap_take(&want, &pn, &grew))) {
-		mw_map_write(pn, mw_map_word_of(MW_TAG_RAW, region->id, 1));
+		mw_map_write(pn, mw_map_word_of(MW_TAG_RAW, region->id, 1) | MW_RAW_STOCKED);
 		out[n++] = (struct mw_stocked){ mw_pn_address(pn), mw_map_at(pn) };
+		want.flags &= ~MW_RESERVE;
 	}
 	mw_page.raw += n;
 	mw_page.allocs += n > 0;
@@ -113,7 +117,7 @@ static size_t take_batch(mw_flags_t flags, struct mw_stocked *out, size_t most)
 	return ready;
 }
 
-/* Runs of 1 << @order pages, in use. */
+/* Runs of 1 << @order pages, stocked, that are in no stock any more. */
 static void give_batch(unsigned int order, const struct mw_stocked *runs, size_t n)
 {
 	unsigned long state;
@@ -159,16 +163,20 @@ MW_NOINLINE void *mw_stock_refill(mw_flags_t flags)
 	state = mw_port_pin();
 	stock = &mw_page_stocks[mw_port_cpu()];
 	mw_lock_pinned(&stock->lock);
-	for (; kept < n; kept++) {
+	for (; kept < n && !mw_shelf_full(&stock->shelf[0]); kept++) {
 		uintptr_t value = atomic_load_explicit(runs[kept].word, memory_order_relaxed);
 
-		if (!mw_stock_fits(value, 1) ||
-		    !mw_shelf_push(&stock->shelf[0], runs[kept].pages, runs[kept].word, value))
+		if (!mw_stock_fits(value & ~MW_RAW_STOCKED, 1))
 			break;
+		mw_shelf_push(&stock->shelf[0], runs[kept].pages, runs[kept].word);
 		mw_stock_event(&stock->moved);
 	}
 	mw_unlock(&stock->lock, state);
 	give_batch(0, runs + kept, n - kept);
+	atomic_store_explicit(runs[0].word,
+			      atomic_load_explicit(runs[0].word, memory_order_relaxed) &
+				      ~MW_RAW_STOCKED,
+			      memory_order_relaxed);
 	mw_shadow_live(runs[0].pages, MW_PAGE_SIZE);
 	return runs[0].pages;
 }
@@ -280,13 +288,22 @@ void mw_stocks_close(void)
 	mw_stock_drain_all();
 }
 
-void mw_stocks_open(void)
+void mw_stock_mask_set(void)
 {
 	bool others = mw_page.zone[MW_ZONE_4G].pages || mw_page.zone[MW_ZONE_REST].pages;
-
 	uintptr_t any = (MW_ID_MASK & ~(uintptr_t)(others ? MW_ID_LOW : 0)) << MW_ID_SHIFT;
 
-	atomic_store_explicit(&mw_page.stock_mask, ~any, memory_order_relaxed);
+	/* All bits: no region's id is 0, so nothing fits. */
+	atomic_store_explicit(&mw_page.stock_mask, mw_page.reserve_short ? UINTPTR_MAX : ~any,
+			      memory_order_relaxed);
+}
+
+void mw_stocks_open(void)
+{
+	unsigned long state = mw_lock(&mw_page.heap);
+
+	mw_stock_mask_set();
+	mw_unlock(&mw_page.heap, state);
 	set_all(true);
 }
 

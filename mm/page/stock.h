@@ -6,7 +6,12 @@
  *
  * Each stock has a lock of its own that is nearly always its CPU's, so that any CPU may empty all
  * stocks when memory runs out. A stocked run's first word in the page map is that of a run in use
- * with MW_RAW_STOCKED; it changes under the stock's lock. The heap counts it as raw.
+ * with MW_RAW_STOCKED. The heap counts it as raw.
+ *
+ * A free sets that bit by one compare and swap of the word of a run in use, whether a stock takes the run or
+ * the heap. So of two CPUs that free it at once one has done so, whatever locks they hold, and the other one
+ * reports. A stocked run's word is changed by whoever holds the stock's lock, took the run out under it, or
+ * has set the bit and not passed the run on yet.
  *
  * A stock that its CPU never wanted is all 0, which is closed and empty, and is not touched by anybody
  * else: of many CPUs' stocks those exist that are used.
@@ -129,18 +134,19 @@ static inline bool mw_stock_fits(uintptr_t word, size_t count)
 	       mw_map_word_of(MW_TAG_RAW, 0, count);
 }
 
-/* @pages fits; the stock's lock is held. Return: false if there is no room. */
-static inline __attribute__((always_inline)) bool mw_shelf_push(struct mw_shelf *shelf, void *pages,
-								mw_map_word *word, uintptr_t value)
+/* There is room, the run is the stock's already, and the stock's lock is held. */
+static inline __attribute__((always_inline)) void mw_shelf_push(struct mw_shelf *shelf, void *pages,
+								mw_map_word *word)
 {
 	struct mw_stocked *top = mw_shelf_top(shelf);
 
-	if (mw_unlikely(top >= shelf->limit))
-		return false;
-	atomic_store_explicit(word, value | MW_RAW_STOCKED, memory_order_relaxed);
 	*top = (struct mw_stocked){ pages, word };
 	atomic_store_explicit(&shelf->top, top + 1, memory_order_relaxed);
-	return true;
+}
+
+static inline bool mw_shelf_full(const struct mw_shelf *shelf)
+{
+	return mw_shelf_top(shelf) >= shelf->limit;
 }
 
 /*
@@ -163,8 +169,13 @@ static inline __attribute__((always_inline)) bool mw_stock_put(void *pages, unsi
 		goto out;
 	value = atomic_load_explicit(word, memory_order_relaxed);
 	if (mw_unlikely(!mw_stock_fits(value, count)) ||
-	    mw_unlikely(!mw_shelf_push(&stock->shelf[which], pages, word, value)))
+	    mw_unlikely(mw_shelf_full(&stock->shelf[which])))
 		goto out;
+	/* Relaxed: only that one of two is first matters; what is in the page goes by the stock's lock. */
+	if (mw_unlikely(!atomic_compare_exchange_strong_explicit(
+		    word, &value, value | MW_RAW_STOCKED, memory_order_relaxed, memory_order_relaxed)))
+		goto out;
+	mw_shelf_push(&stock->shelf[which], pages, word);
 	mw_shadow_dead(pages, count << MW_PAGE_SHIFT, MW_SHADOW_PAGES);
 	mw_unlock(&stock->lock, state);
 	return true;

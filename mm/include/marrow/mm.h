@@ -187,7 +187,7 @@ void mw_stack_free(void *stack, unsigned int order);
  * @bytes: the new size of the reserve, rounded up to pages
  *
  * early: yes. interrupt: no. waits: yes. Return: false if there is not so much; then the reserve is
- * as before. Whatever MW_RESERVE requests take is refilled by later frees.
+ * as before. Whatever MW_RESERVE requests take is refilled by later frees, before anybody else has use of them.
  */
 bool mw_reserve(size_t bytes);
 
