@@ -144,12 +144,14 @@ TEST(requests_that_cannot_wait_find_what_is_empty)
 {
 	struct mw_span *span;
 	size_t tries, spans;
-	void **chain, **at, **next;
+	void **chain, **rest, **at, **next;
 	unsigned long state;
 
 	test_heap(16 * MIB);
 	typed = NULL;
 	chain = fill(1024);
+	/* What was too short for one of those spans. */
+	rest = fill(64);
 	CHECK(!mw_alloc(64, MW_ATOMIC));
 	state = mw_port_pin();
 	spans = mw_cpu_here()->owned_count;
@@ -174,5 +176,6 @@ TEST(requests_that_cannot_wait_find_what_is_empty)
 	}
 	test_note("after %zu of %zu requests", tries, spans);
 	CHECK(tries <= spans / 32);
+	drop(rest);
 	drop(chain);
 }

@@ -20,7 +20,8 @@ static size_t own_pages(size_t first, size_t n)
 	size_t bytes = mw_map_bytes(first, first + n);
 
 	bytes += (2 * mw_tree_words(n) + 3 * bits_words(n)) * sizeof(unsigned long);
-	return mw_round_up(bytes, MW_PAGE_SIZE) >> MW_PAGE_SHIFT;
+	/* And the guard page. */
+	return (mw_round_up(bytes, MW_PAGE_SIZE) >> MW_PAGE_SHIFT) + 1;
 }
 
 static bool overlaps_region(const struct frames *want, const struct mw_region *region)
@@ -100,7 +101,7 @@ static void publish(struct mw_region *region, size_t n)
 {
 	struct mw_zone *zone = region->index;
 	size_t end = region->end, map_bytes = mw_map_bytes(region->first, end);
-	char *own = mw_pn_address(end - region->own);
+	char *own = mw_pn_address(end - region->own + 1);
 
 	/* Lists are long, and of most machines' zones some stay empty for ever. */
 	for (size_t i = 0; !zone->ready && i < MW_LISTS; i++)

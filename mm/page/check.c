@@ -5,7 +5,7 @@
 /* What a walk over the pages of a region found, to be compared with what was counted. */
 struct found {
 	size_t runs, free, singles, released, largest;
-	size_t raw, objects, unknown; /* pages */
+	size_t raw, objects, records, lost, unknown; /* pages */
 };
 
 static bool is_free_tag(enum mw_map_tag tag)
@@ -42,6 +42,17 @@ static bool check_run(const struct mw_region *region, const struct mw_run *run)
 	return check_inside(run);
 }
 
+/* A run that is out of the heap for good, of @n pages. */
+static bool check_kept(uintptr_t word, size_t pn, size_t n, struct found *found)
+{
+	if (mw_map_id(word) == MW_ID_LOST) {
+		found->lost += n;
+		return true;
+	}
+	found->records += n;
+	return mw_guard_check(pn) && mw_guard_check(pn + n - 1);
+}
+
 /* Step over what begins at @pn. Return: its pages; 0: something is wrong. */
 static size_t step(const struct mw_region *region, size_t pn, struct found *found)
 {
@@ -63,10 +74,13 @@ static size_t step(const struct mw_region *region, size_t pn, struct found *foun
 		return run.n;
 	case MW_TAG_RAW:
 		n = mw_map_payload(word);
-		if (!n || mw_map_id(word) != region->id || n > region->frontier - pn)
+		if (!n || n > region->frontier - pn ||
+		    (mw_map_id(word) != region->id && !mw_map_is_kept(word)))
 			return (void)mw_check_failed("raw run", __FILE__, __LINE__,
 						     mw_pn_address(pn)),
 			       0;
+		if (mw_map_is_kept(word))
+			return check_kept(word, pn, n, found) ? n : 0;
 		found->raw += n;
 		return n;
 	case MW_TAG_SPAN:
@@ -101,6 +115,9 @@ static bool check_region(const struct mw_region *region, struct found *total)
 	MW_CHECK(region, region->index == &mw_page.zone[region->zone]);
 	MW_CHECK(region, region->frontier + region->gap == region->ceiling);
 	MW_CHECK(region, region->ceiling + region->own <= region->end);
+	MW_CHECK(region, !region->shut || (!region->gap && mw_list_empty(&region->growing)));
+	if (region->shut && !mw_guard_check(region->frontier))
+		return false;
 	MW_CHECK(region, region->ends.n == region->frontier - first);
 	MW_CHECK(region, mw_tree_check(&region->ends) && mw_tree_check(&region->singles));
 	for (size_t pn = first; pn < region->frontier; pn += n) {
@@ -118,6 +135,8 @@ static bool check_region(const struct mw_region *region, struct found *total)
 	total->free += found.free;
 	total->raw += found.raw;
 	total->objects += found.objects;
+	total->records += found.records;
+	total->lost += found.lost;
 	total->unknown += found.unknown;
 	total->largest = mw_max(total->largest, found.largest);
 	return true;
@@ -140,10 +159,13 @@ static bool check_zone(enum mw_zone_index z, struct found *total)
 	}
 	MW_CHECK(zone, found.free == zone->grown - zone->used);
 	MW_CHECK(zone, found.runs == mw_run_count(zone));
-	MW_CHECK(zone, found.raw + found.objects + found.unknown == zone->used);
+	MW_CHECK(zone, found.raw + found.objects + found.records + found.lost + found.unknown ==
+			       zone->used);
 	MW_CHECK(zone, mw_run_check_lists(z));
 	total->raw += found.raw;
 	total->objects += found.objects;
+	total->records += found.records;
+	total->lost += found.lost;
 	total->unknown += found.unknown;
 	return true;
 }
@@ -157,7 +179,9 @@ bool mw_page_check(void)
 			return false;
 	}
 	MW_CHECK(&mw_page, found.raw == mw_page.raw);
-	MW_CHECK(&mw_page, found.objects + found.unknown == mw_page.objects + mw_page.lent);
+	MW_CHECK(&mw_page, found.lost == mw_page.lost);
+	MW_CHECK(&mw_page,
+		 found.objects + found.records + found.unknown == mw_page.objects + mw_page.lent);
 	return mw_map_check() && (!mw_page.ready || (mw_fixed_check(&mw_page.spans) &&
 						     mw_fixed_check(&mw_page.regions)));
 }

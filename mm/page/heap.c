@@ -89,14 +89,17 @@ static size_t lacks(struct mw_region *region, const struct mw_want *want)
 /* One step towards a run for @want. Return: false if there is no way. */
 static MW_NOINLINE bool grow_for(enum mw_zone_index z, const struct mw_want *want)
 {
-	struct mw_list *at;
+	struct mw_list *at, *after;
 
-	mw_list_for_each (at, &mw_page.zone[z].growing) {
+	mw_list_for_each_safe (at, after, &mw_page.zone[z].growing) {
 		struct mw_region *region = mw_container(at, struct mw_region, growing);
 		size_t need = lacks(region, want), step;
 
-		if (!need)
+		if (!need) {
+			if (!mw_region_gap(region))
+				mw_region_shut(region);
 			continue;
+		}
 		step = mw_min(mw_max(mw_round_up(need, GROW_GRAIN), GROW_LEAST), MW_GROW_MOST);
 		if (mw_region_grow(region, step) || mw_region_grow(region, mw_min(need, step)))
 			return true;
@@ -288,6 +291,13 @@ void mw_heap_dirty(struct mw_region *region, size_t start, size_t n)
 		mw_heap_bits(region->zero_bits, start - mw_region_first(region), n, false);
 }
 
+void mw_heap_lose(size_t start, size_t n, size_t *counted)
+{
+	*counted -= n;
+	mw_page.lost += n;
+	mw_map_write(start, mw_map_kept(MW_ID_LOST, n));
+}
+
 /* Take back from the port what of [from, to) it has. Return: false if a page is lost. */
 static bool reclaim(struct mw_region *region, size_t from, size_t to)
 {
@@ -313,7 +323,6 @@ bool mw_heap_prepare(struct mw_region *region, size_t start, size_t n, bool zero
 	size_t first = mw_region_first(region), from = start - first, to = from + n, lo, hi;
 	bool ok = !mw_region_flag(&region->some_released) || reclaim(region, start, start + n);
 
-	/* Lost pages stay handed out, to nobody. */
 	if (!ok)
 		return false;
 	if (mw_unlikely(mw_region_flag(&region->some_poison)))

@@ -47,6 +47,12 @@ enum mw_map_tag {
 #define MW_PAYLOAD_SHIFT (MW_ID_SHIFT + MW_ID_BITS)
 /* The top bit of a RAW word: the page is in a CPU's stock, not handed out. */
 #define MW_RAW_STOCKED ((uintptr_t)1 << (MW_WORD_BITS - 1))
+/*
+ * Ids that no region has, in RAW words with MW_RAW_STOCKED, which no free takes: runs that are out of the heap
+ * for good, as the port has lost them or as they became metadata.
+ */
+#define MW_ID_LOST 0u
+#define MW_ID_RECORDS 1u
 
 /* Ages are counted in epochs of the scavenger. INNER words carry one in place of the id. */
 #define MW_AGE_MASK 127u
@@ -61,6 +67,12 @@ static inline uintptr_t mw_map_word_of(enum mw_map_tag tag, unsigned int id, uin
 	return (uintptr_t)tag | (uintptr_t)id << MW_ID_SHIFT | payload << MW_PAYLOAD_SHIFT;
 }
 
+/* Of the first page of a run that is out of the heap for good. */
+static inline uintptr_t mw_map_kept(unsigned int id, size_t n)
+{
+	return mw_map_word_of(MW_TAG_RAW, id, n) | MW_RAW_STOCKED;
+}
+
 static inline enum mw_map_tag mw_map_tag(uintptr_t word)
 {
 	return (enum mw_map_tag)(word & MW_MAP_TAG);
@@ -69,6 +81,12 @@ static inline enum mw_map_tag mw_map_tag(uintptr_t word)
 static inline unsigned int mw_map_id(uintptr_t word)
 {
 	return (unsigned int)(word >> MW_ID_SHIFT & MW_ID_MASK);
+}
+
+/* @word is a RAW one. */
+static inline bool mw_map_is_kept(uintptr_t word)
+{
+	return (word & MW_RAW_STOCKED) && mw_map_id(word) <= MW_ID_RECORDS;
 }
 
 static inline uintptr_t mw_map_payload(uintptr_t word)

@@ -169,10 +169,21 @@ bool mw_reserve(size_t bytes)
 	return ok;
 }
 
-/* ---- metadata when the gaps are used up ---- */
+/*
+ * ---- metadata when the gaps are used up ----
+ *
+ * It lies between objects then, so each run of it has a guard page at both ends, see guard.c.
+ */
 
-/* A few pages at a time: descriptors are small, and these never come back. */
-#define POOL_PAGES mw_max(((size_t)16 << 10) >> MW_PAGE_SHIFT, 1)
+/* Pages never come back from here: an eighth of what there is, as for what is carved, within limits. */
+static size_t pool_pages(size_t wanted)
+{
+	size_t deserved = atomic_load_explicit(&mw_page.metadata, memory_order_relaxed) / 8;
+
+	deserved = mw_min(mw_max(deserved, ((size_t)16 << 10) >> MW_PAGE_SHIFT),
+			  ((size_t)64 << 10) >> MW_PAGE_SHIFT);
+	return mw_max(wanted, deserved);
+}
 
 void *mw_pool_take(size_t n)
 {
@@ -192,16 +203,13 @@ void *mw_pool_take(size_t n)
 	return pages;
 }
 
-/* What is left of an older run is lost, at most a request's worth, if the new one is elsewhere. */
+/* What is left of an older run is lost, at most a request's worth. */
 static void pool_put(size_t start, size_t n)
 {
 	unsigned long state = mw_lock(&mw_page.pool_lock);
 
-	if (mw_page.pool_at + mw_page.pool_n != start) {
-		mw_page.pool_at = start;
-		mw_page.pool_n = 0;
-	}
-	mw_page.pool_n += n;
+	mw_page.pool_at = start;
+	mw_page.pool_n = n;
 	mw_unlock(&mw_page.pool_lock, state);
 }
 
@@ -223,24 +231,43 @@ static struct mw_region *pool_run(size_t n, size_t *start)
 	return region;
 }
 
+/* Return: false: the port has lost pages of it. */
+static bool pool_prepare(struct mw_region *region, size_t start, size_t n)
+{
+	bool ok = mw_heap_prepare(region, start, n, true, NULL);
+	unsigned long state;
+
+	if (ok) {
+		mw_guard_set(start);
+		mw_guard_set(start + n - 1);
+	}
+	state = mw_lock(&mw_page.heap);
+	if (ok)
+		mw_map_write(start, mw_map_kept(MW_ID_RECORDS, n));
+	else
+		mw_heap_lose(start, n, &mw_page.lent);
+	mw_unlock(&mw_page.heap, state);
+	return ok;
+}
+
 bool mw_meta_refill(void)
 {
 	size_t wanted = atomic_exchange_explicit(&mw_page.pool_wanted, 0, memory_order_relaxed);
-	size_t start, n = mw_max(wanted, POOL_PAGES);
+	size_t start, n = pool_pages(wanted);
 	struct mw_region *region;
 
 	if (!wanted || !mw_page.ready)
 		return false;
-	region = pool_run(n, &start);
+	region = pool_run(n + 2, &start);
 	if (!region && n > wanted) {
 		n = wanted;
-		region = pool_run(n, &start);
+		region = pool_run(n + 2, &start);
 	}
 	if (!region)
 		return false;
-	if (mw_heap_prepare(region, start, n, true, NULL)) {
-		atomic_fetch_add_explicit(&mw_page.metadata, n, memory_order_relaxed);
-		pool_put(start, n);
+	if (pool_prepare(region, start, n + 2)) {
+		atomic_fetch_add_explicit(&mw_page.metadata, n + 2, memory_order_relaxed);
+		pool_put(start + 1, n);
 	}
 	return true;
 }

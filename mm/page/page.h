@@ -10,7 +10,7 @@
  *	map.c                      the page map
  *	oom.c, scavenge.c          giving memory back, to callers and to the port
  *	memmap.c                   memory maps as firmware leaves them
- *	check.c, poison.c, stat.c  looking for faults; figures
+ *	check.c, poison.c, guard.c, what.c, stat.c   looking for faults; figures
  */
 #ifndef MW_PAGE_PAGE_H
 #define MW_PAGE_PAGE_H
@@ -66,7 +66,8 @@ struct mw_zone {
  *
  * The heap grows up into the gap, metadata grows down. Both first take what they want from @gap, by
  * compare and swap, so that neither needs the other's lock; frontier - ceiling is never less
- * than what they took.
+ * than what they took. The page at the ceiling is never used: once the gap is gone it is a guard page between
+ * the last page of the heap and the first of the records.
  */
 struct mw_region {
 	mw_atomic_t first, end; /* page numbers; constant while the region is known */
@@ -79,9 +80,10 @@ struct mw_region {
 	struct mw_zone *index; /* that zone: where its free runs are */
 	bool zeroed; /* memory that was never used reads as zero */
 	bool live;
+	bool shut; /* the gap is gone, and the page at the frontier guarded; heap lock */
 	/* Bits were ever set below; whoever owns a page with one sees it, by the heap lock. */
 	_Atomic(bool) some_zero, some_released, some_poison;
-	size_t own; /* pages of metadata that it cannot be without */
+	size_t own; /* pages of metadata that it cannot be without, with the guard page */
 	size_t used; /* pages below the frontier that are in no free run; heap lock */
 	size_t released; /* of them, with the port; heap lock */
 	struct mw_tree ends; /* last pages of free runs, relative to @first; heap lock */
@@ -147,6 +149,7 @@ struct mw_page {
 	size_t pool_at, pool_n;
 	mw_atomic_t pool_wanted; /* pages that could not be had; 0: none */
 	size_t lent; /* pages of the heap that became metadata; heap lock */
+	size_t lost; /* pages that the port did not give back; heap lock */
 };
 
 extern struct mw_page mw_page;
@@ -206,12 +209,21 @@ void mw_heap_dirty(struct mw_region *region, size_t start, size_t n);
 void mw_heap_bits(mw_atomic_t *bits, size_t from, size_t n, bool value);
 /*
  * Make what was taken ready for use, without a lock: back from the port, and zero if asked. @dirty:
- * may not be zero. Return: false if the port has lost pages of it; then take another run.
+ * may not be zero. Return: false if the port has lost pages of it: then mw_heap_lose(), and take another run.
  */
 bool mw_heap_prepare(struct mw_region *region, size_t start, size_t n, bool zero, bool *dirty);
+/* What mw_heap_prepare() could not get is nobody's from now on, and no longer in @counted. Heap lock held. */
+void mw_heap_lose(size_t start, size_t n, size_t *counted);
+
 /* stock.c: which runs may be stocked. Heap lock held. */
 void mw_stock_mask_set(void);
 
+/*
+ * guard.c: a page that nobody may touch, between the heap's objects and its records. Who writes past the end
+ * of an object writes there, and mw_page_check() finds it.
+ */
+void mw_guard_set(size_t pn);
+bool mw_guard_check(size_t pn);
 
 /* poison.c */
 void mw_poison_fill(struct mw_region *region, size_t start, size_t n);
@@ -220,6 +232,8 @@ void mw_poison_check(struct mw_region *region, size_t start, size_t n);
 /* region.c */
 void mw_page_init(void);
 bool mw_region_grow(struct mw_region *region, size_t pages);
+/* It is among those that grow, and the gap is gone. Heap lock held. */
+void mw_region_shut(struct mw_region *region);
 /* Pinned, as long as it is looked at, unless a page of it is the caller's. */
 struct mw_region *mw_region_of(size_t pn);
 size_t mw_page_gap(void);

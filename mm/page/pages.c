@@ -44,6 +44,14 @@ static MW_QUICK bool take_step(const struct mw_want *want, const void *at,
 	return *region || grew;
 }
 
+static MW_APART void lose(size_t start, size_t n)
+{
+	unsigned long state = mw_lock(&mw_page.heap);
+
+	mw_heap_lose(start, n, &mw_page.raw);
+	mw_unlock(&mw_page.heap, state);
+}
+
 static void *take_raw(const struct mw_want *want, const void *at)
 {
 	struct mw_region *region;
@@ -58,6 +66,7 @@ static void *take_raw(const struct mw_want *want, const void *at)
 			mw_shadow_live(mw_pn_address(start), want->n << MW_PAGE_SHIFT);
 			return mw_pn_address(start);
 		}
+		lose(start, want->n);
 	}
 	return NULL;
 }

@@ -58,7 +58,8 @@ static struct mw_region *take_for_records(unsigned int id, size_t n)
 
 static void *carve(struct mw_region *region, size_t n)
 {
-	size_t at = atomic_fetch_sub_explicit(&region->ceiling, n, memory_order_relaxed) - n;
+	/* The page that was at the ceiling is the last of them, and another one is there now. */
+	size_t at = atomic_fetch_sub_explicit(&region->ceiling, n, memory_order_relaxed) - n + 1;
 	void *pages = mw_pn_address(at);
 
 	atomic_fetch_add_explicit(&mw_page.metadata, n, memory_order_relaxed);
@@ -121,9 +122,17 @@ bool mw_region_grow(struct mw_region *region, size_t pages)
 	region->frontier = end;
 	mw_page.zone[region->zone].grown += pages;
 	if (!mw_region_gap(region))
-		mw_list_remove(&region->growing);
+		mw_region_shut(region);
 	mw_heap_give(region, start, pages);
 	return true;
+}
+
+/* Who carves may still be on the way to the ceiling, but it will be where the frontier is. */
+void mw_region_shut(struct mw_region *region)
+{
+	mw_list_remove(&region->growing);
+	mw_guard_set(region->frontier);
+	region->shut = true;
 }
 
 /* ---- the sorted tables ---- */

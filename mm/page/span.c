@@ -46,6 +46,16 @@ static bool take_step(const struct mw_want *want, struct mw_span *span, size_t *
 	return region || grew;
 }
 
+/* The port has lost pages of what was taken for @span; @in_use: it has others. */
+static void lose(struct mw_span *span, size_t first, size_t n, bool in_use)
+{
+	unsigned long state = mw_lock(&mw_page.heap);
+
+	atomic_store_explicit(&span->in_use, in_use, memory_order_relaxed);
+	mw_heap_lose(first, n, &mw_page.objects);
+	mw_unlock(&mw_page.heap, state);
+}
+
 struct mw_span *mw_span_alloc(size_t pages, size_t align, mw_flags_t flags)
 {
 	struct mw_want want = { .n = pages, .flags = flags };
@@ -67,6 +77,7 @@ struct mw_span *mw_span_alloc(size_t pages, size_t align, mw_flags_t flags)
 			mw_shadow_live(span->base, pages << MW_PAGE_SHIFT);
 			return span;
 		}
+		lose(span, first, pages, false);
 	}
 	mw_fixed_free(&mw_page.spans, span);
 	return NULL;
@@ -114,9 +125,10 @@ bool mw_span_extend(struct mw_span *span, size_t more, bool zero)
 	if (!taken)
 		return false;
 	mw_event(MW_EVENT_SPAN, more, all);
-	/* Pages that the port has lost stay with nobody, as in mw_span_alloc(). */
-	if (!mw_heap_prepare(span->region, first, more, zero, NULL))
+	if (!mw_heap_prepare(span->region, first, more, zero, NULL)) {
+		lose(span, first, more, true);
 		return false;
+	}
 	mw_shadow_live(mw_pn_address(first), more << MW_PAGE_SHIFT);
 	write_words(first, more, (uintptr_t)span + MW_MAP_SPAN);
 	return true;

@@ -41,6 +41,7 @@ void mw_page_stats(struct mw_page_stats *stats)
 		.raw = mw_page.raw,
 		.stocked = mw_stock_pages(),
 		.objects = mw_page.objects,
+		.lost = mw_page.lost,
 		.reserve = mw_page.reserve,
 		.allocs = mw_page.allocs,
 		.frees = mw_page.frees,

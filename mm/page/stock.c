@@ -111,8 +111,13 @@ static size_t take_batch(mw_flags_t flags, struct mw_stocked *out, size_t most)
 	mw_unlock(&mw_page.heap, state);
 	for (size_t i = 0; i < n; i++) {
 		pn = mw_pn(out[i].pages);
-		if (mw_heap_prepare(region_of(pn), pn, 1, false, NULL))
+		if (mw_heap_prepare(region_of(pn), pn, 1, false, NULL)) {
 			out[ready++] = out[i];
+			continue;
+		}
+		state = mw_lock(&mw_page.heap);
+		mw_heap_lose(pn, 1, &mw_page.raw);
+		mw_unlock(&mw_page.heap, state);
 	}
 	return ready;
 }

@@ -78,7 +78,7 @@ APART static void put_figures(struct mw_stream *s)
 	size_t used, released = 0;
 
 	mw_stats(&stats);
-	used = page->objects + page->raw + page->stocked;
+	used = page->objects + page->raw + page->stocked + page->lost;
 	for (unsigned int z = 0; z < MW_NR_ZONES; z++)
 		released += page->zone[z].released;
 	put_heap(s, &stats, used, released);

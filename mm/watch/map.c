@@ -33,6 +33,8 @@ static size_t look(size_t at, struct mw_map_run *run)
 		return run->span ? __atomic_load_n(&run->span->pages, __ATOMIC_RELAXED) : 1;
 	case MW_TAG_RAW:
 		run->state = word & MW_RAW_STOCKED ? MW_MAP_STOCKED : MW_MAP_RAW;
+		if (mw_map_is_kept(word))
+			run->state = MW_MAP_RECORDS;
 		return mw_map_payload(word & ~MW_RAW_STOCKED);
 	case MW_TAG_PAIR:
 		return 2;

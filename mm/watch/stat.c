@@ -91,7 +91,7 @@ static bool check_pages(void)
 	mw_page_stats(&stats);
 	return agree("pages of spans", stats.objects, pages) &&
 	       agree("pages of all regions",
-		     stats.free + stats.raw + stats.objects + stats.stocked +
+		     stats.free + stats.raw + stats.objects + stats.stocked + stats.lost +
 			     (stats.metadata >> MW_PAGE_SHIFT),
 		     stats.bytes >> MW_PAGE_SHIFT);
 }

@@ -20,6 +20,8 @@ static void print_page_figures(const struct mw_page_stats *page)
 	print_kib("  Reserve:", page->reserve << MW_PAGE_SHIFT);
 	print_kib("Pages:", page->raw << MW_PAGE_SHIFT);
 	print_kib("PagesInStocks:", page->stocked << MW_PAGE_SHIFT);
+	if (page->lost)
+		print_kib("Lost:", page->lost << MW_PAGE_SHIFT);
 	print_kib("Objects:", page->objects << MW_PAGE_SHIFT);
 }
 

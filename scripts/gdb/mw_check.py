@@ -68,7 +68,7 @@ def check_region(heap, region, found):
         elif tag == "RAW":
             pages = heap.payload(word & ~heap.k["raw_stocked"])
             need(pages and pages <= region.frontier - pn, "raw run", heap.address(pn))
-            found["raw"] += pages
+            found["kept" if heap.is_kept(word) else "raw"] += pages
         elif tag == "SPAN":
             need(word - 1 in heap.spans, "a page of a span that is not in use", heap.address(pn))
             found["objects"] += 1
@@ -81,13 +81,14 @@ def check_region(heap, region, found):
 
 
 def check_pages(heap):
-    found = {"raw": 0, "objects": 0, "unknown": 0}
+    found = {"raw": 0, "objects": 0, "kept": 0, "unknown": 0}
     for region in heap.regions():
         check_region(heap, region, found)
     at = address_of("mw_page")
     need(found["raw"] == value("mw_page.raw"), "found.raw == mw_page.raw", at)
-    need(found["objects"] + found["unknown"] == value("mw_page.objects") + value("mw_page.lent"),
-         "found.objects + found.unknown == mw_page.objects + mw_page.lent", at)
+    need(found["objects"] + found["kept"] + found["unknown"] ==
+         value("mw_page.objects") + value("mw_page.lent") + value("mw_page.lost"),
+         "found.objects + found.records + found.unknown == mw_page.objects + mw_page.lent", at)
 
 
 # ---- objects ----

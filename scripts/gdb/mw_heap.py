@@ -71,6 +71,11 @@ class Heap:
         inside = (at & ((1 << self.k["twig_shift"]) - 1)) >> self.k["page_shift"]
         return self.memory.pointer(twig + inside * self.memory.word) if twig else 0
 
+    def is_kept(self, word):
+        """Of a RAW word: the run is out of the heap for good, lost by the port or records."""
+        return word & self.k["raw_stocked"] and \
+            (word & ((1 << self.k["payload_shift"]) - 1)) >> self.k["id_shift"] <= 1
+
     def payload(self, word):
         return word >> self.k["payload_shift"] & self.k["pn_mask"]
 
@@ -101,6 +106,8 @@ class Heap:
             return OBJECTS, span.pages if span else 1
         if tag == self.tag["RAW"]:
             stocked = word & self.k["raw_stocked"]
+            if self.is_kept(word):
+                return RECORDS, self.payload(word & ~self.k["raw_stocked"])
             return (STOCKED if stocked else RAW), self.payload(word & ~self.k["raw_stocked"])
         if tag == self.tag["PAIR"]:
             return FREE, 2

@@ -195,7 +195,11 @@ bool mw_port_protect(void *page, size_t len, bool fault);
  */
 bool mw_port_release(void *page, size_t len);
 
-/** mw_port_reclaim - pages that were released are wanted again. Return: false if they are lost. */
+/**
+ * mw_port_reclaim - pages that were released are wanted again
+ *
+ * Return: false if they are lost: nobody gets them any more, nor the rest of the run that was to be handed out.
+ */
 bool mw_port_reclaim(void *page, size_t len);
 
 /**

@@ -54,7 +54,9 @@ struct mw_page_stats {
 	size_t bytes; /* in all regions */
 	size_t metadata; /* bytes carved for Marrow's records */
 	size_t untouched; /* bytes never handed out yet */
-	size_t free, raw, objects, stocked, reserve; /* pages; with metadata they add up to bytes */
+	size_t free, raw, objects, stocked; /* pages; with @lost and metadata they add up to bytes */
+	size_t lost; /* pages that mw_port_reclaim() did not give back: nobody gets them */
+	size_t reserve; /* pages, of those that are free */
 	struct mw_zone_stats zone[MW_NR_ZONES]; /* below 16 MiB, below 4 GiB, the rest */
 	unsigned long allocs, frees, failures;
 };
