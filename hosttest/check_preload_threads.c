@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "check_preload.h"
@@ -155,12 +156,19 @@ static void *churn(void *arg)
 	return NULL;
 }
 
+/* Ten seconds of a processor, which is forever; by the clock only what sleeps is stopped. */
+static void limit_time(void)
+{
+	setrlimit(RLIMIT_CPU, &(struct rlimit){ 10, 10 });
+	alarm(600);
+}
+
 static int in_child(void)
 {
 	pthread_t thread;
 	void *end;
 
-	alarm(20);
+	limit_time();
 	for (unsigned int i = 0; i < 2000; i++) {
 		char *p = malloc(i * 17), *q = calloc(i, 3);
 
@@ -267,7 +275,7 @@ static void *many_ends(void *arg)
 /* Wherever the others were caught, what they had allocated can be freed, and memory can run out and be given back. */
 static int uses_what_is_left(void)
 {
-	alarm(10);
+	limit_time();
 	(void)frees_left(NULL);
 	(void)leaves_objects(NULL);
 	(void)frees_left(NULL);

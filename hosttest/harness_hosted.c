@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -248,17 +249,29 @@ void backend_test_end(void)
 	atomic_store(&started_ms, 0);
 }
 
-/* ---- this program again, for the tests of the harness itself ---- */
+/* ---- other processes: this program again, for the tests of the harness itself, and copies ---- */
+
+/* A process that is waited for has limits of its own; meanwhile this one sleeps with right. */
+static int wait_for_process(pid_t pid)
+{
+	int status;
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
 
 int backend_child(const char *name, char *out, size_t size)
 {
 	size_t used = 0;
 	int pipes[2], status;
+	unsigned long started;
 	pid_t pid;
 	ssize_t n;
 
 	if (pipe(pipes))
 		return -1;
+	started = atomic_exchange(&started_ms, 0);
 	pid = fork();
 	if (!pid) {
 		dup2(pipes[1], STDOUT_FILENO);
@@ -272,27 +285,30 @@ int backend_child(const char *name, char *out, size_t size)
 		used += (size_t)n;
 	out[used] = '\0';
 	close(pipes[0]);
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	status = wait_for_process(pid);
+	atomic_store(&started_ms, started);
+	return status;
 }
 
 #define FORK_LIMIT_S 60
 
 int backend_fork(bool (*fn)(void *arg), void *arg)
 {
-	int status = -1;
+	const struct rlimit limit = { FORK_LIMIT_S, FORK_LIMIT_S };
+	unsigned long started = atomic_exchange(&started_ms, 0);
+	int status;
 	pid_t pid = fork();
 
 	if (!pid) {
 		port_on_panic = NULL;
 		signal(SIGABRT, SIG_DFL);
-		alarm(FORK_LIMIT_S);
+		setrlimit(RLIMIT_CPU, &limit);
+		alarm(20 * FORK_LIMIT_S); /* if it sleeps */
 		_exit(fn(arg) ? 0 : 1);
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	status = wait_for_process(pid);
+	atomic_store(&started_ms, started);
+	return status;
 }
 
 bool backend_sanitized(void)

@@ -23,8 +23,20 @@ LEAST_PART = 20
 CORES = os.cpu_count() or 1
 
 
+def processes(pid):
+    """The process and those that it started."""
+    yield pid
+    for path in glob.glob(f"/proc/{pid}/task/*/children"):
+        try:
+            with open(path, encoding="ascii") as children:
+                for child in children.read().split():
+                    yield from processes(int(child))
+        except OSError:  # it has just ended
+            pass
+
+
 class Clock:
-    """The time that one process had since it last got on."""
+    """The time that a process, with those that it started, had since it last got on."""
 
     def __init__(self, pid):
         self.pid = pid
@@ -34,7 +46,7 @@ class Clock:
 
     def measure(self):
         self.wants = False
-        for path in glob.glob(f"/proc/{self.pid}/task/*/schedstat"):
+        for path in (path for pid in processes(self.pid) for path in glob.glob(f"/proc/{pid}/task/*/schedstat")):
             folder = os.path.dirname(path)
             try:
                 with open(path, encoding="ascii") as stat:

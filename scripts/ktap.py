@@ -183,7 +183,7 @@ class Run:
             line = line.rpartition("\r")[2]
             if self.first_result is None and re.match(r"(not )?ok 1\b|1\.\.", line):
                 self.first_result = time.monotonic() - started
-            self.results += bool(re.match(r"(not )?ok \d|1\.\.\d", line))
+            self.results += bool(re.match(r"(not )?ok \d", line))
             self.lines.append(line)
             log.write(line + "\n")
             log.flush()
@@ -234,7 +234,7 @@ class Run:
             hangs = watched.look()
             self.used = watched.used
             if quiet.had() > self.options.limit:
-                self.hung = f"no result for {self.options.limit:g} s, {results} came"
+                self.hung = f"no result for {self.options.limit:g} s, not done after {results}"
             elif all_of_it.had() > MOST_LIMITS * self.options.limit:
                 self.hung = f"not done after {MOST_LIMITS * self.options.limit:g} s"
             elif self.options.cpu_limit and hangs:

@@ -10,7 +10,7 @@ hosttest/mutants/ROOM.txt holds them:
     + what stands there instead; more such pairs may follow
 
 After the file come the build (host, host-debug, host-tsan, ...) and the suites or tests that are asked
-first; the others of the room follow, then the rest, and after build host those of the room in
+first; the others of the room follow, then the rest, and after build host the same in
 host-debug. In host-tsan nothing follows. The first
 failure ends it. A mutant that does not apply or does not compile is an error of the list: it counts as
 missed, like one that survives. A line "? why" says what is known of one that does.
@@ -201,13 +201,12 @@ def same(path, target):
         return one.read() == other.read()
 
 
-# What takes long: asked for mutants of its own room or by name, not for all that no other suite has caught.
-SLOW = ("model_", "harness", "port", "page_", "gc_cost", "gc_storm", "special_many", "object_cpus")
-NEVER = ("model_", "harness", "port", "page_cost")
-
-
-def order(mutant, suites, all_of_them, memory):
-    """What is asked: what caught it last, the suites that the list names, those of the file's room, then all the others."""
+def order(mutant, suites, all_of_them, memory, variant="host"):
+    """
+    What is asked: what caught it last, the suites that the list names, those of the file's room, then all the others that
+    make test runs, the short ones first.
+    """
+    suites = sorted(suites, key=lambda suite: memory.usual(variant, suite))
     room = mutant.path.split("/")[1] if mutant.path.startswith("mm/") else ""
     first = [s for s in mutant.suites if s.split(".")[0] in suites]
     if mutant.variant == "host-tsan":  # a suite takes minutes there: the list names tests
@@ -215,8 +214,8 @@ def order(mutant, suites, all_of_them, memory):
     last = memory.last(mutant)
     if last in suites and last not in first:
         first.append(last)
-    near = [s for s in suites if s.startswith(room) and s not in first and not s.startswith(NEVER)]
-    rest = [s for s in suites if s not in first and s not in near and not s.startswith(SLOW)]
+    near = [s for s in suites if s.startswith(room) and s not in first]
+    rest = [s for s in suites if s not in first and s not in near]
     return memory.sort(mutant, first) + memory.sort(mutant, near) + (memory.sort(mutant, rest) if all_of_them else [])
 
 
@@ -226,7 +225,7 @@ def ask(slot, mutant, variant, all_of_them, memory):
     if built.returncode:
         return False, "does not compile: " + next((line for line in built.stdout.split("\n")
                                                  if "error" in line), built.stdout[-200:])
-    for suite in order(mutant, slot.suites(variant), all_of_them, memory):
+    for suite in order(mutant, slot.suites(variant), all_of_them, memory, variant):
         failure, _ = slot.run(variant, suite, memory.usual(variant, suite))
         if failure:
             memory.note(mutant, suite)
@@ -248,11 +247,18 @@ def judge(slot, mutant, near, memory):
             file.write(changed)
         caught, said = ask(slot, mutant, mutant.variant, not near, memory)
         if not caught and not said and mutant.variant == "host" and not near:
-            caught, said = ask(slot, mutant, "host-debug", False, memory)
+            caught, said = ask(slot, mutant, "host-debug", True, memory)
         return caught, said or "SURVIVED" + (f": {mutant.excuse}" if mutant.excuse else "")
     finally:
         with open(target, "w", encoding="utf-8") as file:
             file.write(text)
+
+
+def use_ccache():
+    if shutil.which("ccache"):
+        os.environ.setdefault("CCACHE_BASEDIR", os.getcwd())
+        os.environ.setdefault("CCACHE_NOHASHDIR", "1")
+        os.environ["PATH"] = "/usr/lib/ccache:" + os.environ["PATH"]
 
 
 def applies(mutants):
@@ -301,10 +307,7 @@ def main():
         sys.exit("no such mutants")
     if options.applies:
         return applies(mutants + list(read_list("kernel/seams/races.txt")))
-    if shutil.which("ccache"):
-        os.environ.setdefault("CCACHE_BASEDIR", os.getcwd())
-        os.environ.setdefault("CCACHE_NOHASHDIR", "1")
-        os.environ["PATH"] = "/usr/lib/ccache:" + os.environ["PATH"]
+    use_ccache()
     memory, slots = Memory(), queue.Queue()
     for number in range(options.jobs):
         slots.put(Slot(f"{options.at}/{number}"))

@@ -237,7 +237,7 @@ small_programs() {
 }
 
 echo "TAP version 13"
-if timeout 200 env LD_PRELOAD="$lib" "$tree/build/preload_check" misuse >"$work/check" 2>&1; then
+if "$tree/scripts/hang.py" 200 env LD_PRELOAD="$lib" "$tree/build/preload_check" misuse >"$work/check" 2>&1; then
 	result ok "what is expected of malloc"
 else
 	result "not ok" "what is expected of malloc"

@@ -18,6 +18,8 @@ import sys
 import threading
 import time
 
+import skips
+
 LOGS = "build/log"
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
 
@@ -189,6 +191,7 @@ def main():
                         default=[], help="the same, alone on the host")
     parser.add_argument("--limit", type=float, default=180, help="seconds for each machine")
     parser.add_argument("--only", default="", help="names of parts, separated by blanks")
+    parser.add_argument("--everywhere", action="store_true", help="these are all parts: say which tests ran nowhere")
     options = parser.parse_args()
     os.makedirs(LOGS, exist_ok=True)
     parts = [HostPart(variant, options.jobs) for variant in options.host]
@@ -209,6 +212,8 @@ def main():
     for part in parts:
         for line in part.failure:
             print(f"failed: {part.name}: {line}")
+    if totals[2] and not only:
+        skips.show(skips.read(LOGS, {part.name for part in parts}), True, options.everywhere)
     print(f"{len(parts)} parts in {time.monotonic() - started:.1f} s")
     print(f"{totals[0]} passed, {totals[1]} failed"
           + (f", {totals[2]} skipped" if totals[2] else ""), flush=True)

@@ -38,7 +38,7 @@ test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in ei
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) test-files
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) suffix=-gc0 KCFLAGS=-DMW_GC=0 $(no_gc_elf)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) ASAN=1 kernel
-	$(Q)scripts/test.py --jobs $(JOBS) --only '$(PARTS)' --host $(variants) \
+	$(Q)scripts/test.py --jobs $(JOBS) --only '$(PARTS)' $(if $(filter all,$(TESTS)),--everywhere) --host $(variants) \
 		--part preload 'scripts/preload_test.sh $(preload_lib)' \
 		--part runner 'scripts/runner/test_runner.py --tiny $(tiny) --kernel $(kernel_elf)' \
 		--part export 'scripts/export_test.py $(kernel_elf)' \

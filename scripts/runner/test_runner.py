@@ -15,6 +15,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 KTAP = os.path.join(HERE, "../ktap.py")
+HANG = os.path.join(HERE, "../hang.py")
 DONE = "# marrow: tests done;"
 TWO = "KTAP version 1;1..2;ok 1 a.b;ok 2 a.c;"
 
@@ -100,6 +101,28 @@ def processor_time(results, folder, tiny):
         results.take((status == 0) == passes and re.search(says, text), name, text)
 
 
+def busy_host(results, folder):
+    """Beside others a program has less time than the clock says; what it says starts its time anew."""
+    slow = os.path.join(folder, "slow")
+    with open(slow, "w", encoding="utf-8") as file:
+        file.write("#!/bin/sh\nfor n in 1 2 3; do i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo $n; done\n")
+    os.chmod(slow, 0o755)
+    others = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(6 * (os.cpu_count() or 1))]
+    try:
+        done = subprocess.run([HANG, "2", slow], check=False, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    results.take(done.returncode == 0 and done.stdout == "1\n2\n3\n", "a program on a busy host", done.stdout)
+    for name, script in (("a program that sleeps", "echo 1; sleep 60"), ("a program that spins", "echo 1; while :; do :; done")):
+        done = subprocess.run([HANG, "1", "sh", "-c", "exec 2>&1; " + script], check=False, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        results.take(done.returncode == 124 and done.stdout == "1\n" and "quiet for 1 s" in done.stderr, name,
+                     done.stdout + done.stderr)
+
+
 def one_of_many(results, folder, tiny):
     """The first failure ends the other machines where nobody asked to keep going."""
     status, text = run(folder, ["--kernel", tiny, "--append", "s" + TWO + DONE, "--limit", "60", "--cpu-limit", "1",
@@ -160,6 +183,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="marrow-") as folder:
         machines(results, folder, options.tiny)
         processor_time(results, folder, options.tiny)
+        busy_host(results, folder)
         one_of_many(results, folder, options.tiny)
         transcripts(results, folder)
         parts(results, folder)
