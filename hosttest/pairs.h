@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every pair of calls, at every moment: what the files of build/host-pairs/pairs share.
+ *
+ * One thread plays a machine of two CPUs, 0 for call A and 1 for call B, and a third one, which sets up and looks
+ * afterwards. A is run once under the trap flag, which shows its instructions and what memory they touch: where one
+ * is about to touch what Marrow shares there is a moment. In a second run breakpoints stop A at one moment
+ * after the other. At each, all that Marrow is made of is copied (globals, touched pages, stacks, registers);
+ * then for each B and each way of its coming there the machine runs to the end, is looked at, and is put back.
+ * A crash, a panic or a loop without end costs nothing more than that case.
+ *
+ *	pairs_run.c	the machine: contexts, CPUs, stops of the world, faults: the port
+ *	pairs_step.c	instructions: record, choose, stop there
+ *	pairs_decode.c	what an instruction touches
+ *	pairs_state.c	memory, its copies, and the states that pairs begin in
+ *	pairs_forms.c	the calls, made from api.def
+ *	pairs_check.c	what must hold afterwards
+ *	pairs.c		the loop over all of it
+ */
+#ifndef HOSTTEST_PAIRS_H
+#define HOSTTEST_PAIRS_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <ucontext.h>
+#include <marrow/fast.h>
+#include <marrow/gc.h>
+#include <marrow/mempool.h>
+#include <marrow/mm.h>
+#include <marrow/port.h>
+#include <marrow/sites.h>
+#include <marrow/watch.h>
+
+#define OBJECT_SIZE ((size_t)64)
+#define WIDE_SIZE ((size_t)2000)
+#define LARGE_SIZE ((size_t)40000)
+#define CACHE_SIZE ((size_t)192)
+#define RUN_PAGES ((size_t)5)
+#define SPARE_BYTES ((size_t)1 << 20)
+#define BULK 6u
+
+/* The engine's own variables: not Marrow's, and the same all the time. */
+#define OWN __attribute__((section("pairs_own")))
+
+#define PAIRS_LEN(array) (sizeof(array) / sizeof((array)[0]))
+
+/* ---- things ---- */
+
+/* What a form ends, moves or adds: a field of struct things, of the caller's own or, with shared_, of us. */
+#define PAIRS_THINGS(T)                                                                            \
+	T(object) T(aligned) T(large) T(of_cache) T(bulk) T(collected) T(key) T(referred) T(ignored) \
+	T(page) T(run) T(stack) T(cache) T(empty) T(old_root) T(new_root) T(to_pin) T(pinned)      \
+	T(listener) T(new_listener) T(shrinker) T(new_shrinker) T(cleanup) T(weak) T(table) T(pool) \
+	T(element) T(region)
+#define PAIRS_OWN(thing_) THING_##thing_,
+#define PAIRS_SHARED(thing_) THING_shared_##thing_,
+enum thing {
+	PAIRS_THINGS(PAIRS_OWN) NR_THINGS,
+	THING_none = NR_THINGS,
+	PAIRS_THINGS(PAIRS_SHARED)
+};
+
+struct node {
+	struct node *next, *other;
+	uintptr_t value;
+};
+
+struct flex {
+	uintptr_t value;
+	struct node *nodes[];
+};
+
+/* Of A, of B, and of both; what a form of api.def may name. */
+struct things {
+	mw_flags_t flags; /* of an allocation here and now */
+	void *object, *aligned, *large, *of_cache, *ignored;
+	void *collected, *key, *value, *referred, *finalized, *tagged, *pinned, *to_pin, *cleaned;
+	void *page, *run, *stack;
+	void *bulk[BULK], *got[BULK];
+	struct mw_cache *cache, *empty; /* own, without objects; shared: for hand-managed objects */
+	struct mw_cache *live, *fresh; /* shared: of collected objects; the second has no span yet */
+	struct mw_weak *weak, *weak_dead;
+	struct mw_weak_table *table;
+	struct mw_cleanup *cleanup;
+	struct mw_mempool *pool;
+	void *element;
+	struct mw_shrinker shrinker, new_shrinker;
+	struct mw_gc_listener listener, new_listener;
+	void **roots, **old_root, **new_root; /* words in memory that is no region's */
+	struct mw_type type; /* not used yet */
+	struct mw_type *node, *flex;
+	char *region, *inside, *spare;
+	uint64_t inside_phys, spare_phys;
+	uintptr_t dead; /* an object that nothing reaches, inverted */
+
+	/* What calls read, */
+	struct mw_memrange map[2];
+	struct mw_cache_want hand, gathered;
+	struct mw_report report;
+	mw_misuse_fn *on_misuse;
+	struct mw_fail rarely;
+	struct mw_gc_policy policy;
+	struct mw_leak_want leaks;
+	struct mw_safe_policy safe, not_safe;
+	struct mw_profile_mapping mapping;
+	/* and what they fill. */
+	struct mw_memrange range;
+	struct mw_safe_stats safe_stats;
+	struct mw_region_stats region_stats;
+	struct mw_page_stats page_stats;
+	struct mw_stats stats;
+	struct mw_pause pauses[4];
+	struct mw_cache_stats cache_stats;
+	size_t taken;
+
+	bool done; /* this one's call has returned, */
+	uintptr_t result; /* with this */
+	unsigned char fate[NR_THINGS]; /* FATE_* */
+};
+#define FATE_GONE 1
+#define FATE_ADDED 2
+
+/* ---- forms ---- */
+
+enum effect {
+	NOTHING,
+	MAKES,
+	GETS,
+	MOVES,
+	ENDS,
+	ADDS
+};
+enum made {
+	NO_KIND,
+	OBJECT,
+	COLLECTED,
+	BULK_OF,
+	PAGE,
+	RUN,
+	STACK,
+	CACHE,
+	WEAK,
+	TABLE,
+	CLEANUP,
+	POOL,
+	REGION
+};
+enum words {
+	EARLY = 1,
+	IRQ = 2,
+	ATOMIC = 4,
+	WAITS = 8
+};
+
+struct form {
+	const char *call, *tag;
+	unsigned int words;
+	bool exact;
+	enum effect effect;
+	enum made kind;
+	enum thing thing;
+	uintptr_t (*run)(struct things *me, struct things *us);
+};
+extern const struct form forms[];
+extern const unsigned int nr_forms;
+/* May they be inside Marrow at once? The sentence that says no, or NULL. */
+const char *forms_apart(const struct form *a, const struct form *b);
+struct mw_mempool *forms_pool(void);
+/* Run it for @who, 0 or 1, and note what it leaves. */
+void form_run(const struct form *form, unsigned int who);
+
+/* ---- the machine ---- */
+
+/* How B comes. */
+enum way {
+	WAY_CPU, /* as a thread of the other CPU */
+	WAY_HANDLER, /* as an interrupt handler on the CPU that runs, which is not pinned */
+	WAY_STOPPED, /* as an interrupt handler on the CPU that is stopped */
+	NR_WAYS
+};
+extern const char *const way_names[NR_WAYS];
+
+enum who {
+	CO_A,
+	CO_B,
+	CO_WORKER, /* what mw_port_run_stopped() gives the stopped CPU */
+	NR_CO,
+	CO_NOBODY = NR_CO /* setting up and looking: a third CPU */
+};
+#define NR_CPUS 3
+
+struct co {
+	ucontext_t context;
+	bool started, ended, framed; /* framed: stands at the moment, see step_go_on() */
+	bool handler;
+	unsigned int cpu;
+	const struct form *form;
+	unsigned int times;
+};
+
+#define MOST_FILLERS 2048u
+#define MOST_RUNS 512u
+
+/* All that changes besides Marrow's own memory, and is put back with it. */
+struct machine {
+	struct things mine[2], us;
+	struct co co[NR_CO];
+	enum who now;
+	struct {
+		unsigned long depth;
+		unsigned int pending;
+	} cpu[NR_CPUS]; /* of those that do not run: else in port_cpu */
+	enum who stopper; /* CO_NOBODY: the world runs */
+	void (*worker_fn)(unsigned int worker, void *arg);
+	void *worker_arg;
+	uint64_t clock;
+	unsigned long yields;
+	unsigned char reports[MW_NR_MISUSES];
+	bool inside; /* the port's own instructions: no moments there */
+	bool faults_here; /* misuse now is a failure of the case */
+	struct mw_type node_type, flex_type;
+	void *filler[MOST_FILLERS]; /* objects that fill spans, some collected */
+	unsigned int fillers;
+	struct {
+		void *at;
+		size_t pages;
+	} run[MOST_RUNS]; /* what fills memory */
+	unsigned int runs;
+};
+extern struct machine *machine;
+
+enum verdict {
+	V_PASSED,
+	V_CRASH,
+	V_HANG,
+	V_PANIC,
+	V_CHECK,
+	V_ORDER,
+	V_LOST,
+	V_ENGINE,
+	NR_VERDICTS
+};
+extern const char *const verdict_names[NR_VERDICTS];
+
+struct failure {
+	enum verdict verdict;
+	uintptr_t ip;
+	char text[200];
+};
+extern struct failure *failure; /* of the case that runs */
+
+void machine_set_up(void);
+/* As it was switched on. */
+void machine_clear(void);
+/* Run @fn on the engine's own stack, as the third CPU. Return: false if it failed, see *failure. */
+bool machine_try(void (*fn)(void *arg), void *arg);
+_Noreturn void machine_fail(enum verdict verdict, uintptr_t ip, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* As CPU @cpu, on the engine's stack: for setting up. */
+unsigned int machine_as(unsigned int cpu);
+/* Who is to begin. */
+void machine_begin(enum who who, const struct form *form, unsigned int times, unsigned int cpu, bool handler);
+/* Let @who run until all that began has ended, or until a breakpoint. */
+void machine_run(enum who who);
+/* From the breakpoint's handler: back to who called machine_run(). */
+_Noreturn void machine_stopped_here(void);
+/* Of the stack of @who: where it begins to be used, and its end. */
+char *machine_stack_top(enum who who);
+char *machine_stack_low(enum who who);
+/* It takes long and is no hang. */
+void machine_goes_on(void);
+/* Text of mw_port_write() since machine_try() began. */
+const char *machine_said(void);
+
+/* ---- memory ---- */
+
+#define ARENA ((char *)(uintptr_t)MW_ADDR_BASE)
+#define ARENA_BYTES ((size_t)1 << MW_ADDR_BITS)
+
+void memory_set_up(void);
+/* Fresh: nothing is touched, protected, or copied. */
+void memory_clear(void);
+/* A fault at @at. Return: true if it was but the first touch of a page. */
+bool memory_touched(uintptr_t at);
+void memory_forbid(void *page, size_t len, bool forbid);
+/* Is it Marrow's, or an object? */
+bool memory_shared(uintptr_t at);
+
+struct copy;
+struct copy *copy_new(void);
+void copy_take(struct copy *copy);
+void copy_put_back(const struct copy *copy);
+size_t memory_pages(void);
+
+/* ---- states ---- */
+
+struct state {
+	const char *name;
+	unsigned int span, memory, aids, watch, cpus;
+};
+extern const struct state states[];
+extern const unsigned int nr_states;
+/* A heap in that state. Return: false, see *failure. */
+bool state_make(const struct state *state);
+bool state_is_full(const struct state *state);
+
+/* ---- moments ---- */
+
+struct moment {
+	unsigned int step; /* of the record */
+	uintptr_t ip;
+};
+
+void step_set_up(void);
+/* Record @form from the state that is. Return: how many moments, 0: none, or failed. */
+unsigned int step_record(const struct form *form);
+unsigned int step_moments(const struct moment **moments);
+unsigned int step_instructions(void);
+/* A's call begins and ends: from form_run(). */
+void step_call_begins(void);
+void step_call_ends(void);
+/* To the moment @m, from an earlier one or from the beginning. Return: false: it did not come there. */
+bool step_to(unsigned int m);
+/* What was put back stands there. */
+void step_stands_at(unsigned int m);
+/* A, or whoever stands at the moment, goes on: from machine_run(). */
+_Noreturn void step_go_on(void);
+/* Where A stands: stack pointer of who stands there. */
+uintptr_t step_stack_at(void);
+void step_on_trap(ucontext_t *context);
+void step_end(void);
+/* Kept with a copy. */
+size_t step_frame_size(void);
+void step_frame_get(void *to);
+void step_frame_put(const void *from);
+
+/* What memory an instruction touches besides its stack. Return: false: none, or only by push, pop, call, return. */
+bool decode_touches(const uint8_t *code, const greg_t *registers, uintptr_t *at);
+
+/* ---- checks ---- */
+
+struct outcome {
+	const struct b *b; /* pairs.c's */
+	enum way way;
+	uintptr_t result[2];
+	unsigned char reports[MW_NR_MISUSES];
+	size_t left_objects, left_pages; /* when all was given back */
+};
+void check_outcome(struct outcome *outcome);
+/* Is @seen what @one was, as far as the two forms promise? */
+bool check_alike(const struct form *a, const struct form *b, bool full, const struct outcome *seen,
+		 const struct outcome *one);
+/* After a case: fails, or returns. */
+void check_after(void *arg);
+
+#endif

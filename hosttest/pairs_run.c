@@ -1,0 +1,562 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The machine that pairs run on: contexts with stacks of their own, CPUs, and the port. See pairs.h.
+ *
+ * Nothing here happens by itself. Who spins lets the other one go on; who may not go on (stopped, or below a
+ * handler) is left out; if that is everybody, who spins does so for ever, and the case has failed. The clock counts
+ * how often it is asked.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <unistd.h>
+#include "pairs.h"
+
+#define STACK ((size_t)256 << 10)
+#define GUARD ((size_t)64 << 10)
+#define MOST_YIELDS 4000u /* in a case: the longest that passes needs a tenth of them */
+#define TICK_US 20000
+#define MOST_TICKS 12 /* of processor time for one case: hundreds of times more than the longest */
+#define SAID 512
+
+__thread struct port_cpu port_cpu = { .slot = -1 };
+
+OWN struct machine *machine;
+OWN struct failure *failure;
+
+const char *const way_names[NR_WAYS] = { "cpu", "handler", "stopped" };
+const char *const verdict_names[NR_VERDICTS] = { "passed", "crash", "hang",   "panic",
+						 "check",  "order", "lost", "engine" };
+
+/* Not put back. */
+OWN static struct host {
+	ucontext_t main, leap;
+	sigjmp_buf out;
+	bool trying;
+	volatile unsigned int ticks;
+	char *stacks[NR_CO];
+	char *spare_stack;
+	char said[SAID];
+	size_t said_len;
+} *host;
+
+/* ---- who runs ---- */
+
+static unsigned int cpu_of(enum who who)
+{
+	return who == CO_NOBODY ? 2 : machine->co[who].cpu;
+}
+
+static void cpu_leave(unsigned int cpu)
+{
+	machine->cpu[cpu].depth = port_cpu.depth;
+	machine->cpu[cpu].pending = atomic_load_explicit(&port_cpu.pending, memory_order_relaxed);
+}
+
+static void cpu_enter(unsigned int cpu)
+{
+	port_cpu.slot = (int)cpu;
+	port_cpu.depth = machine->cpu[cpu].depth;
+	port_cpu.relaxed = 63; /* the next turn of a spin loop yields */
+	atomic_store_explicit(&port_cpu.pending, machine->cpu[cpu].pending, memory_order_relaxed);
+}
+
+unsigned int machine_as(unsigned int cpu)
+{
+	unsigned int before = (unsigned int)port_cpu.slot;
+
+	cpu_leave(before);
+	cpu_enter(cpu);
+	return before;
+}
+
+static unsigned long depth_of(enum who who)
+{
+	unsigned int cpu = cpu_of(who);
+
+	return (int)cpu == port_cpu.slot ? port_cpu.depth : machine->cpu[cpu].depth;
+}
+
+static bool below_a_handler(enum who who)
+{
+	const struct co *b = &machine->co[CO_B];
+
+	return who != CO_B && b->handler && b->started && !b->ended &&
+	       b->cpu == machine->co[who].cpu;
+}
+
+static bool is_halted(enum who who)
+{
+	return machine->stopper != CO_NOBODY && machine->stopper != who && who != CO_WORKER &&
+	       !machine->co[who].handler;
+}
+
+static bool may_run(enum who who)
+{
+	const struct co *co = &machine->co[who];
+
+	return co->started && !co->ended && !below_a_handler(who) && !is_halted(who);
+}
+
+char *machine_stack_top(enum who who)
+{
+	return host->stacks[who] + STACK;
+}
+
+char *machine_stack_low(enum who who)
+{
+	return host->stacks[who];
+}
+
+static void leap(void)
+{
+	step_go_on();
+}
+
+/* Whoever runs now comes back when somebody changes to it. */
+static void change_from(ucontext_t *mine, enum who to)
+{
+	struct co *co = &machine->co[to];
+
+	cpu_leave((unsigned int)port_cpu.slot);
+	machine->now = to;
+	cpu_enter(co->cpu);
+	if (!co->framed) {
+		swapcontext(mine, &co->context);
+		return;
+	}
+	co->framed = false;
+	getcontext(&host->leap);
+	host->leap.uc_stack.ss_sp = host->spare_stack;
+	host->leap.uc_stack.ss_size = GUARD;
+	makecontext(&host->leap, leap, 0);
+	swapcontext(mine, &host->leap);
+}
+
+static void change(enum who to)
+{
+	change_from(&machine->co[machine->now].context, to);
+}
+
+/* The next one after @who that may run; or CO_NOBODY. */
+static enum who other_than(enum who who)
+{
+	for (unsigned int i = 1; i < NR_CO; i++) {
+		enum who to = (enum who)((who + i) % NR_CO);
+
+		if (who == CO_NOBODY)
+			to = (enum who)(i - 1);
+		if (may_run(to))
+			return to;
+	}
+	return CO_NOBODY;
+}
+
+/* Somebody spins. */
+static void yield(void)
+{
+	enum who to;
+
+	if (++machine->yields > MOST_YIELDS)
+		machine_fail(V_HANG, (uintptr_t)__builtin_return_address(0),
+			     "%s spins and nobody can help",
+			     machine->now == CO_NOBODY ? "who looks afterwards" :
+			     machine->now == CO_A      ? "A" :
+			     machine->now == CO_B      ? "B" :
+							 "the worker");
+	if (machine->now == CO_NOBODY)
+		return;
+	to = other_than(machine->now);
+	if (to != CO_NOBODY)
+		change(to);
+}
+
+static void worker_main(void)
+{
+	machine->inside = false;
+	machine->worker_fn(1, machine->worker_arg);
+	machine->inside = true;
+	machine->co[CO_WORKER].ended = true;
+	change(machine->stopper);
+	__builtin_unreachable();
+}
+
+static void co_main(void)
+{
+	enum who who = machine->now, to;
+	struct co *co = &machine->co[who];
+
+	machine->inside = false;
+	for (unsigned int i = 0; i < co->times; i++)
+		form_run(co->form, who);
+	if (co->handler)
+		mw_port_unpin(port_cpu.depth - 1);
+	machine->inside = true;
+	co->ended = true;
+	to = other_than(who);
+	if (to != CO_NOBODY)
+		change(to);
+	cpu_leave(co->cpu);
+	machine->now = CO_NOBODY;
+	cpu_enter(2);
+	setcontext(&host->main);
+}
+
+static void co_begin(enum who who, unsigned int cpu, void (*fn)(void))
+{
+	struct co *co = &machine->co[who];
+
+	co->started = true;
+	co->ended = co->framed = false;
+	co->cpu = cpu;
+	if (getcontext(&co->context))
+		abort();
+	co->context.uc_stack.ss_sp = host->stacks[who];
+	co->context.uc_stack.ss_size = STACK;
+	makecontext(&co->context, fn, 0);
+}
+
+void machine_begin(enum who who, const struct form *form, unsigned int times, unsigned int cpu, bool handler)
+{
+	struct co *co = &machine->co[who];
+
+	co_begin(who, cpu, co_main);
+	co->form = form;
+	co->times = times;
+	co->handler = handler;
+	if (handler)
+		machine->cpu[cpu].depth++; /* interrupts are off in it */
+	machine->mine[who].flags = handler ? MW_ATOMIC : MW_NORMAL;
+	/* What earlier cases left there is no root. */
+	if (who == CO_B)
+		memset(machine_stack_top(who) - 16384, 0, 16384);
+}
+
+void machine_run(enum who who)
+{
+	change_from(&host->main, who);
+}
+
+_Noreturn void machine_stopped_here(void)
+{
+	machine->co[machine->now].framed = true;
+	cpu_leave((unsigned int)port_cpu.slot);
+	cpu_enter(2);
+	setcontext(&host->main);
+	abort();
+}
+
+void machine_clear(void)
+{
+	memset(machine, 0, sizeof(*machine));
+	machine->now = machine->stopper = CO_NOBODY;
+	port_cpu = (struct port_cpu){ .slot = 2, .relaxed = 63 };
+}
+
+/* ---- failures ---- */
+
+bool machine_try(void (*fn)(void *arg), void *arg)
+{
+	host->ticks = 0;
+	host->said_len = 0;
+	failure->verdict = V_PASSED;
+	failure->text[0] = '\0';
+	host->trying = true;
+	if (!sigsetjmp(host->out, 0))
+		fn(arg);
+	host->trying = false;
+	return failure->verdict == V_PASSED;
+}
+
+static void leave(void)
+{
+	if (!host->trying) {
+		fprintf(stderr, "pairs: %s outside of any case: %s at %#lx\n",
+			verdict_names[failure->verdict], failure->text, (unsigned long)failure->ip);
+		_exit(70);
+	}
+	siglongjmp(host->out, 1);
+}
+
+_Noreturn void machine_fail(enum verdict verdict, uintptr_t ip, const char *format, ...)
+{
+	va_list args;
+
+	failure->verdict = verdict;
+	failure->ip = ip;
+	va_start(args, format);
+	vsnprintf(failure->text, sizeof(failure->text), format, args);
+	va_end(args);
+	leave();
+	abort();
+}
+
+static const char *now_name(void)
+{
+	static const char *const names[] = { "A", "B", "the worker", "who looks afterwards" };
+
+	return names[machine->now];
+}
+
+static void on_fault(int signal, siginfo_t *info, void *context)
+{
+	uintptr_t ip = (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+
+	if (signal == SIGSEGV && memory_touched((uintptr_t)info->si_addr))
+		return;
+	machine_fail(V_CRASH, ip, "signal %d at %p in %s", signal, info->si_addr, now_name());
+}
+
+static void on_tick(int signal, siginfo_t *info, void *context)
+{
+	(void)signal, (void)info;
+	if (host->trying && ++host->ticks > MOST_TICKS)
+		machine_fail(V_HANG, (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP],
+			     "%s goes on without end", now_name());
+}
+
+static void on_trap(int signal, siginfo_t *info, void *context)
+{
+	(void)signal, (void)info;
+	step_on_trap(context);
+}
+
+void machine_goes_on(void)
+{
+	host->ticks = 0;
+}
+
+const char *machine_said(void)
+{
+	host->said[host->said_len] = '\0';
+	for (char *c = host->said; *c; c++)
+		*c = *c == '\n' ? ' ' : *c;
+	return host->said;
+}
+
+/* ---- setting up ---- */
+
+static void *fresh(size_t bytes)
+{
+	char *at = mmap(NULL, bytes + 2 * GUARD, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED || mprotect(at + GUARD, bytes, PROT_READ | PROT_WRITE))
+		abort();
+	return at + GUARD;
+}
+
+static void catch(int signal, void (*fn)(int, siginfo_t *, void *))
+{
+	struct sigaction action = { .sa_sigaction = fn,
+				    .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+
+	if (sigaction(signal, &action, NULL))
+		abort();
+}
+
+void machine_set_up(void)
+{
+	const struct itimerval tick = { { 0, TICK_US }, { 0, TICK_US } };
+	stack_t stack = { .ss_size = STACK };
+
+	host = fresh(sizeof(*host));
+	machine = fresh((sizeof(*machine) + 4095) & ~4095ul);
+	failure = fresh(4096);
+	for (unsigned int i = 0; i < NR_CO; i++)
+		host->stacks[i] = fresh(STACK);
+	host->spare_stack = fresh(GUARD);
+	stack.ss_sp = fresh(STACK);
+	if (sigaltstack(&stack, NULL))
+		abort();
+	port_cpu.slot = 2;
+	catch(SIGSEGV, on_fault);
+	catch(SIGBUS, on_fault);
+	catch(SIGILL, on_fault);
+	catch(SIGFPE, on_fault);
+	catch(SIGTRAP, on_trap);
+	catch(SIGVTALRM, on_tick);
+	setitimer(ITIMER_VIRTUAL, &tick, NULL);
+}
+
+/* ---- the port ---- */
+
+int port_take_slot(void)
+{
+	return port_cpu.slot;
+}
+
+/* The last unpin of who was asked to stop: it has stopped. */
+void port_do_pending(void)
+{
+	bool inside = machine->inside;
+
+	machine->inside = true;
+	atomic_store_explicit(&port_cpu.pending, 0, memory_order_relaxed);
+	if (machine->now != CO_NOBODY)
+		yield();
+	machine->inside = inside;
+}
+
+void port_yield(void)
+{
+	bool inside = machine->inside;
+
+	machine->inside = true;
+	port_cpu.relaxed = 63;
+	if (!port_cpu.depth && atomic_load_explicit(&port_cpu.pending, memory_order_relaxed))
+		port_do_pending();
+	else
+		yield();
+	machine->inside = inside;
+}
+
+/* Until @who is not pinned; it runs meanwhile, and is asked to let go of the CPU. */
+static void wait_for(enum who who)
+{
+	while (machine->co[who].started && !machine->co[who].ended && depth_of(who)) {
+		machine->cpu[cpu_of(who)].pending = PORT_PENDING_STOP;
+		if (++machine->yields > MOST_YIELDS)
+			machine_fail(V_HANG, 0, "%s stays pinned while the world is to stop",
+				     who == CO_A ? "A" : "B");
+		machine->stopper = CO_NOBODY;
+		change(who);
+		machine->stopper = machine->now;
+	}
+}
+
+int mw_port_stop_world(void)
+{
+	if (machine->now != CO_NOBODY) {
+		machine->inside = true;
+		while (machine->stopper != CO_NOBODY)
+			yield();
+		machine->stopper = machine->now;
+		for (enum who who = CO_A; who <= CO_B; who++) {
+			if (who != machine->now)
+				wait_for(who);
+		}
+		machine->inside = false;
+	}
+	return -1;
+}
+
+void mw_port_start_world(void)
+{
+	machine->stopper = CO_NOBODY;
+}
+
+void mw_port_run_stopped(void (*fn)(unsigned int worker, void *arg), void *arg)
+{
+	machine->inside = true;
+	if (machine->now != CO_NOBODY) {
+		machine->worker_fn = fn;
+		machine->worker_arg = arg;
+		co_begin(CO_WORKER, 1 - cpu_of(machine->now), worker_main);
+		change(CO_WORKER);
+	}
+	machine->inside = false;
+	fn(0, arg);
+	machine->inside = true;
+	while (machine->now != CO_NOBODY && !machine->co[CO_WORKER].ended)
+		yield();
+	machine->inside = false;
+}
+
+static void show(mw_root_visit_fn *visit, void *ctx, enum who who, const char *at)
+{
+	const struct co *co = &machine->co[who];
+	const char *end = machine_stack_top(who);
+
+	visit(ctx, MW_ROOT_REGISTERS, "registers", &co->context.uc_mcontext.gregs,
+	      &co->context.uc_mcontext.gregs[NGREG]);
+	visit(ctx, MW_ROOT_STACK, "stack", (const void *)((uintptr_t)at & ~(sizeof(at) - 1)), end);
+}
+
+/* A frame's registers are copied to the context when the moment is reached. */
+__attribute__((noinline)) void mw_port_scan_roots(mw_root_visit_fn *visit, void *ctx)
+{
+	for (enum who who = CO_A; who < NR_CO; who++) {
+		const struct co *co = &machine->co[who];
+
+		if (!co->started || co->ended)
+			continue;
+		if (who == machine->now)
+			show(visit, ctx, who, __builtin_frame_address(0));
+		else
+			show(visit, ctx, who,
+			     (const char *)co->context.uc_mcontext.gregs[REG_RSP] - 128);
+	}
+}
+
+void mw_port_write(const char *text, size_t len)
+{
+	size_t room = SAID - 1 - host->said_len;
+
+	len = len > room ? room : len;
+	memcpy(host->said + host->said_len, text, len);
+	host->said_len += len;
+}
+
+_Noreturn void mw_port_panic(const char *why)
+{
+	machine_fail(V_PANIC, (uintptr_t)__builtin_return_address(0), "%s: %s in %s", why,
+		     machine_said(), now_name());
+}
+
+void mw_port_wake(enum mw_worker worker)
+{
+	(void)worker;
+}
+
+uint64_t mw_port_now(void)
+{
+	return machine->clock += 1000;
+}
+
+size_t mw_port_backtrace(uintptr_t *pcs, size_t max)
+{
+	if (max)
+		pcs[0] = (uintptr_t)__builtin_return_address(0);
+	return max ? 1 : 0;
+}
+
+bool mw_port_symbol(uintptr_t pc, char *text, size_t size)
+{
+	(void)pc, (void)text, (void)size;
+	return false;
+}
+
+bool mw_port_protect(void *page, size_t len, bool fault)
+{
+	memory_forbid(page, len, fault);
+	return true;
+}
+
+bool mw_port_release(void *page, size_t len)
+{
+	memset(page, 0, len);
+	return true;
+}
+
+bool mw_port_reclaim(void *page, size_t len)
+{
+	(void)page, (void)len;
+	return true;
+}
+
+bool mw_port_dirty_start(void *page, size_t len)
+{
+	(void)page, (void)len;
+	return false;
+}
+
+void *mw_port_dirty_next(void *from, void *end)
+{
+	(void)from, (void)end;
+	return NULL;
+}

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+#
+# Every pair of calls at every moment, see hosttest/pairs.h: for one machine of two CPUs, in a window of addresses
+# so small that all of its memory can be copied.
+
+pairs_dir := build/host-pairs$(suffix)
+pairs_sources := $(wildcard hosttest/pairs*.c)
+pairs_flags = $(host_flags) -DMW_MAX_CPUS=3 -DMW_ADDR_BASE=0x200000000000ul -DMW_ADDR_BITS=28 \
+	-DMW_SITES=0
+pairs_objects := $(patsubst %.c,$(pairs_dir)/%.o,$(pairs_sources) $(mm_sources))
+deps += $(pairs_objects:.o=.d)
+
+$(pairs_dir)/%.o: %.c $(pairs_dir)/flags
+	$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(pairs_flags) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(pairs_dir)/pairs: $(pairs_objects)
+	$(say) LINK $@
+	$(Q)$(CC) $(pairs_flags) $(CFLAGS) $(LDFLAGS) -o $@ $^
+$(eval $(call flags-file,$(pairs_dir)/flags,$$(CC) $$(pairs_flags) $$(CFLAGS) $$(LDFLAGS)))
