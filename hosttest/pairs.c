@@ -202,16 +202,32 @@ static bool make_reference(unsigned int i, enum way way)
 	return reference->fine;
 }
 
+/* "answers, reports, what was left" */
+static void describe(char *text, size_t size, const struct outcome *outcome)
+{
+	int at = snprintf(text, size, "%#lx %#lx", outcome->result[0], outcome->result[1]);
+
+	for (unsigned int i = 0; i < MW_NR_MISUSES; i++) {
+		if (outcome->reports[i])
+			at += snprintf(text + at, size - (size_t)at, " %u %s", outcome->reports[i],
+				       mw_misuse_name((enum mw_misuse)i));
+	}
+	if (outcome->left_objects || outcome->left_pages)
+		snprintf(text + at, size - (size_t)at, " left %zu+%zu", outcome->left_objects,
+			 outcome->left_pages);
+}
+
 static void explain(const struct outcome *seen, const struct reference *reference)
 {
+	char text[3][120];
+
+	describe(text[0], sizeof(text[0]), seen);
+	describe(text[1], sizeof(text[1]), &reference->ab);
+	describe(text[2], sizeof(text[2]), &reference->ba);
 	failure->verdict = V_ORDER;
 	failure->ip = 0;
-	snprintf(failure->text, sizeof(failure->text),
-		 "A answers %#lx, B %#lx, left %zu objects, %zu pages; in order: %#lx, %#lx, %zu, %zu or %#lx, %#lx, %zu, %zu",
-		 seen->result[0], seen->result[1], seen->left_objects, seen->left_pages,
-		 reference->ab.result[0], reference->ab.result[1], reference->ab.left_objects,
-		 reference->ab.left_pages, reference->ba.result[0], reference->ba.result[1],
-		 reference->ba.left_objects, reference->ba.left_pages);
+	snprintf(failure->text, sizeof(failure->text), "%s; in order: %s, or %s", text[0], text[1],
+		 text[2]);
 }
 
 /* The machine stands at the moment. */
@@ -410,7 +426,8 @@ static int list(void)
 	for (unsigned int i = 0; i < nr_states; i++)
 		printf("state\t%s\n", states[i].name);
 	for (unsigned int i = 0; i < nr_forms; i++)
-		printf("form\t%s\t%s\n", name_of(&forms[i]), is_alone(&forms[i]) ? "alone" : "");
+		printf("form\t%s\t%s\t%s\n", name_of(&forms[i]), is_alone(&forms[i]) ? "alone" : "",
+		       forms[i].words & (IRQ | ATOMIC) ? "irq" : "");
 	for (unsigned int i = 0; i < nr_forms; i++) {
 		for (unsigned int k = 0; k < nr_forms; k++) {
 			const char *sentence = forms_apart(&forms[i], &forms[k]);

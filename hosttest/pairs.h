@@ -245,7 +245,7 @@ extern const char *const verdict_names[NR_VERDICTS];
 struct failure {
 	enum verdict verdict;
 	uintptr_t ip;
-	char text[200];
+	char text[480];
 };
 extern struct failure *failure; /* of the case that runs */
 

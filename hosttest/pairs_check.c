@@ -369,12 +369,12 @@ void check_outcome(struct outcome *outcome)
 	memcpy(outcome->reports, machine->reports, sizeof(outcome->reports));
 }
 
-/* Whoever asks for memory while there is next to none may have none, whatever the order. */
+/* Who asks for memory while there is next to none may have some or none, whatever the order. */
 static bool alike(const struct form *form, bool full, uintptr_t seen, uintptr_t one)
 {
 	if (!form->exact || seen == one)
 		return true;
-	return full && !seen && (form->words & (ATOMIC | WAITS));
+	return full && (form->words & (ATOMIC | WAITS)) && form->effect != GETS;
 }
 
 bool check_alike(const struct form *a, const struct form *b, bool full, const struct outcome *seen,

@@ -146,6 +146,10 @@ static void choose(void)
 		if (good)
 			touched = steps->what[i] & TOUCHES;
 	}
+	/* A call that shares nothing has one, somewhere. */
+	if (!steps->moments && steps->count)
+		steps->moment[steps->moments++] = (struct moment){ .step = steps->count / 2,
+								   .ip = steps->ip[steps->count / 2] };
 }
 
 static void run_recorded(void *arg)

@@ -18,3 +18,11 @@ $(pairs_dir)/pairs: $(pairs_objects)
 	$(say) LINK $@
 	$(Q)$(CC) $(pairs_flags) $(CFLAGS) $(LDFLAGS) -o $@ $^
 $(eval $(call flags-file,$(pairs_dir)/flags,$$(CC) $$(pairs_flags) $$(CFLAGS) $$(LDFLAGS)))
+
+PAIRS_S ?= 0
+PAIRS_SHARD ?= 1/1
+PAIRS_SEED ?= 0
+run_pairs = scripts/pairs.py $(pairs_dir)/pairs --seconds $(PAIRS_S) --shard $(PAIRS_SHARD) --seed $(PAIRS_SEED) --jobs $(JOBS)
+.PHONY: pairs
+pairs: $(pairs_dir)/pairs ## every pair of calls at every moment: PAIRS_S=seconds of a sample, PAIRS_SHARD=1/4, PAIRS_SEED=
+	$(Q)$(run_pairs)
