@@ -48,7 +48,7 @@ OWN static struct loop {
 	} tally[MOST_BS][NR_WAYS];
 	unsigned long unit_cases, unit_failed;
 	unsigned long total_cases, total_failed, forbidden;
-} *loop;
+} * loop;
 
 static uint64_t draw(uint64_t n)
 {
@@ -160,7 +160,8 @@ static void run_b_then_a(void *arg)
 	check_after(arg);
 }
 
-static void say_failed(const struct b *b, enum way way, const char *moment, unsigned int step, uintptr_t ip)
+static void say_failed(const struct b *b, enum way way, const char *moment, unsigned int step,
+		       uintptr_t ip)
 {
 	extern char __executable_start[];
 	uintptr_t base = (uintptr_t)__executable_start;
@@ -172,7 +173,8 @@ static void say_failed(const struct b *b, enum way way, const char *moment, unsi
 	fflush(stdout);
 }
 
-static void count_failed(unsigned int i, enum way way, const char *moment, unsigned int step, uintptr_t ip)
+static void count_failed(unsigned int i, enum way way, const char *moment, unsigned int step,
+			 uintptr_t ip)
 {
 	struct tally *tally = &loop->tally[i][way];
 
@@ -296,8 +298,8 @@ static void at_moment(unsigned int m, const struct moment *moment, unsigned int 
 static void say_unit(unsigned int moments, double took)
 {
 	printf("unit\t%s\t%s\t%u\t%u\t%zu\t%lu\t%lu\t%.2f\n", loop->now_state->name,
-	       name_of(loop->now_a), step_instructions(), moments, memory_pages(),
-	       loop->unit_cases, loop->unit_failed, took);
+	       name_of(loop->now_a), step_instructions(), moments, memory_pages(), loop->unit_cases,
+	       loop->unit_failed, took);
 	for (unsigned int i = 0; i < loop->nr_bs; i++) {
 		for (enum way way = WAY_CPU; way < NR_WAYS; way++) {
 			const struct tally *tally = &loop->tally[i][way];
@@ -451,8 +453,8 @@ static const char *value_of(int argc, char **argv, const char *option)
 
 int main(int argc, char **argv)
 {
-	const char *moment = value_of(argc, argv, "--moment"), *cases = value_of(argc, argv, "--cases"),
-		   *seed = value_of(argc, argv, "--seed");
+	const char *moment = value_of(argc, argv, "--moment"),
+		   *cases = value_of(argc, argv, "--cases"), *seed = value_of(argc, argv, "--seed");
 
 	if (argc == 2 && !strcmp(argv[1], "--list"))
 		return list();

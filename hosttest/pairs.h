@@ -48,10 +48,11 @@
 
 /* What a form ends, moves or adds: a field of struct things, of the caller's own or, with shared_, of us. */
 #define PAIRS_THINGS(T)                                                                            \
-	T(object) T(aligned) T(large) T(of_cache) T(bulk) T(collected) T(key) T(referred) T(ignored) \
-	T(page) T(run) T(stack) T(cache) T(empty) T(old_root) T(new_root) T(to_pin) T(pinned)      \
-	T(listener) T(new_listener) T(shrinker) T(new_shrinker) T(cleanup) T(weak) T(table) T(pool) \
-	T(element) T(region)
+	T(object)                                                                                  \
+	T(aligned) T(large) T(of_cache) T(bulk) T(collected) T(key) T(referred) T(ignored) T(page) \
+		T(run) T(stack) T(cache) T(empty) T(old_root) T(new_root) T(to_pin) T(pinned)      \
+			T(listener) T(new_listener) T(shrinker) T(new_shrinker) T(cleanup) T(weak) \
+				T(table) T(pool) T(element) T(region)
 #define PAIRS_OWN(thing_) THING_##thing_,
 #define PAIRS_SHARED(thing_) THING_shared_##thing_,
 enum thing {
@@ -259,7 +260,8 @@ _Noreturn void machine_fail(enum verdict verdict, uintptr_t ip, const char *form
 /* As CPU @cpu, on the engine's stack: for setting up. */
 unsigned int machine_as(unsigned int cpu);
 /* Who is to begin. */
-void machine_begin(enum who who, const struct form *form, unsigned int times, unsigned int cpu, bool handler);
+void machine_begin(enum who who, const struct form *form, unsigned int times, unsigned int cpu,
+		   bool handler);
 /* Let @who run until all that began has ended, or until a breakpoint. */
 void machine_run(enum who who);
 /* From the breakpoint's handler: back to who called machine_run(). */

@@ -93,9 +93,9 @@ static size_t size_of(const struct form *form, const void *result)
 
 static bool is_memory(const struct form *form)
 {
-	return form->effect == GETS || (form->effect == MAKES && form->kind != NO_KIND &&
-					form->kind != REGION && form->kind < CACHE &&
-					form->kind != BULK_OF);
+	return form->effect == GETS ||
+	       (form->effect == MAKES && form->kind != NO_KIND && form->kind != REGION &&
+		form->kind < CACHE && form->kind != BULK_OF);
 }
 
 static void look_at_result(unsigned int who, const struct form *form)
@@ -137,6 +137,14 @@ static void *probe(unsigned int kind)
 	}
 }
 
+static void look_at_all(void)
+{
+	for (unsigned int i = 0; i < 3; i++)
+		look_at_things(i);
+	for (unsigned int who = 0; who < 2; who++)
+		look_at_result(who, machine->co[who].form);
+}
+
 static void probe_all(void)
 {
 	static const size_t len[] = { OBJECT_SIZE, CACHE_SIZE, MW_PAGE_SIZE, LARGE_SIZE, CACHE_SIZE };
@@ -152,10 +160,7 @@ static void probe_all(void)
 			machine_as(before);
 		}
 	}
-	for (unsigned int i = 0; i < 3; i++)
-		look_at_things(i);
-	for (unsigned int who = 0; who < 2; who++)
-		look_at_result(who, machine->co[who].form);
+	look_at_all();
 	for (unsigned int kind = 0; kind < PAIRS_LEN(len); kind++) {
 		for (unsigned int i = 0; i < PROBES; i++) {
 			if (kind == 2)
@@ -344,6 +349,7 @@ void check_after(void *arg)
 	}
 	machine->faults_here = true;
 	check_heap("at once");
+	look_at_all();
 	probe_all();
 	end_all();
 	check_heap("at the end");
@@ -364,8 +370,7 @@ static uintptr_t plain(const struct form *form, uintptr_t result)
 void check_outcome(struct outcome *outcome)
 {
 	for (unsigned int who = 0; who < 2; who++)
-		outcome->result[who] =
-			plain(machine->co[who].form, machine->mine[who].result);
+		outcome->result[who] = plain(machine->co[who].form, machine->mine[who].result);
 	memcpy(outcome->reports, machine->reports, sizeof(outcome->reports));
 }
 

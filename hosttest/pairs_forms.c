@@ -11,7 +11,9 @@
 
 static void *pages_aligned(const struct things *me)
 {
-	const struct mw_pages want = { .count = RUN_PAGES, .flags = me->flags, .align = 4 * MW_PAGE_SIZE };
+	const struct mw_pages want = { .count = RUN_PAGES,
+				       .flags = me->flags,
+				       .align = 4 * MW_PAGE_SIZE };
 
 	return mw_pages_alloc_as(&want);
 }
@@ -124,7 +126,7 @@ struct mw_mempool *forms_pool(void)
 #define LOOSE false
 #define NAME_(call_, tag_) form_##call_##_##tag_
 #define FORM(call_, tag_, answer_, effect_, ...)                                                   \
-	static uintptr_t NAME_(call_, tag_)(struct things *me, struct things *us)                  \
+	static uintptr_t NAME_(call_, tag_)(struct things * me, struct things * us)                \
 	{                                                                                          \
 		(void)me, (void)us;                                                                \
 		return (uintptr_t)(__VA_ARGS__);                                                   \

@@ -35,7 +35,7 @@ OWN static struct memory {
 	unsigned char is[NR_PAGES];
 	unsigned int list[NR_PAGES], pages; /* TOUCHED, in the order of the touches */
 	struct ranges forbidden;
-} *memory;
+} * memory;
 
 struct copy {
 	size_t data_len, frame_len;
@@ -196,7 +196,8 @@ void copy_take(struct copy *copy)
 		size_t page = memory->list[i];
 
 		if (memory->is[page] == TOUCHED)
-			memcpy(copy->arena + page * PAGE_BYTES, ARENA + page * PAGE_BYTES, PAGE_BYTES);
+			memcpy(copy->arena + page * PAGE_BYTES, ARENA + page * PAGE_BYTES,
+			       PAGE_BYTES);
 	}
 }
 

@@ -30,7 +30,7 @@ OWN struct machine *machine;
 OWN struct failure *failure;
 
 const char *const way_names[NR_WAYS] = { "cpu", "handler", "stopped" };
-const char *const verdict_names[NR_VERDICTS] = { "passed", "crash", "hang",   "panic",
+const char *const verdict_names[NR_VERDICTS] = { "passed", "crash", "hang", "panic",
 						 "check",  "order", "lost", "engine" };
 
 /* Not put back. */
@@ -43,7 +43,7 @@ OWN static struct host {
 	char *spare_stack;
 	char said[SAID];
 	size_t said_len;
-} *host;
+} * host;
 
 /* ---- who runs ---- */
 
@@ -86,8 +86,7 @@ static bool below_a_handler(enum who who)
 {
 	const struct co *b = &machine->co[CO_B];
 
-	return who != CO_B && b->handler && b->started && !b->ended &&
-	       b->cpu == machine->co[who].cpu;
+	return who != CO_B && b->handler && b->started && !b->ended && b->cpu == machine->co[who].cpu;
 }
 
 static bool is_halted(enum who who)
@@ -165,10 +164,10 @@ static void yield(void)
 	if (++machine->yields > MOST_YIELDS)
 		machine_fail(V_HANG, (uintptr_t)__builtin_return_address(0),
 			     "%s spins and nobody can help",
-			     machine->now == CO_NOBODY ? "who looks afterwards" :
-			     machine->now == CO_A      ? "A" :
-			     machine->now == CO_B      ? "B" :
-							 "the worker");
+			     machine->now == CO_NOBODY ? "who looks afterwards"
+			     : machine->now == CO_A    ? "A"
+			     : machine->now == CO_B    ? "B"
+						       : "the worker");
 	if (machine->now == CO_NOBODY)
 		return;
 	to = other_than(machine->now);
@@ -221,7 +220,8 @@ static void co_begin(enum who who, unsigned int cpu, void (*fn)(void))
 	makecontext(&co->context, fn, 0);
 }
 
-void machine_begin(enum who who, const struct form *form, unsigned int times, unsigned int cpu, bool handler)
+void machine_begin(enum who who, const struct form *form, unsigned int times, unsigned int cpu,
+		   bool handler)
 {
 	struct co *co = &machine->co[who];
 
@@ -350,7 +350,7 @@ static void *fresh(size_t bytes)
 	return at + GUARD;
 }
 
-static void catch(int signal, void (*fn)(int, siginfo_t *, void *))
+static void catch (int signal, void (*fn)(int, siginfo_t *, void *))
 {
 	struct sigaction action = { .sa_sigaction = fn,
 				    .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
@@ -374,12 +374,12 @@ void machine_set_up(void)
 	if (sigaltstack(&stack, NULL))
 		abort();
 	port_cpu.slot = 2;
-	catch(SIGSEGV, on_fault);
-	catch(SIGBUS, on_fault);
-	catch(SIGILL, on_fault);
-	catch(SIGFPE, on_fault);
-	catch(SIGTRAP, on_trap);
-	catch(SIGVTALRM, on_tick);
+	catch (SIGSEGV, on_fault);
+	catch (SIGBUS, on_fault);
+	catch (SIGILL, on_fault);
+	catch (SIGFPE, on_fault);
+	catch (SIGTRAP, on_trap);
+	catch (SIGVTALRM, on_tick);
 	setitimer(ITIMER_VIRTUAL, &tick, NULL);
 }
 

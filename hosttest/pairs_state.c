@@ -16,7 +16,8 @@
 #define REGION (ARENA + ((size_t)64 << 20))
 #define SPARE(who) (ARENA + ((size_t)(128 + 16 * (who)) << 20))
 #define ROOTS (ARENA + ((size_t)192 << 20))
-#define PHYS(at) ((uint64_t)((at) - ARENA) + ((uint64_t)16 << 20))
+#define PHYS(at) ((uint64_t)((at)-ARENA) + ((uint64_t)16 << 20))
+#define DEAD_KEYS 12
 #define ROOT_WORDS 32 /* of each: the last one for what a call makes */
 
 enum {
@@ -103,7 +104,8 @@ static size_t shrink_nothing(struct mw_shrinker *self, size_t pages)
 	return 0;
 }
 
-static void hear(struct mw_gc_listener *self, enum mw_gc_moment moment, const struct mw_gc_cycle *cycle)
+static void hear(struct mw_gc_listener *self, enum mw_gc_moment moment,
+		 const struct mw_gc_cycle *cycle)
 {
 	(void)self, (void)moment, (void)cycle;
 }
@@ -195,15 +197,18 @@ static void make_shared(struct things *us)
 		{ "nodes", MW_FIELD_FLEX, offsetof(struct flex, nodes), 0, NULL, 0, 0 }
 	};
 
-	machine->node_type = (struct mw_type){ .name = "node", .size = sizeof(struct node),
-					       .fields = node_fields, .field_count = 2 };
-	machine->flex_type = (struct mw_type){ .name = "flex", .size = sizeof(struct flex),
-					       .fields = flex_fields, .field_count = 1 };
+	machine->node_type = (struct mw_type){
+		.name = "node", .size = sizeof(struct node), .fields = node_fields, .field_count = 2
+	};
+	machine->flex_type = (struct mw_type){
+		.name = "flex", .size = sizeof(struct flex), .fields = flex_fields, .field_count = 1
+	};
 	machine->mine[0].type = machine->mine[1].type = us->type = machine->node_type;
 	us->node = &machine->node_type;
 	us->flex = &machine->flex_type;
 	us->hand = (struct mw_cache_want){ .name = "hand", .size = CACHE_SIZE };
-	us->gathered = (struct mw_cache_want){ .name = "gathered", .size = CACHE_SIZE,
+	us->gathered = (struct mw_cache_want){ .name = "gathered",
+					       .size = CACHE_SIZE,
 					       .flags = MW_COLLECTED };
 	must((us->cache = mw_cache_create(&us->hand)), "cache");
 	must((us->live = mw_cache_create(&us->gathered)), "cache");
@@ -297,7 +302,8 @@ static void fill_memory(void)
 }
 
 /* A handler on the CPU that is stopped. */
-static void allocate(struct mw_gc_listener *self, enum mw_gc_moment moment, const struct mw_gc_cycle *cycle)
+static void allocate(struct mw_gc_listener *self, enum mw_gc_moment moment,
+		     const struct mw_gc_cycle *cycle)
 {
 	struct things *us = &machine->us;
 	unsigned int before;
@@ -363,7 +369,8 @@ static void make_spans(const struct state *state)
 static void on_misuse(const struct mw_report *report)
 {
 	if (machine->faults_here)
-		machine_fail(V_CHECK, 0, "misuse: %s: %s", mw_misuse_name(report->what), report->text);
+		machine_fail(V_CHECK, 0, "misuse: %s: %s", mw_misuse_name(report->what),
+			     report->text);
 	machine->reports[report->what]++;
 }
 
@@ -379,7 +386,8 @@ static void place_things(void)
 		all[i]->new_root = (void **)(words + 2048);
 		all[i]->spare = SPARE(i);
 		all[i]->spare_phys = PHYS(all[i]->spare);
-		must(mw_gc_root_add("pairs", all[i]->roots, all[i]->roots + ROOT_WORDS, NULL), "root");
+		must(mw_gc_root_add("pairs", all[i]->roots, all[i]->roots + ROOT_WORDS, NULL),
+		     "root");
 	}
 }
 
@@ -430,6 +438,21 @@ static void stop(unsigned int cpu)
 	machine_as(before);
 }
 
+/* What nothing reaches, with all that can hang on it. */
+static void make_dead(struct things *us)
+{
+	us->dead = ~(uintptr_t)mw_cache_alloc(us->live, 0);
+	must((us->weak_dead = mw_weak_new(shown(us->dead))), "weak");
+	must(mw_cleanup_add(shown(us->dead), see_nothing, NULL), "cleanup");
+	must(mw_tag_set(shown(us->dead), 9), "tag");
+	for (unsigned int i = 0; i < DEAD_KEYS; i++) {
+		void *key = mw_alloc(OBJECT_SIZE, MW_NOSCAN);
+
+		must(key && mw_weak_table_put(us->table, key, us->value), "put");
+	}
+	must(mw_finalizer_set(mw_alloc(OBJECT_SIZE, MW_COLLECTED), see_object, NULL), "finalizer");
+}
+
 static void make(void *arg)
 {
 	const struct state *state = arg;
@@ -448,8 +471,7 @@ static void make(void *arg)
 	make_things(us, shared);
 	make_things(&machine->mine[0], shared);
 	make_things(&machine->mine[1], shared ? shared : 1);
-	us->dead = ~(uintptr_t)mw_cache_alloc(us->live, 0);
-	must((us->weak_dead = mw_weak_new(shown(us->dead))), "weak");
+	make_dead(us);
 	make_spans(state);
 	make_region(us);
 	watch(state);

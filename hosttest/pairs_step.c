@@ -50,7 +50,7 @@ OWN static struct steps {
 		uintptr_t ip;
 		unsigned int passes, chosen;
 	} place[PLACES];
-} *steps;
+} * steps;
 
 void step_set_up(void)
 {
@@ -148,8 +148,8 @@ static void choose(void)
 	}
 	/* A call that shares nothing has one, somewhere. */
 	if (!steps->moments && steps->count)
-		steps->moment[steps->moments++] = (struct moment){ .step = steps->count / 2,
-								   .ip = steps->ip[steps->count / 2] };
+		steps->moment[steps->moments++] =
+			(struct moment){ .step = steps->count / 2, .ip = steps->ip[steps->count / 2] };
 }
 
 static void run_recorded(void *arg)
@@ -173,7 +173,8 @@ unsigned int step_record(const struct form *form)
 	choose();
 	if (steps->full) {
 		failure->verdict = V_ENGINE;
-		snprintf(failure->text, sizeof(failure->text), "more than %u instructions", MOST_STEPS);
+		snprintf(failure->text, sizeof(failure->text), "more than %u instructions",
+			 MOST_STEPS);
 		return 0;
 	}
 	return steps->moments;
@@ -228,8 +229,8 @@ static void keep_frame(ucontext_t *context)
 	memcpy(mine, context, KERNEL_CONTEXT);
 	memcpy(steps->frame + at, state, len);
 	mine->uc_mcontext.fpregs = (fpregset_t)(steps->frame + at);
-	memcpy(&machine->co[machine->now].context.uc_mcontext.gregs,
-	       &context->uc_mcontext.gregs, sizeof(gregset_t));
+	memcpy(&machine->co[machine->now].context.uc_mcontext.gregs, &context->uc_mcontext.gregs,
+	       sizeof(gregset_t));
 }
 
 void step_on_trap(ucontext_t *context)
@@ -250,7 +251,8 @@ void step_on_trap(ucontext_t *context)
 
 _Noreturn void step_go_on(void)
 {
-	__asm__ volatile("mov %0, %%rsp\n\tmov $15, %%eax\n\tsyscall" ::"r"(steps->frame) : "memory");
+	__asm__ volatile("mov %0, %%rsp\n\tmov $15, %%eax\n\tsyscall" ::"r"(steps->frame)
+			 : "memory");
 	__builtin_unreachable();
 }
 
@@ -291,7 +293,8 @@ static bool hop(unsigned int to)
 	if (fine && machine->now == CO_NOBODY) {
 		failure->verdict = V_ENGINE;
 		failure->ip = steps->ip[to];
-		snprintf(failure->text, sizeof(failure->text), "A does not come to step %u again", to);
+		snprintf(failure->text, sizeof(failure->text), "A does not come to step %u again",
+			 to);
 		fine = false;
 	}
 	steps->now = to;
