@@ -9,12 +9,16 @@
  * then for each B and each way of its coming there the machine runs to the end, is looked at, and is put back.
  * A crash, a panic or a loop without end costs nothing more than that case.
  *
- *	pairs_run.c	the machine: contexts, CPUs, stops of the world, faults: the port
+ *	pairs_run.c	the machine: contexts, CPUs, faults
+ *	pairs_port.c	what Marrow asks of it: stops of the world, roots, time
  *	pairs_step.c	instructions: record, choose, stop there
  *	pairs_decode.c	what an instruction touches
- *	pairs_state.c	memory, its copies, and the states that pairs begin in
+ *	pairs_memory.c	memory and its copies
+ *	pairs_state.c	the states that pairs begin in
+ *	pairs_things.c	what is there in each
  *	pairs_forms.c	the calls, made from api.def
  *	pairs_check.c	what must hold afterwards
+ *	pairs_case.c	one case
  *	pairs.c		the loop over all of it
  */
 #ifndef HOSTTEST_PAIRS_H
@@ -49,10 +53,13 @@
 /* What a form ends, moves or adds: a field of struct things, of the caller's own or, with shared_, of us. */
 #define PAIRS_THINGS(T)                                                                            \
 	T(object)                                                                                  \
-	T(aligned) T(large) T(of_cache) T(bulk) T(collected) T(key) T(referred) T(ignored) T(page) \
-		T(run) T(stack) T(cache) T(empty) T(old_root) T(new_root) T(to_pin) T(pinned)      \
-			T(listener) T(new_listener) T(shrinker) T(new_shrinker) T(cleanup) T(weak) \
-				T(table) T(pool) T(element) T(region)
+	T(aligned)                                                                                 \
+	T(large)                                                                                   \
+	T(of_cache)                                                                                \
+	T(bulk) T(collected) T(key) T(referred) T(ignored) T(page) T(run) T(stack) T(cache)        \
+		T(empty) T(old_root) T(new_root) T(to_pin) T(pinned) T(listener) T(new_listener)   \
+			T(shrinker) T(new_shrinker) T(cleanup) T(weak) T(table) T(pool) T(element) \
+				T(region)
 #define PAIRS_OWN(thing_) THING_##thing_,
 #define PAIRS_SHARED(thing_) THING_shared_##thing_,
 enum thing {
@@ -80,6 +87,7 @@ struct things {
 	void *bulk[BULK], *got[BULK];
 	struct mw_cache *cache, *empty; /* own, without objects; shared: for hand-managed objects */
 	struct mw_cache *live, *fresh; /* shared: of collected objects; the second has no span yet */
+	struct mw_cache *idle; /* shared: each CPU has a span of it, in which all is free again */
 	struct mw_weak *weak, *weak_dead;
 	struct mw_weak_table *table;
 	struct mw_cleanup *cleanup;
@@ -177,6 +185,7 @@ enum way {
 	WAY_CPU, /* as a thread of the other CPU */
 	WAY_HANDLER, /* as an interrupt handler on the CPU that runs, which is not pinned */
 	WAY_STOPPED, /* as an interrupt handler on the CPU that is stopped */
+	WAY_STOPPER, /* A is the handler on a stopped CPU; B has stopped the world before, and goes on */
 	NR_WAYS
 };
 extern const char *const way_names[NR_WAYS];
@@ -218,6 +227,7 @@ struct machine {
 	unsigned long yields;
 	unsigned char reports[MW_NR_MISUSES];
 	bool inside; /* the port's own instructions: no moments there */
+	bool hold; /* B, when it has stopped the world */
 	bool faults_here; /* misuse now is a failure of the case */
 	struct mw_type node_type, flex_type;
 	void *filler[MOST_FILLERS]; /* objects that fill spans, some collected */
@@ -239,6 +249,7 @@ enum verdict {
 	V_ORDER,
 	V_LOST,
 	V_ENGINE,
+	V_LONG, /* too many instructions for what is wanted */
 	NR_VERDICTS
 };
 extern const char *const verdict_names[NR_VERDICTS];
@@ -251,6 +262,9 @@ struct failure {
 extern struct failure *failure; /* of the case that runs */
 
 void machine_set_up(void);
+#define MACHINE_YIELDS                                                                             \
+	4000u /* turns of spin loops in a case; the longest that passes has a tenth */
+
 /* As it was switched on. */
 void machine_clear(void);
 /* Run @fn on the engine's own stack, as the third CPU. Return: false if it failed, see *failure. */
@@ -264,6 +278,16 @@ void machine_begin(enum who who, const struct form *form, unsigned int times, un
 		   bool handler);
 /* Let @who run until all that began has ended, or until a breakpoint. */
 void machine_run(enum who who);
+/* For the port: somebody spins; let @to go on; may it? Where it is, how deep pinned. */
+void machine_yield(void);
+void machine_change(enum who to);
+bool machine_may_run(enum who who);
+unsigned int machine_cpu_of(enum who who);
+unsigned long machine_depth_of(enum who who);
+void machine_co_begin(enum who who, unsigned int cpu, void (*fn)(void));
+/* B has stopped the world: back to who called machine_run(), as was wanted. */
+void machine_hold(void);
+const char *machine_now_name(void);
 /* From the breakpoint's handler: back to who called machine_run(). */
 _Noreturn void machine_stopped_here(void);
 /* Of the stack of @who: where it begins to be used, and its end. */
@@ -296,6 +320,14 @@ size_t memory_pages(void);
 
 /* ---- states ---- */
 
+#define PHYS(at) ((uint64_t)((at)-ARENA) + ((uint64_t)16 << 20))
+/* The state cannot be made if this is not so. */
+void things_must(bool fine, const char *what);
+/* All things; @shared: the CPU that allocates for all, 0: each does its own. */
+void things_make(unsigned int shared);
+/* The shared idle cache's spans. */
+void things_make_idle(void);
+
 struct state {
 	const char *name;
 	unsigned int span, memory, aids, watch, cpus;
@@ -314,8 +346,9 @@ struct moment {
 };
 
 void step_set_up(void);
-/* Record @form from the state that is. Return: how many moments, 0: none, or failed. */
-unsigned int step_record(const struct form *form);
+/* Record @form from where the machine is. @most: instructions; 0: as many as there is room for.
+ * Return: how many moments; 0: it failed. */
+unsigned int step_record(const struct form *form, bool handler, unsigned int most);
 unsigned int step_moments(const struct moment **moments);
 unsigned int step_instructions(void);
 /* A's call begins and ends: from form_run(). */
@@ -354,5 +387,56 @@ bool check_alike(const struct form *a, const struct form *b, bool full, const st
 		 const struct outcome *one);
 /* After a case: fails, or returns. */
 void check_after(void *arg);
+
+/* ---- the loop ---- */
+
+#define MOST_FAILURES 3u /* of one pair in one state, each with its moment; the rest is counted */
+#define MOST_HANGS 3u /* then the pair is left in this state, and that is said */
+#define MOST_BS 400u
+
+struct b {
+	const struct form *form;
+	unsigned int times;
+};
+
+/* How a pair goes, one after the other. */
+struct reference {
+	bool known, fine;
+	struct outcome ab, ba;
+};
+
+/* Mapped, so that nothing of it is put back. */
+struct loop {
+	const char *state, *a, *b, *way;
+	int moment;
+	unsigned long cases; /* 0: all */
+	unsigned int most, left; /* instructions of an A, 0: any; how many had more */
+	uint64_t dice;
+	struct b bs[MOST_BS];
+	unsigned int nr_bs;
+	struct copy *start, *held, *moment_copy;
+	const struct state *now_state;
+	const struct form *now_a;
+	struct reference reference[MOST_BS][NR_WAYS];
+	struct tally {
+		unsigned int cases, failed, hangs;
+	} tally[MOST_BS][NR_WAYS];
+	unsigned int instructions;
+	unsigned long unit_cases, unit_failed;
+	unsigned long total_cases, total_failed, forbidden;
+};
+extern struct loop *loop;
+
+const char *form_name(const struct form *form);
+/* A failure that *failure describes, of the @i-th B. */
+void case_failed(unsigned int i, enum way way, const char *moment, unsigned int step, uintptr_t ip);
+/* May B come so, where the machine stands? */
+bool case_way_is_open(enum way way, const struct form *form);
+/* The two orders, from loop->start. Return: false: one of them has failed already. */
+bool case_make_reference(unsigned int i, enum way way);
+/* The machine stands at moment @m. */
+void case_run(unsigned int i, enum way way, unsigned int m, const struct moment *moment);
+/* From loop->start until B has stopped the world. Return: false: it does not. */
+bool case_hold(unsigned int i);
 
 #endif

@@ -279,7 +279,7 @@ static void collect(void)
 static void end_caches(void)
 {
 	struct mw_cache *caches[] = { machine->us.cache, machine->us.live, machine->us.fresh,
-				      machine->us.empty };
+				      machine->us.empty, machine->us.idle };
 
 	for (unsigned int i = 0; i < PAIRS_LEN(caches); i++) {
 		if (!mw_cache_destroy(caches[i]))
@@ -356,6 +356,7 @@ void check_after(void *arg)
 	mw_stats(&stats);
 	outcome->left_objects = stats.live_objects;
 	outcome->left_pages = stats.page.raw;
+	memcpy(outcome->reports, machine->reports, sizeof(outcome->reports));
 }
 
 /* ---- outcomes ---- */
@@ -371,7 +372,6 @@ void check_outcome(struct outcome *outcome)
 {
 	for (unsigned int who = 0; who < 2; who++)
 		outcome->result[who] = plain(machine->co[who].form, machine->mine[who].result);
-	memcpy(outcome->reports, machine->reports, sizeof(outcome->reports));
 }
 
 /* Who asks for memory while there is next to none may have some or none, whatever the order. */

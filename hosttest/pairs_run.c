@@ -19,7 +19,6 @@
 
 #define STACK ((size_t)256 << 10)
 #define GUARD ((size_t)64 << 10)
-#define MOST_YIELDS 4000u /* in a case: the longest that passes needs a tenth of them */
 #define TICK_US 20000
 #define MOST_TICKS 12 /* of processor time for one case: hundreds of times more than the longest */
 #define SAID 512
@@ -29,9 +28,9 @@ __thread struct port_cpu port_cpu = { .slot = -1 };
 OWN struct machine *machine;
 OWN struct failure *failure;
 
-const char *const way_names[NR_WAYS] = { "cpu", "handler", "stopped" };
-const char *const verdict_names[NR_VERDICTS] = { "passed", "crash", "hang", "panic",
-						 "check",  "order", "lost", "engine" };
+const char *const way_names[NR_WAYS] = { "cpu", "handler", "stopped", "stopper" };
+const char *const verdict_names[NR_VERDICTS] = { "passed", "crash", "hang",   "panic", "check",
+						 "order",  "lost",  "engine", "long" };
 
 /* Not put back. */
 OWN static struct host {
@@ -47,7 +46,7 @@ OWN static struct host {
 
 /* ---- who runs ---- */
 
-static unsigned int cpu_of(enum who who)
+unsigned int machine_cpu_of(enum who who)
 {
 	return who == CO_NOBODY ? 2 : machine->co[who].cpu;
 }
@@ -75,18 +74,23 @@ unsigned int machine_as(unsigned int cpu)
 	return before;
 }
 
-static unsigned long depth_of(enum who who)
+unsigned long machine_depth_of(enum who who)
 {
-	unsigned int cpu = cpu_of(who);
+	unsigned int cpu = machine_cpu_of(who);
 
 	return (int)cpu == port_cpu.slot ? port_cpu.depth : machine->cpu[cpu].depth;
 }
 
 static bool below_a_handler(enum who who)
 {
-	const struct co *b = &machine->co[CO_B];
+	for (enum who above = CO_A; above <= CO_B; above++) {
+		const struct co *co = &machine->co[above];
 
-	return who != CO_B && b->handler && b->started && !b->ended && b->cpu == machine->co[who].cpu;
+		if (above != who && co->handler && co->started && !co->ended &&
+		    co->cpu == machine->co[who].cpu)
+			return true;
+	}
+	return false;
 }
 
 static bool is_halted(enum who who)
@@ -95,7 +99,7 @@ static bool is_halted(enum who who)
 	       !machine->co[who].handler;
 }
 
-static bool may_run(enum who who)
+bool machine_may_run(enum who who)
 {
 	const struct co *co = &machine->co[who];
 
@@ -137,7 +141,7 @@ static void change_from(ucontext_t *mine, enum who to)
 	swapcontext(mine, &host->leap);
 }
 
-static void change(enum who to)
+void machine_change(enum who to)
 {
 	change_from(&machine->co[machine->now].context, to);
 }
@@ -150,18 +154,18 @@ static enum who other_than(enum who who)
 
 		if (who == CO_NOBODY)
 			to = (enum who)(i - 1);
-		if (may_run(to))
+		if (machine_may_run(to))
 			return to;
 	}
 	return CO_NOBODY;
 }
 
 /* Somebody spins. */
-static void yield(void)
+void machine_yield(void)
 {
 	enum who to;
 
-	if (++machine->yields > MOST_YIELDS)
+	if (++machine->yields > MACHINE_YIELDS)
 		machine_fail(V_HANG, (uintptr_t)__builtin_return_address(0),
 			     "%s spins and nobody can help",
 			     machine->now == CO_NOBODY ? "who looks afterwards"
@@ -172,17 +176,7 @@ static void yield(void)
 		return;
 	to = other_than(machine->now);
 	if (to != CO_NOBODY)
-		change(to);
-}
-
-static void worker_main(void)
-{
-	machine->inside = false;
-	machine->worker_fn(1, machine->worker_arg);
-	machine->inside = true;
-	machine->co[CO_WORKER].ended = true;
-	change(machine->stopper);
-	__builtin_unreachable();
+		machine_change(to);
 }
 
 static void co_main(void)
@@ -199,14 +193,14 @@ static void co_main(void)
 	co->ended = true;
 	to = other_than(who);
 	if (to != CO_NOBODY)
-		change(to);
+		machine_change(to);
 	cpu_leave(co->cpu);
 	machine->now = CO_NOBODY;
 	cpu_enter(2);
 	setcontext(&host->main);
 }
 
-static void co_begin(enum who who, unsigned int cpu, void (*fn)(void))
+void machine_co_begin(enum who who, unsigned int cpu, void (*fn)(void))
 {
 	struct co *co = &machine->co[who];
 
@@ -225,7 +219,7 @@ void machine_begin(enum who who, const struct form *form, unsigned int times, un
 {
 	struct co *co = &machine->co[who];
 
-	co_begin(who, cpu, co_main);
+	machine_co_begin(who, cpu, co_main);
 	co->form = form;
 	co->times = times;
 	co->handler = handler;
@@ -256,6 +250,18 @@ void machine_clear(void)
 	memset(machine, 0, sizeof(*machine));
 	machine->now = machine->stopper = CO_NOBODY;
 	port_cpu = (struct port_cpu){ .slot = 2, .relaxed = 63 };
+}
+
+/* B has stopped the world, and that is where it is to be held. */
+void machine_hold(void)
+{
+	ucontext_t *mine = &machine->co[CO_B].context;
+
+	machine->hold = false;
+	cpu_leave((unsigned int)port_cpu.slot);
+	machine->now = CO_NOBODY;
+	cpu_enter(2);
+	swapcontext(mine, &host->main);
 }
 
 /* ---- failures ---- */
@@ -296,7 +302,7 @@ _Noreturn void machine_fail(enum verdict verdict, uintptr_t ip, const char *form
 	abort();
 }
 
-static const char *now_name(void)
+const char *machine_now_name(void)
 {
 	static const char *const names[] = { "A", "B", "the worker", "who looks afterwards" };
 
@@ -309,7 +315,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
 	if (signal == SIGSEGV && memory_touched((uintptr_t)info->si_addr))
 		return;
-	machine_fail(V_CRASH, ip, "signal %d at %p in %s", signal, info->si_addr, now_name());
+	machine_fail(V_CRASH, ip, "signal %d at %p in %s", signal, info->si_addr, machine_now_name());
 }
 
 static void on_tick(int signal, siginfo_t *info, void *context)
@@ -317,7 +323,7 @@ static void on_tick(int signal, siginfo_t *info, void *context)
 	(void)signal, (void)info;
 	if (host->trying && ++host->ticks > MOST_TICKS)
 		machine_fail(V_HANG, (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP],
-			     "%s goes on without end", now_name());
+			     "%s goes on without end", machine_now_name());
 }
 
 static void on_trap(int signal, siginfo_t *info, void *context)
@@ -337,6 +343,15 @@ const char *machine_said(void)
 	for (char *c = host->said; *c; c++)
 		*c = *c == '\n' ? ' ' : *c;
 	return host->said;
+}
+
+void mw_port_write(const char *text, size_t len)
+{
+	size_t room = SAID - 1 - host->said_len;
+
+	len = len > room ? room : len;
+	memcpy(host->said + host->said_len, text, len);
+	host->said_len += len;
 }
 
 /* ---- setting up ---- */
@@ -381,182 +396,4 @@ void machine_set_up(void)
 	catch (SIGTRAP, on_trap);
 	catch (SIGVTALRM, on_tick);
 	setitimer(ITIMER_VIRTUAL, &tick, NULL);
-}
-
-/* ---- the port ---- */
-
-int port_take_slot(void)
-{
-	return port_cpu.slot;
-}
-
-/* The last unpin of who was asked to stop: it has stopped. */
-void port_do_pending(void)
-{
-	bool inside = machine->inside;
-
-	machine->inside = true;
-	atomic_store_explicit(&port_cpu.pending, 0, memory_order_relaxed);
-	if (machine->now != CO_NOBODY)
-		yield();
-	machine->inside = inside;
-}
-
-void port_yield(void)
-{
-	bool inside = machine->inside;
-
-	machine->inside = true;
-	port_cpu.relaxed = 63;
-	if (!port_cpu.depth && atomic_load_explicit(&port_cpu.pending, memory_order_relaxed))
-		port_do_pending();
-	else
-		yield();
-	machine->inside = inside;
-}
-
-/* Until @who is not pinned; it runs meanwhile, and is asked to let go of the CPU. */
-static void wait_for(enum who who)
-{
-	while (machine->co[who].started && !machine->co[who].ended && depth_of(who)) {
-		machine->cpu[cpu_of(who)].pending = PORT_PENDING_STOP;
-		if (++machine->yields > MOST_YIELDS)
-			machine_fail(V_HANG, 0, "%s stays pinned while the world is to stop",
-				     who == CO_A ? "A" : "B");
-		machine->stopper = CO_NOBODY;
-		change(who);
-		machine->stopper = machine->now;
-	}
-}
-
-int mw_port_stop_world(void)
-{
-	if (machine->now != CO_NOBODY) {
-		machine->inside = true;
-		while (machine->stopper != CO_NOBODY)
-			yield();
-		machine->stopper = machine->now;
-		for (enum who who = CO_A; who <= CO_B; who++) {
-			if (who != machine->now)
-				wait_for(who);
-		}
-		machine->inside = false;
-	}
-	return -1;
-}
-
-void mw_port_start_world(void)
-{
-	machine->stopper = CO_NOBODY;
-}
-
-void mw_port_run_stopped(void (*fn)(unsigned int worker, void *arg), void *arg)
-{
-	machine->inside = true;
-	if (machine->now != CO_NOBODY) {
-		machine->worker_fn = fn;
-		machine->worker_arg = arg;
-		co_begin(CO_WORKER, 1 - cpu_of(machine->now), worker_main);
-		change(CO_WORKER);
-	}
-	machine->inside = false;
-	fn(0, arg);
-	machine->inside = true;
-	while (machine->now != CO_NOBODY && !machine->co[CO_WORKER].ended)
-		yield();
-	machine->inside = false;
-}
-
-static void show(mw_root_visit_fn *visit, void *ctx, enum who who, const char *at)
-{
-	const struct co *co = &machine->co[who];
-	const char *end = machine_stack_top(who);
-
-	visit(ctx, MW_ROOT_REGISTERS, "registers", &co->context.uc_mcontext.gregs,
-	      &co->context.uc_mcontext.gregs[NGREG]);
-	visit(ctx, MW_ROOT_STACK, "stack", (const void *)((uintptr_t)at & ~(sizeof(at) - 1)), end);
-}
-
-/* A frame's registers are copied to the context when the moment is reached. */
-__attribute__((noinline)) void mw_port_scan_roots(mw_root_visit_fn *visit, void *ctx)
-{
-	for (enum who who = CO_A; who < NR_CO; who++) {
-		const struct co *co = &machine->co[who];
-
-		if (!co->started || co->ended)
-			continue;
-		if (who == machine->now)
-			show(visit, ctx, who, __builtin_frame_address(0));
-		else
-			show(visit, ctx, who,
-			     (const char *)co->context.uc_mcontext.gregs[REG_RSP] - 128);
-	}
-}
-
-void mw_port_write(const char *text, size_t len)
-{
-	size_t room = SAID - 1 - host->said_len;
-
-	len = len > room ? room : len;
-	memcpy(host->said + host->said_len, text, len);
-	host->said_len += len;
-}
-
-_Noreturn void mw_port_panic(const char *why)
-{
-	machine_fail(V_PANIC, (uintptr_t)__builtin_return_address(0), "%s: %s in %s", why,
-		     machine_said(), now_name());
-}
-
-void mw_port_wake(enum mw_worker worker)
-{
-	(void)worker;
-}
-
-uint64_t mw_port_now(void)
-{
-	return machine->clock += 1000;
-}
-
-size_t mw_port_backtrace(uintptr_t *pcs, size_t max)
-{
-	if (max)
-		pcs[0] = (uintptr_t)__builtin_return_address(0);
-	return max ? 1 : 0;
-}
-
-bool mw_port_symbol(uintptr_t pc, char *text, size_t size)
-{
-	(void)pc, (void)text, (void)size;
-	return false;
-}
-
-bool mw_port_protect(void *page, size_t len, bool fault)
-{
-	memory_forbid(page, len, fault);
-	return true;
-}
-
-bool mw_port_release(void *page, size_t len)
-{
-	memset(page, 0, len);
-	return true;
-}
-
-bool mw_port_reclaim(void *page, size_t len)
-{
-	(void)page, (void)len;
-	return true;
-}
-
-bool mw_port_dirty_start(void *page, size_t len)
-{
-	(void)page, (void)len;
-	return false;
-}
-
-void *mw_port_dirty_next(void *from, void *end)
-{
-	(void)from, (void)end;
-	return NULL;
 }

@@ -12,13 +12,9 @@
 #include "../mm/object/object.h"
 
 #define MAIN (ARENA + ((size_t)1 << 20))
-#define MAIN_BYTES ((size_t)6 << 20)
+#define MAIN_BYTES ((size_t)3 << 20)
 #define REGION (ARENA + ((size_t)64 << 20))
-#define SPARE(who) (ARENA + ((size_t)(128 + 16 * (who)) << 20))
-#define ROOTS (ARENA + ((size_t)192 << 20))
 #define PHYS(at) ((uint64_t)((at)-ARENA) + ((uint64_t)16 << 20))
-#define DEAD_KEYS 12
-#define ROOT_WORDS 32 /* of each: the last one for what a call makes */
 
 enum {
 	SPAN_CURRENT, /* there is room in the spans that CPUs allocate from */
@@ -78,146 +74,6 @@ bool state_is_full(const struct state *state)
 	return state->memory != MEMORY_AMPLE;
 }
 
-static void *shown(uintptr_t hidden)
-{
-	return (void *)~hidden;
-}
-
-static void must(bool fine, const char *what)
-{
-	if (!fine)
-		machine_fail(V_ENGINE, 0, "the state cannot be made: %s", what);
-}
-
-/* ---- things ---- */
-
-static void *marked(void *object, size_t len)
-{
-	must(object, "memory for its things");
-	memset(object, 0x33, len);
-	return object;
-}
-
-static size_t shrink_nothing(struct mw_shrinker *self, size_t pages)
-{
-	(void)self, (void)pages;
-	return 0;
-}
-
-static void hear(struct mw_gc_listener *self, enum mw_gc_moment moment,
-		 const struct mw_gc_cycle *cycle)
-{
-	(void)self, (void)moment, (void)cycle;
-}
-
-static void see_nothing(void *arg)
-{
-	(void)arg;
-}
-
-static void see_object(void *object, void *arg)
-{
-	(void)object, (void)arg;
-}
-
-static void make_by_hand(struct things *t)
-{
-	struct things *us = &machine->us;
-
-	t->object = marked(mw_alloc(OBJECT_SIZE, 0), OBJECT_SIZE);
-	t->aligned = marked(mw_alloc_aligned(OBJECT_SIZE, 256, 0), OBJECT_SIZE);
-	t->large = marked(mw_alloc(LARGE_SIZE, 0), LARGE_SIZE);
-	t->of_cache = marked(mw_cache_alloc(us->cache, 0), CACHE_SIZE);
-	t->ignored = marked(mw_alloc(OBJECT_SIZE, 0), OBJECT_SIZE);
-	t->element = marked(mw_mempool_alloc(us->pool, 0), OBJECT_SIZE);
-	t->page = marked(mw_pages_alloc(1, 0), MW_PAGE_SIZE);
-	t->run = marked(mw_pages_alloc(RUN_PAGES, 0), RUN_PAGES * MW_PAGE_SIZE);
-	t->stack = marked(mw_stack_alloc(1, 0), 2 * MW_PAGE_SIZE);
-	must(mw_leak_ignore(t->ignored), "ignored");
-	must(mw_cache_alloc_bulk(us->cache, 0, BULK, t->bulk), "bulk");
-	for (unsigned int i = 0; i < BULK; i++)
-		marked(t->bulk[i], CACHE_SIZE);
-}
-
-static void make_collected(struct things *t)
-{
-	struct things *us = &machine->us;
-	void **at = t->roots;
-
-	*at++ = t->collected = marked(mw_cache_alloc(us->live, 0), CACHE_SIZE);
-	*at++ = t->key = marked(mw_cache_alloc(us->live, 0), CACHE_SIZE);
-	*at++ = t->value = mw_new(us->node, 0);
-	*at++ = t->referred = marked(mw_cache_alloc(us->live, 0), CACHE_SIZE);
-	*at++ = t->finalized = marked(mw_alloc(OBJECT_SIZE, MW_COLLECTED), OBJECT_SIZE);
-	*at++ = t->tagged = marked(mw_alloc(OBJECT_SIZE, MW_NOSCAN), OBJECT_SIZE);
-	*at++ = t->pinned = marked(mw_alloc(OBJECT_SIZE, MW_NOSCAN), OBJECT_SIZE);
-	*at++ = t->to_pin = marked(mw_cache_alloc(us->live, 0), CACHE_SIZE);
-	*at++ = t->cleaned = marked(mw_cache_alloc(us->live, 0), CACHE_SIZE);
-	*at++ = mw_new_flex(us->flex, 64, 0);
-	must(t->value, "a node");
-	must(mw_finalizer_set(t->finalized, see_object, NULL), "finalizer");
-	must(mw_tag_set(t->tagged, 7), "tag");
-	must(mw_pin(t->pinned, "pairs"), "pin");
-	must(mw_tag_set(t->referred, 3), "tag");
-	must((t->cleanup = mw_cleanup_add(t->cleaned, see_nothing, NULL)), "cleanup");
-	must((t->weak = mw_weak_new(t->referred)), "weak");
-	must(mw_weak_table_put(us->table, t->key, t->value), "put");
-}
-
-static void make_things(struct things *t, unsigned int cpu)
-{
-	struct mw_cache_want want = machine->us.hand, gathered = machine->us.gathered;
-	unsigned int before = machine_as(cpu);
-
-	make_by_hand(t);
-	make_collected(t);
-	must((t->cache = t == &machine->us ? t->cache : mw_cache_create(&want)), "cache");
-	must((t->empty = mw_cache_create(&gathered)), "cache");
-	/* A span that stays, and one that was given back. */
-	mw_cache_free(t->empty, mw_cache_alloc(t->empty, 0));
-	if (t != &machine->us)
-		mw_cache_free(t->cache, mw_cache_alloc(t->cache, 0));
-	t->table = t == &machine->us ? t->table : mw_weak_table_new("own");
-	must(t->table, "table");
-	t->pool = t == &machine->us ? t->pool : forms_pool();
-	must(t->pool, "pool");
-	t->shrinker.shrink = t->new_shrinker.shrink = shrink_nothing;
-	mw_shrinker_add(&t->shrinker);
-	t->listener.moment = t->new_listener.moment = hear;
-	mw_gc_listen(&t->listener);
-	must(mw_gc_root_add("own", t->old_root, t->old_root + 4, NULL), "root");
-	machine_as(before);
-}
-
-static void make_shared(struct things *us)
-{
-	static const struct mw_field node_fields[] = { MW_PTR(struct node, next),
-						       MW_PTR(struct node, other) };
-	static const struct mw_field flex_fields[] = {
-		{ "nodes", MW_FIELD_FLEX, offsetof(struct flex, nodes), 0, NULL, 0, 0 }
-	};
-
-	machine->node_type = (struct mw_type){
-		.name = "node", .size = sizeof(struct node), .fields = node_fields, .field_count = 2
-	};
-	machine->flex_type = (struct mw_type){
-		.name = "flex", .size = sizeof(struct flex), .fields = flex_fields, .field_count = 1
-	};
-	machine->mine[0].type = machine->mine[1].type = us->type = machine->node_type;
-	us->node = &machine->node_type;
-	us->flex = &machine->flex_type;
-	us->hand = (struct mw_cache_want){ .name = "hand", .size = CACHE_SIZE };
-	us->gathered = (struct mw_cache_want){ .name = "gathered",
-					       .size = CACHE_SIZE,
-					       .flags = MW_COLLECTED };
-	must((us->cache = mw_cache_create(&us->hand)), "cache");
-	must((us->live = mw_cache_create(&us->gathered)), "cache");
-	us->gathered.size = 1024;
-	must((us->fresh = mw_cache_create(&us->gathered)), "cache");
-	must((us->table = mw_weak_table_new("shared")), "table");
-	must((us->pool = forms_pool()), "pool");
-}
-
 /* What was here before: records and descriptors that are used again, with what others left in them. */
 static void churn(void)
 {
@@ -229,11 +85,11 @@ static void churn(void)
 	struct mw_cache *caches[PAIRS_LEN(wants)];
 
 	for (unsigned int i = 0; i < PAIRS_LEN(wants); i++) {
-		must((caches[i] = mw_cache_create(&wants[i])), "cache");
+		things_must((caches[i] = mw_cache_create(&wants[i])), "cache");
 		mw_cache_free(caches[i], mw_cache_alloc(caches[i], MW_ZERO));
 	}
 	for (unsigned int i = 0; i < PAIRS_LEN(wants); i++)
-		must(mw_cache_destroy(caches[i]), "destroy");
+		things_must(mw_cache_destroy(caches[i]), "destroy");
 	mw_free(mw_alloc(2 * LARGE_SIZE, 0));
 }
 
@@ -265,7 +121,7 @@ static void fill_spans(unsigned int cpu)
 			void *object = filler(kind);
 			struct mw_span *span = object ? mw_span_of(object) : NULL;
 
-			must(object && machine->fillers < MOST_FILLERS, "fillers");
+			things_must(object && machine->fillers < MOST_FILLERS, "fillers");
 			machine->filler[machine->fillers++] = object;
 			if (span->count == mw_span_live_count(span))
 				break;
@@ -294,7 +150,7 @@ static void fill_memory(void)
 		void *run;
 
 		while ((run = mw_pages_alloc(pages, MW_ATOMIC))) {
-			must(machine->runs < MOST_RUNS, "runs");
+			things_must(machine->runs < MOST_RUNS, "runs");
 			machine->run[machine->runs].at = run;
 			machine->run[machine->runs++].pages = pages;
 		}
@@ -326,7 +182,7 @@ static void collect_with_births(void)
 	struct mw_gc_listener listener = { .moment = allocate };
 
 	mw_gc_listen(&listener);
-	must(mw_gc_collect(MW_COLLECT_SWEPT), "collect");
+	things_must(mw_gc_collect(MW_COLLECT_SWEPT), "collect");
 	mw_gc_unlisten(&listener);
 }
 
@@ -361,68 +217,30 @@ static void make_spans(const struct state *state)
 	else if (state->span == SPAN_REMOTE)
 		free_half(2);
 	else if (state->span == SPAN_UNSWEPT)
-		must(mw_gc_collect(MW_COLLECT_MARKED), "collect");
+		things_must(mw_gc_collect(MW_COLLECT_MARKED), "collect");
 }
 
 /* ---- the whole ---- */
-
-static void on_misuse(const struct mw_report *report)
-{
-	if (machine->faults_here)
-		machine_fail(V_CHECK, 0, "misuse: %s: %s", mw_misuse_name(report->what),
-			     report->text);
-	machine->reports[report->what]++;
-}
-
-static void place_things(void)
-{
-	struct things *all[3] = { &machine->mine[0], &machine->mine[1], &machine->us };
-
-	for (unsigned int i = 0; i < 3; i++) {
-		char *words = ROOTS + i * MW_PAGE_SIZE;
-
-		all[i]->roots = (void **)words;
-		all[i]->old_root = (void **)(words + 1024);
-		all[i]->new_root = (void **)(words + 2048);
-		all[i]->spare = SPARE(i);
-		all[i]->spare_phys = PHYS(all[i]->spare);
-		must(mw_gc_root_add("pairs", all[i]->roots, all[i]->roots + ROOT_WORDS, NULL),
-		     "root");
-	}
-}
-
-static void set_requests(struct things *us)
-{
-	us->map[0] = (struct mw_memrange){ 0x100000, 0x200000, MW_MEM_FREE };
-	us->map[1] = (struct mw_memrange){ 0x180000, 0x1000, MW_MEM_RESERVED };
-	us->report = (struct mw_report){ .what = MW_OVERRUN, .text = "none" };
-	us->on_misuse = on_misuse;
-	us->rarely = (struct mw_fail){ .every = 1ul << 40, .pages = true, .own = true };
-	mw_gc_policy_get(&us->policy);
-	us->leaks = (struct mw_leak_want){ .most = 4 };
-	us->safe = (struct mw_safe_policy){ .on = true };
-	us->mapping = (struct mw_profile_mapping){ .file = "none" };
-}
 
 static void make_region(struct things *us)
 {
 	us->region = REGION;
 	us->inside = REGION + 3 * MW_PAGE_SIZE;
 	us->inside_phys = PHYS(us->inside);
-	must(mw_region_add(us->region, PHYS(us->region), SPARE_BYTES), "region");
+	things_must(mw_region_add(us->region, PHYS(us->region), SPARE_BYTES), "region");
 }
 
 static void watch(const struct state *state)
 {
 	if (state->aids == AIDS_SAFE) {
-		must(mw_safe_free(NULL, &machine->us.safe), "safe");
+		things_must(mw_safe_free(NULL, &machine->us.safe), "safe");
 		for (unsigned int i = 0; i < 8; i++)
 			mw_free(filler(i % 2));
 	} else if (state->aids == AIDS_GC) {
 		mw_gc_debug(MW_GC_DEBUG_POINTERS | MW_GC_DEBUG_POISON | MW_GC_DEBUG_CHECK, 3);
 	}
 	if (state->watch == WATCH_SAMPLES) {
-		must(mw_profile_rate(1) && mw_trace_on(true), "watching");
+		things_must(mw_profile_rate(1) && mw_trace_on(true), "watching");
 		for (unsigned int i = 0; i < 8; i++)
 			mw_free(filler(i % 2));
 	} else if (state->watch == WATCH_FAILING) {
@@ -438,21 +256,6 @@ static void stop(unsigned int cpu)
 	machine_as(before);
 }
 
-/* What nothing reaches, with all that can hang on it. */
-static void make_dead(struct things *us)
-{
-	us->dead = ~(uintptr_t)mw_cache_alloc(us->live, 0);
-	must((us->weak_dead = mw_weak_new(shown(us->dead))), "weak");
-	must(mw_cleanup_add(shown(us->dead), see_nothing, NULL), "cleanup");
-	must(mw_tag_set(shown(us->dead), 9), "tag");
-	for (unsigned int i = 0; i < DEAD_KEYS; i++) {
-		void *key = mw_alloc(OBJECT_SIZE, MW_NOSCAN);
-
-		must(key && mw_weak_table_put(us->table, key, us->value), "put");
-	}
-	must(mw_finalizer_set(mw_alloc(OBJECT_SIZE, MW_COLLECTED), see_object, NULL), "finalizer");
-}
-
 static void make(void *arg)
 {
 	const struct state *state = arg;
@@ -460,23 +263,17 @@ static void make(void *arg)
 	unsigned int shared = state->span == SPAN_UNOWNED ? 2 : 0;
 
 	if (state->aids == AIDS_DEBUG)
-		must(mw_debug_set("FZPU"), "aids");
-	must(mw_region_add(MAIN, PHYS(MAIN), MAIN_BYTES), "memory");
-	mw_on_misuse(on_misuse);
+		things_must(mw_debug_set("FZPU"), "aids");
+	things_must(mw_region_add(MAIN, PHYS(MAIN), MAIN_BYTES), "memory");
 	machine_as(0);
-	place_things();
-	set_requests(us);
 	churn();
-	make_shared(us);
-	make_things(us, shared);
-	make_things(&machine->mine[0], shared);
-	make_things(&machine->mine[1], shared ? shared : 1);
-	make_dead(us);
+	things_make(shared);
 	make_spans(state);
+	things_make_idle();
 	make_region(us);
 	watch(state);
 	if (state->memory == MEMORY_RESERVE)
-		must(mw_reserve(8 * MW_PAGE_SIZE), "reserve");
+		things_must(mw_reserve(8 * MW_PAGE_SIZE), "reserve");
 	if (state->memory != MEMORY_AMPLE)
 		fill_memory();
 	machine_as(2);

@@ -19,7 +19,7 @@
 
 #define TRAP_FLAG 0x100ul
 #define BREAKPOINT 0xcc
-#define MOST_STEPS 2000000u
+#define MOST_STEPS 8000000u
 #define PLACES (1u << 20) /* of code, hashed: more than there are instructions */
 #define FIRST_PASSES 2u
 #define FRAME ((size_t)16 << 10)
@@ -37,8 +37,8 @@ OWN static struct steps {
 		RECORDS,
 		BREAKS
 	} mode;
-	bool full;
-	unsigned int count, moments, now; /* @now: the step that who stands there is about to do */
+	unsigned int most, count, moments,
+		now; /* @now: the step that who stands there is about to do */
 	uintptr_t at; /* of the breakpoint */
 	uint8_t byte; /* what stands there */
 	int memory;
@@ -88,10 +88,8 @@ static void record(const greg_t *registers)
 	/* What repeats itself (rep), or comes again after its page was given to it. */
 	if (steps->count && steps->ip[steps->count - 1] == ip)
 		return;
-	if (steps->count == MOST_STEPS) {
-		steps->full = true;
-		return;
-	}
+	if (steps->count == steps->most)
+		machine_fail(V_LONG, ip, "more than %u instructions", steps->most);
 	if (steps->count % 1024 == 0)
 		machine_goes_on();
 	if (machine->inside)
@@ -158,25 +156,19 @@ static void run_recorded(void *arg)
 	machine_run(CO_A);
 }
 
-unsigned int step_record(const struct form *form)
+unsigned int step_record(const struct form *form, bool handler, unsigned int most)
 {
 	bool fine;
 
 	steps->count = 0;
-	steps->full = false;
+	steps->most = most && most < MOST_STEPS ? most : MOST_STEPS;
 	steps->mode = RECORDS;
-	machine_begin(CO_A, form, 1, 0, false);
+	machine_begin(CO_A, form, 1, 0, handler);
 	fine = machine_try(run_recorded, NULL);
 	steps->mode = IDLE;
 	if (!fine)
 		return 0;
 	choose();
-	if (steps->full) {
-		failure->verdict = V_ENGINE;
-		snprintf(failure->text, sizeof(failure->text), "more than %u instructions",
-			 MOST_STEPS);
-		return 0;
-	}
 	return steps->moments;
 }
 

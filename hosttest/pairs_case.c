@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+/* One case of a pair: run, compared with the pair's two orders, and reported. See pairs.h. */
+#define _GNU_SOURCE
+#include <string.h>
+#include "pairs.h"
+
+const char *form_name(const struct form *form)
+{
+	static char names[4][80];
+	static unsigned int next;
+	char *name = names[next++ % 4];
+
+	snprintf(name, sizeof(names[0]), "%s%s%s", form->call, *form->tag ? "." : "", form->tag);
+	return name;
+}
+
+/* ---- one case ---- */
+
+static unsigned int cpu_now(void)
+{
+	return machine->now == CO_NOBODY ? 0 : machine->co[machine->now].cpu;
+}
+
+/* Where @way comes: on which CPU. */
+static unsigned int cpu_for(enum way way)
+{
+	return way == WAY_HANDLER ? cpu_now() : 1 - cpu_now();
+}
+
+bool case_way_is_open(enum way way, const struct form *form)
+{
+	bool stopped = machine->stopper != CO_NOBODY;
+
+	if (way == WAY_STOPPER)
+		return false;
+	if (way == WAY_CPU)
+		return !stopped && cpu_now() == 0;
+	if (!(form->words & (IRQ | ATOMIC)))
+		return false;
+	if (way == WAY_STOPPED && !stopped)
+		return false;
+	return !machine->cpu[cpu_for(way)].depth;
+}
+
+static void begin_a(enum way way)
+{
+	machine_begin(CO_A, loop->now_a, 1, 0, way == WAY_STOPPER);
+}
+
+/* Before or after A: where it would have come. */
+static void begin_b_alone(const struct outcome *outcome)
+{
+	const struct b *b = outcome->b;
+
+	machine_begin(CO_B, b->form, b->times, outcome->way == WAY_HANDLER ? 0 : 1,
+		      outcome->way == WAY_HANDLER || outcome->way == WAY_STOPPED);
+}
+
+static void look(struct outcome *outcome)
+{
+	check_outcome(outcome);
+	check_after(outcome);
+}
+
+static void run_b(void *arg)
+{
+	machine_run(CO_B);
+	look(arg);
+}
+
+static void run_held(void *arg)
+{
+	machine_begin(CO_B, ((struct b *)arg)->form, ((struct b *)arg)->times, 1, false);
+	machine->hold = true;
+	machine_run(CO_B);
+}
+
+bool case_hold(unsigned int i)
+{
+	copy_put_back(loop->start);
+	return machine_try(run_held, &loop->bs[i]) && !machine->hold;
+}
+
+/* B has stopped the world, and goes on by itself when A has ended. */
+static void run_a_while_held(void *arg)
+{
+	begin_a(WAY_STOPPER);
+	machine_run(CO_A);
+	look(arg);
+}
+
+static void run_a_then_b(void *arg)
+{
+	struct outcome *outcome = arg;
+
+	begin_a(outcome->way);
+	machine_run(CO_A);
+	begin_b_alone(outcome);
+	run_b(arg);
+}
+
+static void run_b_then_a(void *arg)
+{
+	struct outcome *outcome = arg;
+
+	begin_b_alone(outcome);
+	machine_run(CO_B);
+	begin_a(outcome->way);
+	machine_run(CO_A);
+	look(outcome);
+}
+
+static void say_failed(const struct b *b, enum way way, const char *moment, unsigned int step,
+		       uintptr_t ip)
+{
+	extern char __executable_start[];
+	uintptr_t base = (uintptr_t)__executable_start;
+
+	printf("fail\t%s\t%s\t%s%s\t%s\t%s\t%u\t%#lx\t%s\t%#lx\t%s\n", loop->now_state->name,
+	       form_name(loop->now_a), form_name(b->form), b->times > 1 ? "*2" : "", way_names[way],
+	       moment, step, ip ? (unsigned long)(ip - base) : 0, verdict_names[failure->verdict],
+	       failure->ip ? (unsigned long)(failure->ip - base) : 0, failure->text);
+	fflush(stdout);
+}
+
+void case_failed(unsigned int i, enum way way, const char *moment, unsigned int step, uintptr_t ip)
+{
+	struct tally *tally = &loop->tally[i][way];
+
+	loop->unit_failed++;
+	tally->hangs += failure->verdict == V_HANG;
+	if (tally->failed++ < MOST_FAILURES)
+		say_failed(&loop->bs[i], way, moment, step, ip);
+}
+
+bool case_make_reference(unsigned int i, enum way way)
+{
+	struct reference *reference = &loop->reference[i][way];
+
+	if (reference->known)
+		return reference->fine;
+	reference->known = true;
+	reference->ab = reference->ba = (struct outcome){ .b = &loop->bs[i], .way = way };
+	if (way == WAY_STOPPER) {
+		reference->fine = case_hold(i) && machine_try(run_a_while_held, &reference->ab);
+	} else {
+		copy_put_back(loop->start);
+		reference->fine = machine_try(run_a_then_b, &reference->ab);
+	}
+	if (!reference->fine)
+		case_failed(i, way, "behind", 0, 0);
+	copy_put_back(loop->start);
+	if (!machine_try(run_b_then_a, &reference->ba)) {
+		case_failed(i, way, "before", 0, 0);
+		reference->fine = false;
+	}
+	return reference->fine;
+}
+
+/* "answers, reports, what was left" */
+static void describe(char *text, size_t size, const struct outcome *outcome)
+{
+	int at = snprintf(text, size, "%#lx %#lx", outcome->result[0], outcome->result[1]);
+
+	for (unsigned int i = 0; i < MW_NR_MISUSES; i++) {
+		if (outcome->reports[i])
+			at += snprintf(text + at, size - (size_t)at, " %u %s", outcome->reports[i],
+				       mw_misuse_name((enum mw_misuse)i));
+	}
+	if (outcome->left_objects || outcome->left_pages)
+		snprintf(text + at, size - (size_t)at, " left %zu+%zu", outcome->left_objects,
+			 outcome->left_pages);
+}
+
+static void explain(const struct outcome *seen, const struct reference *reference)
+{
+	char text[3][120];
+
+	describe(text[0], sizeof(text[0]), seen);
+	describe(text[1], sizeof(text[1]), &reference->ab);
+	describe(text[2], sizeof(text[2]), &reference->ba);
+	failure->verdict = V_ORDER;
+	failure->ip = 0;
+	snprintf(failure->text, sizeof(failure->text), "%s; in order: %s, or %s", text[0], text[1],
+		 text[2]);
+}
+
+/* The machine stands at the moment. */
+void case_run(unsigned int i, enum way way, unsigned int m, const struct moment *moment)
+{
+	const struct b *b = &loop->bs[i];
+	struct reference *reference = &loop->reference[i][way];
+	struct outcome seen = { .b = b, .way = way };
+	bool full = state_is_full(loop->now_state), fine;
+	char name[16];
+
+	loop->tally[i][way].cases++;
+	loop->unit_cases++;
+	if (way != WAY_STOPPER)
+		machine_begin(CO_B, b->form, b->times, cpu_for(way), way != WAY_CPU);
+	fine = machine_try(run_b, &seen);
+	if (fine && !check_alike(loop->now_a, b->form, full, &seen, &reference->ab) &&
+	    !check_alike(loop->now_a, b->form, full, &seen, &reference->ba)) {
+		explain(&seen, reference);
+		fine = false;
+	}
+	snprintf(name, sizeof(name), "%u", m);
+	if (!fine)
+		case_failed(i, way, name, moment->step, moment->ip);
+}
