@@ -40,9 +40,8 @@
 
 static pthread_t main_thread;
 static unsigned int time_limit_s = SANITIZED ? 300 : 120;
-static _Atomic(unsigned long) started_ms; /* the running test, by the clock; 0: none */
-static _Atomic(unsigned long) ticks, started_tick; /* the watchdog's turns, and when the test began */
-static _Atomic(unsigned long) started_cpu_ms; /* and by the processor time of this process */
+static _Atomic(unsigned long) running; /* the test that is watched, each with another number; 0: none */
+static _Atomic(unsigned long) started_ticks; /* processor_ticks() when it began */
 
 /* ---- console ---- */
 
@@ -150,75 +149,90 @@ static void on_sanitizer_death(void)
  * On a machine that others use as well the clock says nothing. A test that is past its limit by the clock
  * hangs if it has also had that much processor time, of as many processors as there are, or if no thread
  * wants to run for IDLE_TICKS in a row.
+ *
+ * The watchdog calls nothing that a test calls: test_step() plants breakpoints there, and this thread
+ * would step on them. So it counts its own ticks and reads files.
  */
 #define TICK_MS 100
 #define IDLE_TICKS 50
 
-static unsigned long milliseconds(clockid_t clock)
+/* The fields of a "stat" file of /proc behind the name, or NULL. */
+static const char *stat_fields(const char *path, char *text, size_t size)
 {
-	struct timespec t;
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = file < 0 ? 0 : read(file, text, size - 1);
+	const char *end;
 
-	clock_gettime(clock, &t);
-	return (unsigned long)t.tv_sec * 1000 + (unsigned long)t.tv_nsec / 1000000;
+	if (file >= 0)
+		close(file);
+	text[n > 0 ? n : 0] = '\0';
+	end = strrchr(text, ')');
+	return end && end[1] ? end + 2 : NULL;
+}
+
+/* Processor time of this process, by the system's ticks. */
+static unsigned long processor_ticks(void)
+{
+	char text[512];
+	const char *field = stat_fields("/proc/self/stat", text, sizeof(text));
+	unsigned long user = 0, system = 0;
+
+	if (field)
+		sscanf(field, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
+	return user + system;
 }
 
 /* Whether a thread of this process that is not the caller runs, or waits for a processor or the disk. */
-static bool thread_wants_to_run(void)
+static bool thread_wants_to_run(int own)
 {
 	DIR *tasks = opendir("/proc/self/task");
 	struct dirent *task;
 	bool wants = !tasks;
 
 	while (tasks && !wants && (task = readdir(tasks))) {
-		char text[512], *state;
-		int number = atoi(task->d_name), file;
-		ssize_t n;
+		char path[300], text[512];
+		const char *field;
 
-		if (number <= 0 || number == (int)gettid())
+		if (task->d_name[0] == '.' || atoi(task->d_name) == own)
 			continue;
-		snprintf(text, sizeof(text), "/proc/self/task/%d/stat", number);
-		file = open(text, O_RDONLY | O_CLOEXEC);
-		n = file < 0 ? 0 : read(file, text, sizeof(text) - 1);
-		if (file >= 0)
-			close(file);
-		text[n > 0 ? n : 0] = '\0';
-		state = strrchr(text, ')');
-		wants = state && (state[2] == 'R' || state[2] == 'D');
+		snprintf(path, sizeof(path), "/proc/self/task/%s/stat", task->d_name);
+		field = stat_fields(path, text, sizeof(text));
+		wants = field && (*field == 'R' || *field == 'D');
 	}
 	if (tasks)
 		closedir(tasks);
 	return wants;
 }
 
-/*
- * A thread, not an alarm: sanitizers hold signals back while a thread spins. It counts its turns, and looks at a clock
- * only when there were as many as the limit has: a step test may have a breakpoint in what reads the clock,
- * and this thread has all signals blocked.
- */
+/* One tick of a test that is past its limit by the clock. */
+static void look_at_late(unsigned long most_ticks, int own)
+{
+	static unsigned int idle;
+
+	if (processor_ticks() - atomic_load(&started_ticks) > most_ticks)
+		end_all("hang: time limit passed", EXIT_HUNG);
+	idle = thread_wants_to_run(own) ? 0 : idle + 1;
+	if (idle == IDLE_TICKS)
+		end_all("hang: all threads sleep", EXIT_HUNG);
+}
+
+/* A thread, not an alarm: sanitizers hold signals back while a thread spins. */
 static void *watchdog(void *arg)
 {
 	const struct timespec tick = { .tv_nsec = TICK_MS * 1000000 };
-	unsigned long most_cpu_ms =
-		time_limit_s * 1000ul * (unsigned long)sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned int idle = 0;
+	unsigned long most_ticks = time_limit_s * (unsigned long)sysconf(_SC_CLK_TCK) *
+				   (unsigned long)sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned long test = 0, ticks = 0;
+	int own = (int)gettid();
 
 	(void)arg;
 	for (;; nanosleep(&tick, NULL)) {
-		unsigned long started = atomic_load(&started_ms);
+		unsigned long now = atomic_load(&running);
 
-		if (!started ||
-		    atomic_fetch_add(&ticks, 1) - atomic_load(&started_tick) <
-			    time_limit_s * (1000ul / TICK_MS) ||
-		    milliseconds(CLOCK_MONOTONIC) - started < time_limit_s * 1000ul) {
-			idle = 0;
-			continue;
-		}
-		if (milliseconds(CLOCK_PROCESS_CPUTIME_ID) - atomic_load(&started_cpu_ms) >
-		    most_cpu_ms)
-			end_all("hang: time limit passed", EXIT_HUNG);
-		idle = thread_wants_to_run() ? 0 : idle + 1;
-		if (idle == IDLE_TICKS)
-			end_all("hang: all threads sleep", EXIT_HUNG);
+		ticks = now == test ? ticks + 1 : 0;
+		test = now;
+		if (now && ticks > time_limit_s * (1000ul / TICK_MS))
+			look_at_late(most_ticks, own);
 	}
 	return NULL;
 }
@@ -238,15 +252,16 @@ static void start_watchdog(void)
 
 void backend_test_begin(const char *name)
 {
+	static unsigned long tests;
+
 	(void)name;
-	atomic_store(&started_tick, atomic_load(&ticks));
-	atomic_store(&started_cpu_ms, milliseconds(CLOCK_PROCESS_CPUTIME_ID));
-	atomic_store(&started_ms, milliseconds(CLOCK_MONOTONIC));
+	atomic_store(&started_ticks, processor_ticks());
+	atomic_store(&running, ++tests);
 }
 
 void backend_test_end(void)
 {
-	atomic_store(&started_ms, 0);
+	atomic_store(&running, 0);
 }
 
 /* ---- other processes: this program again, for the tests of the harness itself, and copies ---- */
@@ -265,13 +280,13 @@ int backend_child(const char *name, char *out, size_t size)
 {
 	size_t used = 0;
 	int pipes[2], status;
-	unsigned long started;
+	unsigned long test;
 	pid_t pid;
 	ssize_t n;
 
 	if (pipe(pipes))
 		return -1;
-	started = atomic_exchange(&started_ms, 0);
+	test = atomic_exchange(&running, 0);
 	pid = fork();
 	if (!pid) {
 		dup2(pipes[1], STDOUT_FILENO);
@@ -286,7 +301,7 @@ int backend_child(const char *name, char *out, size_t size)
 	out[used] = '\0';
 	close(pipes[0]);
 	status = wait_for_process(pid);
-	atomic_store(&started_ms, started);
+	atomic_store(&running, test);
 	return status;
 }
 
@@ -295,7 +310,7 @@ int backend_child(const char *name, char *out, size_t size)
 int backend_fork(bool (*fn)(void *arg), void *arg)
 {
 	const struct rlimit limit = { FORK_LIMIT_S, FORK_LIMIT_S };
-	unsigned long started = atomic_exchange(&started_ms, 0);
+	unsigned long test = atomic_exchange(&running, 0);
 	int status;
 	pid_t pid = fork();
 
@@ -307,7 +322,7 @@ int backend_fork(bool (*fn)(void *arg), void *arg)
 		_exit(fn(arg) ? 0 : 1);
 	}
 	status = wait_for_process(pid);
-	atomic_store(&started_ms, started);
+	atomic_store(&running, test);
 	return status;
 }
 

@@ -28,7 +28,7 @@ struct test_case {
 
 #define TEST_PLAIN 0u
 #define TEST_HOSTED 1u /* needs what only Linux has: address space for a terabyte, say */
-#define TEST_LONG 2u /* only in `make soak` */
+#define TEST_LONG 2u /* hosted, only in `make test-long`, a part of `make test` */
 #define TEST_HIDDEN 4u /* is meant to fail: run by the harness's own test only, in no plan */
 #define TEST_COUNTED                                                                               \
 	8u /* asks test_instructions(): has bounds that hold only where these are counted */

@@ -300,7 +300,7 @@ def main():
     parser.add_argument("--near", action="store_true", help="only the suites that the lists name and those of the room")
     parser.add_argument("only", nargs="*", help="rooms, or room/name")
     options = parser.parse_args()
-    mutants = [m for path in sorted(glob.glob("hosttest/mutants/*.txt")) for m in read_list(path)]
+    mutants = [m for path in sorted(glob.glob("hosttest/mutants/[!e]*.txt")) for m in read_list(path)]
     if options.only:
         mutants = [m for word in options.only for m in mutants if word in (m.name, m.name.split("/")[0])]
     if not mutants:

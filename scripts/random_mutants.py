@@ -105,9 +105,9 @@ class Judge:
             for slot in slots:
                 free.put(slot)
             for wrong in pool.map(lambda task: self.measure(free, *task), tasks):
+                self.memory.write()
                 if wrong:
                     sys.exit(wrong)
-        self.memory.write()
         for slot in slots:
             self.slots.put(slot)
 

@@ -30,7 +30,7 @@ $(tiny): scripts/runner/tiny.S $(kernel_dir)/flags
 	$(Q)$(CC) -m32 -nostdlib -static -no-pie -Wl,-Ttext-segment=0x100000,--build-id=none,-estart \
 		-o $@ $<
 
-.PHONY: test test-watch test-host test-kernel test-runner test-files
+.PHONY: test test-watch test-host test-long test-kernel test-runner test-files
 test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(seams_elf) $(test_iso) $(tiny) $(host_fuzzers) \
 	$(preload_lib) $(preload_programs) $(heapdump_maker)
 
@@ -40,6 +40,7 @@ test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in ei
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) ASAN=1 kernel
 	$(Q)scripts/test.py --jobs $(JOBS) --only '$(PARTS)' $(if $(filter all,$(TESTS)),--everywhere) --host $(variants) \
 		--part preload 'scripts/preload_test.sh $(preload_lib)' \
+		--part long 'scripts/long.sh build/host' \
 		--part runner 'scripts/runner/test_runner.py --tiny $(tiny) --kernel $(kernel_elf)' \
 		--part export 'scripts/export_test.py $(kernel_elf)' \
 		--part pictures 'scripts/pictures_test.py $(kernel_elf)' \
@@ -65,6 +66,9 @@ test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in ei
 
 test-host: setup-host $(host_runners) ## the hosted tests, plain build
 	$(Q)scripts/test.py --jobs $(JOBS) --host host$(suffix)
+
+test-long: setup-host $(host_runners) ## the hosted tests that take long
+	$(Q)scripts/long.sh build/host$(suffix)
 
 test-kernel: setup-run $(kernel_elf) ## the tests in the kernel: CPUS= MEM= TESTS=suite,suite.name V=1
 	$(Q)scripts/ktap.py $(direct) --cpus $(CPUS) --mem $(MEM) --limit 300 --log build/kernel.console \
