@@ -28,7 +28,6 @@ import time
 import mutate
 import mutations
 
-EQUIVALENT = "hosttest/mutants/equivalent.txt"
 KERNEL_FILES = ["kernel/port.c", "kernel/stop.c", "kernel/roots.c", "kernel/workers.c"]
 KERNEL_FILES += [f"arch/{where}/{name}.c" for where in ("x86_64", "common") for name in ("ipi", "smp", "paging")]
 # What runs in the kernel, short ones first, where it is the only place or a mutant's room says so.
@@ -213,8 +212,8 @@ class Judge:
 
 def equivalents():
     known = {}
-    if os.path.exists(EQUIVALENT):
-        with open(EQUIVALENT, encoding="utf-8") as lines:
+    if os.path.exists(mutate.EQUIVALENT):
+        with open(mutate.EQUIVALENT, encoding="utf-8") as lines:
             for line in lines:
                 if line.strip() and not line.startswith("#"):
                     number, operator, why = line.split(None, 2)

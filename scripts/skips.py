@@ -98,7 +98,7 @@ def show(skips, short, everywhere=True):
     for name, why in skips.nowhere() if everywhere else ():
         right = excuse(known, name)
         if right is None or not short:
-            print(f"{'not ok' if right is None else 'ok'}: {name} ran nowhere: {right or why}")
+            print(f"ran nowhere: {name}: {why}" if right is None else f"rightly ran nowhere: {name}: {right}")
         bad += right is None
     return bad
 
