@@ -281,6 +281,12 @@ bool mw_port_protect(void *page, size_t len, bool fault)
 static bool (*on_release)(void *page, size_t len);
 static bool (*on_reclaim)(void *page, size_t len);
 
+bool port_memory_at(void *at, size_t bytes)
+{
+	return mmap(at, bytes, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0) == at;
+}
+
 void port_pages_are(bool (*release)(void *page, size_t len), bool (*reclaim)(void *page, size_t len))
 {
 	on_release = release;

@@ -75,6 +75,8 @@ extern bool (*port_other_is_pinned)(void);
 extern bool (*port_other_is_pinned)(void);
 
 /* What mw_port_release() and mw_port_reclaim() do from now on; NULL: as Linux does. */
+/* Zeroed memory at this address, for as long as the process lives. Return: false: something else is there. */
+bool port_memory_at(void *at, size_t bytes);
 /* On this thread, whenever it is no longer pinned: what port_interrupt_set() was given. */
 void port_interrupt_each(bool on);
 void port_pages_are(bool (*release)(void *page, size_t len), bool (*reclaim)(void *page, size_t len));

@@ -3,12 +3,6 @@
 #include "runs.h"
 #include "stock.h"
 
-/* What mw_region_add() was given, in pages. */
-struct frames {
-	size_t first, n, frame;
-	bool zeroed;
-};
-
 static size_t bits_words(size_t n)
 {
 	return (n + MW_WORD_BITS - 1) / MW_WORD_BITS;
@@ -24,7 +18,7 @@ static size_t own_pages(size_t first, size_t n)
 	return (mw_round_up(bytes, MW_PAGE_SIZE) >> MW_PAGE_SHIFT) + 1;
 }
 
-static bool overlaps_region(const struct frames *want, const struct mw_region *region)
+static bool overlaps_region(const struct mw_frames *want, const struct mw_region *region)
 {
 	size_t n = region->end - region->first;
 
@@ -33,7 +27,7 @@ static bool overlaps_region(const struct frames *want, const struct mw_region *r
 }
 
 /* One that is leaving is there, too. */
-static bool overlaps(const struct frames *want)
+static bool overlaps(const struct mw_frames *want)
 {
 	struct mw_list *at;
 
@@ -117,7 +111,7 @@ static void publish(struct mw_region *region, size_t n)
 }
 
 /* A part that lies in one zone. Return: pages that became usable. */
-static size_t add_part(const struct frames *part, enum mw_zone_index zone, const void *base)
+static size_t add_part(const struct mw_frames *part, enum mw_zone_index zone, const void *base)
 {
 	size_t own = own_pages(part->first, part->n);
 	struct mw_region *region;
@@ -149,13 +143,13 @@ static size_t add_part(const struct frames *part, enum mw_zone_index zone, const
 	return part->n - own;
 }
 
-static size_t add_parts(struct frames rest, const void *base)
+static size_t add_parts(struct mw_frames rest, const void *base)
 {
 	size_t usable = 0;
 
 	mw_stocks_close();
 	while (rest.n) {
-		struct frames part = rest;
+		struct mw_frames part = rest;
 		size_t end;
 		enum mw_zone_index zone = zone_of(part.frame, &end);
 
@@ -169,32 +163,45 @@ static size_t add_parts(struct frames rest, const void *base)
 	return usable;
 }
 
-static const char *round_inward(void *base, uint64_t phys, size_t len, struct frames *out)
+/*
+ * In pages, counted from address 0, as the end of a region need not be an address. The last page of all is
+ * left out: its number is MW_PN_NONE.
+ */
+const char *mw_region_round(const void *base, uint64_t phys, size_t len, struct mw_frames *out)
 {
-	uintptr_t lo = mw_round_up((uintptr_t)base, MW_PAGE_SIZE);
-	uintptr_t hi = mw_round_down((uintptr_t)base + len, MW_PAGE_SIZE);
+	const uintptr_t at = (uintptr_t)base, inside = MW_PAGE_SIZE - 1;
+	const size_t zero = (uintptr_t)MW_ADDR_BASE >> MW_PAGE_SHIFT;
+	size_t lo, hi;
 
-	if ((uintptr_t)base + len < (uintptr_t)base || phys + len < phys)
+	if (!len)
+		return "region has no whole page";
+	if (at + (len - 1) < at || phys + (len - 1) < phys)
 		return "region wraps around";
-	if (((uintptr_t)base ^ phys) & (MW_PAGE_SIZE - 1))
+	if ((at ^ phys) & inside)
 		return "region's virtual and physical addresses differ within a page";
-	if (!lo)
-		lo = MW_PAGE_SIZE; /* the page of NULL */
+	lo = (at >> MW_PAGE_SHIFT) + ((at & inside) != 0);
+	lo = mw_max(lo, 1); /* not the page of NULL */
+	hi = ((at + (len - 1)) >> MW_PAGE_SHIFT) + (((at + (len - 1)) & inside) == inside);
 	if (lo >= hi)
 		return "region has no whole page";
-	if ((uint64_t)(lo - (uintptr_t)MW_ADDR_BASE) >> MW_ADDR_BITS ||
-	    (uint64_t)(hi - 1 - (uintptr_t)MW_ADDR_BASE) >> MW_ADDR_BITS)
+	if (lo < zero || hi - 1 - zero > MW_PN_MASK)
 		return "region outside of MW_ADDR_BASE and MW_ADDR_BITS";
-	out->first = mw_pn((void *)lo);
-	out->n = (hi - lo) >> MW_PAGE_SHIFT;
-	out->frame = (size_t)((phys + (lo - (uintptr_t)base)) >> MW_PAGE_SHIFT);
+	hi = mw_min(hi, zero + MW_PN_NONE);
+	if (lo >= hi)
+		return "region has no page but the last of all";
+	phys += (uint64_t)(lo - (at >> MW_PAGE_SHIFT)) << MW_PAGE_SHIFT;
+	if (phys >> MW_PAGE_SHIFT > SIZE_MAX - (hi - lo))
+		return "region's frames have no number here";
+	out->first = lo - zero;
+	out->n = hi - lo;
+	out->frame = (size_t)(phys >> MW_PAGE_SHIFT);
 	return NULL;
 }
 
 static size_t add(void *base, uint64_t phys, size_t len, bool zeroed)
 {
-	struct frames want = { .zeroed = zeroed };
-	const char *wrong = round_inward(base, phys, len, &want);
+	struct mw_frames want = { .zeroed = zeroed };
+	const char *wrong = mw_region_round(base, phys, len, &want);
 	struct mw_report report = { .what = MW_BAD_REGION, .address = base, .given = len };
 	unsigned long state;
 	size_t usable = 0;

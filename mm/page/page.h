@@ -105,6 +105,12 @@ struct mw_run {
 	size_t list; /* where it is, or would be if it is a single */
 };
 
+/* What mw_region_add() is given, in pages. */
+struct mw_frames {
+	size_t first, n, frame;
+	bool zeroed;
+};
+
 #define MW_MAX_REGIONS MW_NR_IDS
 #define MW_CAN_RELEASE (MW_PORT_LEVEL >= 3)
 
@@ -240,6 +246,8 @@ size_t mw_page_gap(void);
 void *mw_pool_take(size_t n);
 void mw_tables_insert(struct mw_region *region);
 void mw_tables_remove(struct mw_region *region);
+/* The whole pages of what mw_region_add() is given. Return: NULL, or what is wrong with it. */
+const char *mw_region_round(const void *base, uint64_t phys, size_t len, struct mw_frames *out);
 /* Is any page of [@first, @end) in a region other than @region? */
 bool mw_region_shares(const struct mw_region *region, size_t first, size_t end);
 

@@ -90,6 +90,8 @@ bool mw_memmap_next(const struct mw_memrange *map, size_t n, enum mw_memtype typ
  * @phys: physical address of @base
  * @len: bytes; @base and @phys + @len are rounded inward to pages
  *
+ * It may end where the address space does. The page at address 0 and the last one of the range that
+ * MW_ADDR_BASE and MW_ADDR_BITS give are left out.
  * The first call sets the heap up; its bookkeeping is carved from the region itself. More may
  * come at any time: boot memory that has been read, hot-added memory.
  * early: yes, it is the beginning. interrupt: no. waits: no.
