@@ -218,5 +218,8 @@ TEST_WITH(lost_pages_are_counted_once, TEST_HOSTED)
 	CHECK_EQ(pages_lost(), 33);
 	CHECK(mw_heap_check());
 	mw_pages_free(page, 1);
+	test_expect_misuse(MW_FOREIGN_FREE);
+	mw_pages_free(lost, 1);
+	CHECK(test_has(test_misuse_came()->text, "lost"));
 	end();
 }

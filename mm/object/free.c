@@ -184,7 +184,14 @@ static MW_NOINLINE void mw_free_report(enum mw_misuse what, const struct mw_span
 /* An address in no span. */
 static void mw_free_strange(const void *object, const struct mw_cache *cache, size_t size)
 {
-	mw_free_report(mw_stray_kind(object), NULL, NULL, object, cache, size);
+	struct mw_report report = {
+		.address = object,
+		.given = size == SIZE_MAX ? 0 : size,
+		.given_cache = cache ? cache->name : NULL,
+	};
+
+	mw_page_stray(object, &report);
+	mw_misuse(&report);
 }
 
 /* Other CPUs have freed into it, or it had nothing free, or the object is not live. Pinned. */

@@ -362,9 +362,6 @@ static inline bool mw_is_noscan(enum mw_policy policy)
 /* @size below 16, policy NOSCAN. Zeroed. */
 void *mw_tiny_alloc(size_t size, mw_flags_t flags, uintptr_t site);
 
-/* What an address is that is in no span, if it is freed as an object. */
-enum mw_misuse mw_stray_kind(const void *address);
-
 #define MW_SITE ((uintptr_t)__builtin_return_address(0))
 
 #endif

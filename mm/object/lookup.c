@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What an address is: lookups, sizes, and what is wrong with a stray one. */
+/* What an address is: lookups and sizes. */
 #include "../page/page.h"
 #include "inside.h"
 
@@ -27,19 +27,6 @@ static bool mw_lookup_pages(const void *address, struct mw_place *place)
 	place->base = (void *)mw_round_down((uintptr_t)address, MW_PAGE_SIZE);
 	place->size = (size_t)mw_map_payload(word) << MW_PAGE_SHIFT;
 	return true;
-}
-
-enum mw_misuse mw_stray_kind(const void *address)
-{
-	unsigned long state = mw_port_pin();
-	bool ours = mw_region_of(mw_pn(address));
-	struct mw_place place;
-	bool pages = mw_lookup_pages(address, &place);
-
-	mw_port_unpin(state);
-	if (!ours)
-		return MW_FOREIGN_FREE;
-	return pages ? MW_WRONG_KIND : MW_FREED_SPAN;
 }
 
 /* Pinned. */

@@ -161,66 +161,30 @@ void *mw_pages_alloc(size_t count, mw_flags_t flags)
 	return alloc_other(count, flags, (uintptr_t)__builtin_return_address(0));
 }
 
-/* Where the region of @pn begins. Return: false: it is in none. */
-static bool region_begins(size_t pn, size_t *first)
-{
-	unsigned long state = mw_port_pin();
-	const struct mw_region *region = mw_region_of(pn);
-
-	*first = region ? mw_region_first(region) : 0;
-	mw_port_unpin(state);
-	return region;
-}
-
-/*
- * The raw run in use that begins at or before @pn and reaches it, in the region that begins at @first. Return: its
- * length, or 0.
- */
-static size_t raw_around(size_t first, size_t pn, size_t *start)
-{
-	for (size_t at = pn; at >= first && pn - at < 1u << 20; at--) {
-		uintptr_t word = mw_map_get((uintptr_t)mw_pn_address(at));
-		enum mw_map_tag tag = mw_map_tag(word);
-
-		*start = at;
-		if (tag == MW_TAG_RAW)
-			return mw_map_payload(word) > pn - at ? mw_map_payload(word) : 0;
-		if (tag != MW_TAG_NONE && tag != MW_TAG_INNER)
-			break;
-	}
-	return 0;
-}
-
 /* What is wrong with freeing @count pages at @pages; no lock is held, the heap may go on. */
 static MW_NOINLINE void report_free(const void *pages, size_t count)
 {
-	uintptr_t word = mw_map_get((uintptr_t)pages);
 	struct mw_report report = { .address = pages, .given = count };
-	size_t first, start, n;
-	bool ours = region_begins(mw_pn(pages), &first);
+	unsigned long state = mw_port_pin();
+	bool objects = mw_map_tag(mw_map_get((uintptr_t)pages)) == MW_TAG_SPAN;
 
-	if (mw_map_tag(word) == MW_TAG_SPAN) {
+	mw_port_unpin(state);
+	if (objects) {
 		report.what = MW_WRONG_KIND;
 		report.text = "memory of objects freed as pages";
-	} else if (!ours) {
-		report.what = MW_FOREIGN_FREE;
-		report.text = "pages that are in no region";
-	} else if (mw_map_tag(word) == MW_TAG_RAW && !(word & MW_RAW_STOCKED) &&
-		   !((uintptr_t)pages & (MW_PAGE_SIZE - 1))) {
+		mw_misuse(&report);
+		return;
+	}
+	mw_page_stray(pages, &report);
+	if (report.what == MW_FREED_SPAN) {
+		report.what = MW_DOUBLE_FREE;
+	} else if (report.what == MW_WRONG_KIND && report.object == pages) {
 		report.what = MW_WRONG_SIZE;
 		report.text = "pages freed with another count than they were allocated with";
-		report.span = report.object = pages;
-		report.span_pages = mw_map_payload(word);
-	} else if ((n = raw_around(first, mw_pn(pages), &start)) && !(word & MW_RAW_STOCKED)) {
+	} else if (report.what == MW_WRONG_KIND) {
 		report.what = MW_INNER_FREE;
 		report.text = "an address inside a run of pages";
-		report.span = report.object = mw_pn_address(start);
-		report.span_pages = n;
-	} else {
-		report.what = MW_DOUBLE_FREE;
-		report.text = "pages that are free, or were never handed out";
 	}
-	report.size = report.span_pages << MW_PAGE_SHIFT;
 	mw_misuse(&report);
 }
 

@@ -26,6 +26,12 @@ bool mw_page_reclaim(size_t pages, mw_flags_t flags, unsigned int *step);
 /* mw_persist() or mw_fixed_alloc() had no memory: move free pages to them. Return: try again. */
 bool mw_meta_refill(void);
 
+/*
+ * Say in @report what the pages at an address in no span are now: what, text, span; and object if it is a run in
+ * use. Takes as long as that run, without a lock.
+ */
+void mw_page_stray(const void *address, struct mw_report *report);
+
 /* This CPU's stock goes back: part of mw_cpu_stop(). */
 void mw_page_cpu_stop(void);
 

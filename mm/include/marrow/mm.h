@@ -170,8 +170,8 @@ void *mw_pages_alloc_as(const struct mw_pages *want);
  * @pages: what mw_pages_alloc() returned; NULL does nothing
  * @count: as it was asked for
  *
- * A wrong count, a part of a run, a second free, a page that was never handed out: reported as
- * misuse, and nothing changes. early: yes. interrupt: yes. waits: no.
+ * A wrong count, a part of a run, a second free (two at the same moment too), a page that was never handed
+ * out: reported as misuse, with what is there now, and nothing changes. early: yes. interrupt: yes. waits: no.
  */
 void mw_pages_free(void *pages, size_t count);
 
