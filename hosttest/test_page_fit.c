@@ -290,14 +290,19 @@ static void ask_or_remove(unsigned int cpu, void *arg)
 
 TEST(shrinker_stays_while_it_is_asked)
 {
-	size_t pages = test_heap(2 * MIB) / PAGE + 1;
+	size_t half = test_heap(2 * MIB) / PAGE / 2, pages = half + half / 2;
+	void *run;
 
 	if (test_cpus() < 2)
 		test_skip("needs two CPUs");
+	/* What there could be, were this not in use. */
+	run = mw_pages_alloc(half, 0);
+	NEED(run);
 	atomic_store(&slow.asked, false);
 	atomic_store(&slow.removing, false);
 	atomic_store(&slow.left, false);
 	slow.shrinker.shrink = shrink_slowly;
 	mw_shrinker_add(&slow.shrinker);
 	test_parallel(2, ask_or_remove, &pages);
+	mw_pages_free(run, half);
 }

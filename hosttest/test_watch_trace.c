@@ -177,14 +177,22 @@ TEST(sees_spans_and_refills)
 TEST(sees_memory_run_out)
 {
 	struct kept kept;
+	void *half;
 
 	test_heap(4 << 20);
+	half = mw_pages_alloc((2 << 20) >> MW_PAGE_SHIFT, MW_NORMAL);
+	NEED(half);
 	NEED(mw_trace_on(true));
-	CHECK(!mw_alloc(64 << 20, MW_NORMAL));
+	CHECK(!mw_alloc(3 << 20, MW_NORMAL));
 	kept = write_trace();
 	CHECK(is_json(kept.text));
 	CHECK(count(kept.text, "\"name\":\"reclaim\"") >= 1);
 	CHECK_EQ(count(kept.text, "\"name\":\"out of memory\""), 1);
+	/* And what there cannot be is not looked for. */
+	CHECK(!mw_alloc(64 << 20, MW_NORMAL));
+	kept = write_trace();
+	CHECK_EQ(count(kept.text, "\"name\":\"out of memory\""), 2);
+	mw_pages_free(half, (2 << 20) >> MW_PAGE_SHIFT);
 }
 
 TEST(sink_can_stop_it)

@@ -173,6 +173,7 @@ struct mw_pace {
 	mw_atomic_t goal; /* a cycle is due when both together reach it: */
 	mw_atomic_t room; /* == goal - marked */
 	mw_atomic_t due; /* it did */
+	mw_atomic_t pages; /* of collected spans: a cycle brings no more */
 	mw_atomic_t allocations, every; /* collect at each every-th; 0: not */
 	/* Of forced cycles, see pace.c; of who is collecting. */
 	int64_t credit; /* may be spent; thousandths of ns: a 64-bit division is a call on small machines */

@@ -15,6 +15,7 @@
  * grows by, and one that freed something makes it whole again: where everything lives, a limit or the
  * end of memory costs a few percent of the time and no more.
  */
+#include "../page/up.h"
 #include "gc.h"
 
 #if MW_GC
@@ -199,8 +200,10 @@ void mw_up_grow(void)
 
 bool mw_up_collect(size_t pages)
 {
-	(void)pages;
 	mw_gc_ready();
+	/* Safe free holds objects of all kinds. */
+	if (!mw_gc.safe.on && !mw_page_would(pages, mw_word(&mw_gc.pace.pages)))
+		return false;
 	return mw_gc_collect_forced(MW_COLLECT_SWEPT, true);
 }
 

@@ -48,6 +48,7 @@ void mw_up_span_born(struct mw_span *span)
 	unsigned int now;
 
 	mw_gc_ready();
+	atomic_fetch_add_explicit(&mw_gc.pace.pages, span->pages, memory_order_relaxed);
 	state = mw_port_pin();
 	now = generation_word();
 	if (now & MW_GENERATION_MARKING) {
@@ -92,6 +93,7 @@ bool mw_up_span_unswept(const struct mw_span *span)
  */
 void mw_up_span_gone(struct mw_span *span)
 {
+	atomic_fetch_sub_explicit(&mw_gc.pace.pages, span->pages, memory_order_relaxed);
 	for (;;) {
 		unsigned int old = generation_of(span);
 

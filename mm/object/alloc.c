@@ -111,8 +111,8 @@ static MW_NOINLINE void *mw_cache_alloc_slow(struct mw_cache *cache, mw_flags_t 
 		*due = after.due;
 		if (mw_unlikely(atomic_load_explicit(&mw_object.late_double, memory_order_relaxed)))
 			mw_say_late_double();
-		if (object ||
-		    (!mw_meta_refill() && !mw_page_reclaim(cache->lengths[0], flags, &step)))
+		if (object || (!mw_meta_refill() &&
+			       !mw_page_reclaim(cache->lengths[0], 0, flags | cache->flags, &step)))
 			return object;
 	}
 }

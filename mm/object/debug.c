@@ -230,7 +230,8 @@ void *mw_debug_alloc(struct mw_cache *cache, mw_flags_t flags, const struct mw_t
 			span = mw_debug_grow(cache, flags, &index);
 		if (span)
 			break;
-		if (!mw_meta_refill() && !mw_page_reclaim(cache->lengths[0], flags, &step))
+		if (!mw_meta_refill() &&
+		    !mw_page_reclaim(cache->lengths[0], 0, flags | cache->flags, &step))
 			return NULL;
 	}
 	mw_aid_begin(span, index, flags & MW_ZERO, here);

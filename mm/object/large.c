@@ -200,7 +200,7 @@ static void *mw_large_new(size_t pages, size_t align, mw_flags_t flags)
 		mw_up_grow();
 	mw_stock_yield(pages);
 	while (!(span = mw_span_alloc(pages, align, for_pages))) {
-		if (!mw_meta_refill() && !mw_page_reclaim(pages, flags, &step))
+		if (!mw_meta_refill() && !mw_page_reclaim(pages, align, flags, &step))
 			return NULL;
 	}
 	mw_large_fill(span, flags, align);

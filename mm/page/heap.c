@@ -134,6 +134,38 @@ static bool reserved(size_t n, mw_flags_t flags)
 	return left < n || left - n < mw_page.reserve;
 }
 
+/* Where @want fits, were all of @region free, but for its records. */
+static bool could_fit(const struct mw_region *region, const struct mw_want *want, const void *at)
+{
+	size_t first = mw_region_first(region),
+	       ceiling = atomic_load_explicit(&((struct mw_region *)region)->ceiling,
+					      memory_order_relaxed);
+	struct mw_run all = { (struct mw_region *)region, first, ceiling - first, 0 };
+	size_t start = at ? mw_pn(at) : first;
+
+	if (!region->live || region->zone > highest_zone(want->flags))
+		return false;
+	if (at)
+		return start >= first && start < ceiling && want->n <= ceiling - start;
+	return mw_run_fit(&all, want) != MW_PN_NONE;
+}
+
+bool mw_heap_could(const struct mw_want *want, const void *at)
+{
+	size_t pages = 0, out = want->flags & MW_RESERVE ? 0 : mw_page.reserve;
+	bool fits = false;
+
+	for (size_t i = 0; i < mw_page.nr_regions; i++) {
+		const struct mw_region *region = mw_page.by_address[i];
+
+		fits = fits || could_fit(region, want, at);
+		pages += region->ceiling - region->first;
+	}
+	/* Lost pages and records that came out of the heap count only here: where they lie is not asked. */
+	out += mw_page.lent + mw_page.lost;
+	return fits && out <= pages && want->n <= pages - out;
+}
+
 void mw_heap_look_at_reserve(void)
 {
 	bool is_short = mw_page.reserve && mw_heap_left() < mw_page.reserve;

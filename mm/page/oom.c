@@ -6,7 +6,9 @@
  *	2 what rooms above keep or can sweep, step by step, see up.h
  *	3 the kernel's shrinkers            only if the caller may wait, and did not say MW_NO_SHRINK
  *
- * After each step that gave something back the request is tried again. No lock is held in between.
+ * After each step that gave something back the request is tried again. No lock is held in between. What no
+ * step can bring is refused before the first one, and steps whose most is too little are left out: 1 and 2 give
+ * back pages of stocks and objects only.
  */
 #include "../base/event.h"
 #include "../base/grace.h"
@@ -123,7 +125,26 @@ static bool wait_for_scavenger(mw_flags_t flags)
 	return true;
 }
 
-bool mw_page_reclaim(size_t pages, mw_flags_t flags, unsigned int *step)
+bool mw_page_would(size_t pages, size_t more)
+{
+	unsigned long state = mw_lock(&mw_page.heap);
+	size_t most = mw_heap_left() + mw_stock_pages();
+
+	mw_unlock(&mw_page.heap, state);
+	return pages <= most || pages - most <= more;
+}
+
+/* Would there be so many if all objects went? */
+static bool worth_it(size_t pages)
+{
+	unsigned long state = mw_lock(&mw_page.heap);
+	size_t objects = mw_page.objects;
+
+	mw_unlock(&mw_page.heap, state);
+	return mw_page_would(pages, objects);
+}
+
+static bool reclaim(size_t pages, mw_flags_t flags, unsigned int *step)
 {
 	for (;;) {
 		unsigned int now = (*step)++;
@@ -136,7 +157,7 @@ bool mw_page_reclaim(size_t pages, mw_flags_t flags, unsigned int *step)
 			if (mw_stock_drain_all() | wait_for_scavenger(flags))
 				return true;
 		} else if (now < MW_RECLAIM_SHRINK) {
-			if (!mw_up_reclaim(pages, flags, now - 1))
+			if (!worth_it(pages) || !mw_up_reclaim(pages, flags, now - 1))
 				*step = MW_RECLAIM_SHRINK;
 			else
 				return true;
@@ -150,6 +171,30 @@ bool mw_page_reclaim(size_t pages, mw_flags_t flags, unsigned int *step)
 	}
 }
 
+bool mw_page_reclaim_for(const struct mw_want *want, const void *at, unsigned int *step)
+{
+	unsigned long state;
+	bool could;
+
+	if (*step)
+		return reclaim(want->n, want->flags, step);
+	state = mw_lock(&mw_page.heap);
+	could = mw_heap_could(want, at);
+	mw_unlock(&mw_page.heap, state);
+	if (could)
+		return reclaim(want->n, want->flags, step);
+	mw_event(MW_EVENT_FAILED, want->n, 0);
+	return false;
+}
+
+bool mw_page_reclaim(size_t pages, size_t align, mw_flags_t flags, unsigned int *step)
+{
+	const struct mw_want want = { pages, mw_max(align >> MW_PAGE_SHIFT, 1), 0, flags };
+
+	return mw_page_reclaim_for(&want, NULL, step);
+}
+
+/* The reserve need not be one run. */
 bool mw_reserve(size_t bytes)
 {
 	size_t pages = mw_round_up(bytes, MW_PAGE_SIZE) >> MW_PAGE_SHIFT, left = 0;
@@ -165,7 +210,7 @@ bool mw_reserve(size_t bytes)
 			mw_page.reserve = pages;
 		mw_heap_look_at_reserve();
 		mw_unlock(&mw_page.heap, state);
-	} while (!ok && mw_page_reclaim(pages, MW_NORMAL, &step));
+	} while (!ok && reclaim(pages, MW_NORMAL, &step));
 	return ok;
 }
 

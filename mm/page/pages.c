@@ -77,7 +77,7 @@ static MW_NOINLINE void *take_hard(const struct mw_want *want, const void *at)
 	unsigned long state;
 	void *pages = NULL;
 
-	while (!pages && mw_page_reclaim(want->n, want->flags, &step))
+	while (!pages && mw_page_reclaim_for(want, at, &step))
 		pages = take_raw(want, at);
 	if (pages)
 		return pages;

@@ -19,9 +19,13 @@ bool mw_up_reclaim(size_t pages, mw_flags_t flags, unsigned int step);
 
 /*
  * The whole way of oom.c, for whoever got NULL: start with *step == 0, try again after true. Locks:
- * none, unless MW_ATOMIC: then none at or behind MW_RANK_STOCK.
+ * none, unless MW_ATOMIC: then none at or behind MW_RANK_STOCK. What could not be had even if all
+ * memory were free is refused at once. @align: in bytes, 0: a page.
  */
-bool mw_page_reclaim(size_t pages, mw_flags_t flags, unsigned int *step);
+bool mw_page_reclaim(size_t pages, size_t align, mw_flags_t flags, unsigned int *step);
+
+/* Would there be so many pages if @more of those in use were free, next to all that are? */
+bool mw_page_would(size_t pages, size_t more);
 
 /* mw_persist() or mw_fixed_alloc() had no memory: move free pages to them. Return: try again. */
 bool mw_meta_refill(void);

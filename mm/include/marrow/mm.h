@@ -159,7 +159,8 @@ struct mw_pages {
  * @flags: MW_ZERO, MW_ATOMIC, MW_RESERVE, MW_BELOW_*
  *
  * early: yes. interrupt: yes, with MW_ATOMIC. waits: yes, without it. NULL: no such run, or
- * @count is 0.
+ * @count is 0; at once if there were none even if all memory were free. A very long run is made of steps, each with
+ * interrupts off for a bounded time.
  */
 void *mw_pages_alloc(size_t count, mw_flags_t flags);
 /** mw_pages_alloc_as - the same with alignment, boundary, or place */
