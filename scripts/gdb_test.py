@@ -61,12 +61,9 @@ def undo(assignment):
     return assignment[:-1].replace(" + ", " - ") + "1"
 
 
-PROGRAM = "gdb"
-
-
 def gdb(arguments, commands, limit=100):
     """Output of each command, by its text."""
-    line = [PROGRAM, "-q", "-nx", "-batch", "-iex", "set pagination off", "-iex",
+    line = [qemu.gdb_of(sys.argv[1]), "-q", "-nx", "-batch", "-iex", "set pagination off", "-iex",
             "set confirm off", "-iex", "set debuginfod enabled off"] + arguments
     for command in commands:
         line += ["-ex", f"echo \\n@@ {command}\\n", "-ex", command.partition(" # ")[0]]
@@ -177,9 +174,7 @@ def on_host(program, folder):
 
 
 def another_machine(kernel):
-    """One that a gdb of its own is needed for, and of which QEMU writes no core."""
-    global PROGRAM
-    PROGRAM = "gdb-multiarch"
+    """One of which QEMU writes no core."""
     with tempfile.TemporaryDirectory(prefix="marrow-") as folder:
         answers, console, _ = on_qemu(kernel, folder)
         live(answers, console)

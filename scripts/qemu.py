@@ -28,6 +28,11 @@ def machine_of(options):
         return MACHINES.get(int.from_bytes(file.read(20)[18:], "little"), MACHINES[62])
 
 
+def gdb_of(kernel):
+    """The gdb that knows its CPU."""
+    return "gdb" if machine_of(parse(["--kernel", kernel])) is MACHINES[62] else "gdb-multiarch"
+
+
 def add_options(parser):
     """The options that describe a machine; command() takes the parsed result."""
     boot = parser.add_mutually_exclusive_group(required=True)

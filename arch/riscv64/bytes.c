@@ -1,41 +1,73 @@
 // SPDX-License-Identifier: MIT
-/* Atomic operations on bytes, which the CPU has for words only; compilers call these, in any order asked for. */
+/*
+ * Atomic operations on bytes and halves of words, which the CPU has for words only. Compilers call these; whatever
+ * order they ask for, they get the strongest.
+ */
 #include "riscv.h"
 
-unsigned char __atomic_exchange_1(volatile void *at, unsigned char value, int order);
-unsigned char __atomic_fetch_add_1(volatile void *at, unsigned char value, int order);
+/* The word that @at lies in, and how far up in it. */
+struct place {
+	uint32_t *word, mask;
+	unsigned int shift;
+};
 
-static uint32_t *word_of(volatile void *at)
+static inline struct place place_of(volatile void *at, unsigned int bytes)
 {
-	return (uint32_t *)((uintptr_t)at & ~3ul);
+	uintptr_t address = (uintptr_t)at;
+	unsigned int shift = 8 * (address & 3);
+
+	return (struct place){ (uint32_t *)(address & ~3ul),
+			       (bytes == 1 ? 0xffu : 0xffffu) << shift, shift };
 }
 
-static unsigned int shift_of(volatile void *at)
+/* Return: whether the word was still @old, else @old is what it is. */
+static inline bool replace(const struct place *place, uint32_t *old, uint32_t part)
 {
-	return 8 * ((uintptr_t)at & 3);
+	uint32_t wanted = (*old & ~place->mask) | (part << place->shift & place->mask);
+
+	return __atomic_compare_exchange_n(place->word, old, wanted, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_SEQ_CST);
 }
 
-unsigned char __atomic_exchange_1(volatile void *at, unsigned char value, int order)
-{
-	uint32_t old = __atomic_load_n(word_of(at), __ATOMIC_RELAXED), mask = 0xffu << shift_of(at);
+#define UPDATE(bytes, type, name, result)                                                          \
+	type __atomic_##name##_##bytes(volatile void *at, type value, int order);                  \
+	type __atomic_##name##_##bytes(volatile void *at, type value, int order)                   \
+	{                                                                                          \
+		struct place place = place_of(at, bytes);                                          \
+		uint32_t word = __atomic_load_n(place.word, __ATOMIC_RELAXED);                     \
+		type old;                                                                          \
+		(void)order;                                                                       \
+		do                                                                                 \
+			old = (type)(word >> place.shift);                                         \
+		while (!replace(&place, &word, (uint32_t)(result)));                               \
+		return old;                                                                        \
+	}
 
-	(void)order;
-	while (!__atomic_compare_exchange_n(word_of(at), &old,
-					    (old & ~mask) | (uint32_t)value << shift_of(at), true,
-					    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-		;
-	return (unsigned char)(old >> shift_of(at));
-}
+#define COMPARE(bytes, type)                                                                       \
+	bool __atomic_compare_exchange_##bytes(volatile void *at, void *expected, type wanted,     \
+					       bool weak, int order, int failed);                  \
+	bool __atomic_compare_exchange_##bytes(volatile void *at, void *expected, type wanted,     \
+					       bool weak, int order, int failed)                   \
+	{                                                                                          \
+		struct place place = place_of(at, bytes);                                          \
+		uint32_t word = __atomic_load_n(place.word, __ATOMIC_SEQ_CST);                     \
+		type *was = expected;                                                              \
+		(void)weak, (void)order, (void)failed;                                             \
+		while ((type)(word >> place.shift) == *was)                                        \
+			if (replace(&place, &word, wanted))                                        \
+				return true;                                                       \
+		*was = (type)(word >> place.shift);                                                \
+		return false;                                                                      \
+	}
 
-unsigned char __atomic_fetch_add_1(volatile void *at, unsigned char value, int order)
-{
-	uint32_t old = __atomic_load_n(word_of(at), __ATOMIC_RELAXED), mask = 0xffu << shift_of(at);
-	uint32_t sum;
+#define ALL(bytes, type)                                                                           \
+	UPDATE(bytes, type, exchange, value)                                                       \
+	UPDATE(bytes, type, fetch_add, old + value)                                                \
+	UPDATE(bytes, type, fetch_sub, old - value)                                                \
+	UPDATE(bytes, type, fetch_and, (unsigned)old &value)                                       \
+	UPDATE(bytes, type, fetch_or, old | value)                                                 \
+	UPDATE(bytes, type, fetch_xor, old ^ value)                                                \
+	COMPARE(bytes, type)
 
-	(void)order;
-	do
-		sum = (old + ((uint32_t)value << shift_of(at))) & mask;
-	while (!__atomic_compare_exchange_n(word_of(at), &old, (old & ~mask) | sum, true,
-					    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
-	return (unsigned char)(old >> shift_of(at));
-}
+ALL(1, unsigned char)
+ALL(2, unsigned short)
