@@ -10,6 +10,7 @@ import sys
 import time
 
 import live
+import qemu
 
 FILL, SHARE = 160, 0.8  # MiB; of what was freed
 PATIENCE = 60
@@ -53,7 +54,7 @@ def main():
     kernel = sys.argv[1]
     results = live.Results()
     with live.Machine(kernel, mem="256M", cpus="2",
-                      extra="-device virtio-balloon-pci,free-page-reporting=on") as machine:
+                      extra=f"-device {qemu.balloon_of(kernel)},free-page-reporting=on") as machine:
         results.take("free memory leaves the emulator", falls(machine), machine)
         results.take("and again", falls(machine), machine)
         machine.command("check")

@@ -97,10 +97,8 @@ def odd_names(raw, folder):
 
 def without_device(kernel):
     """A machine without the console says so, and text comes out on the other one."""
-    line = ["qemu-system-x86_64", "-accel", "tcg", "-nodefaults", "-no-reboot", "-cpu", "max",
-            "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-display", "none",
-            "-monitor", "none", "-serial", "stdio", "-kernel", kernel,
-            "-append", 'run="export 10;trace;halt"']
+    options = export.qemu.parse(["--kernel", kernel, "--append", 'run="export 10;trace;halt"'])
+    line = export.qemu.command(options) + ["-display", "none", "-monitor", "none", "-serial", "stdio"]
     text = hang.run(line, 60, stdout=subprocess.PIPE).stdout.decode()
     check("no device is said", "no virtio console" in text)
     check("text goes to the console", '"traceEvents"' in text)

@@ -33,6 +33,11 @@ def gdb_of(kernel):
     return "gdb" if machine_of(parse(["--kernel", kernel])) is MACHINES[62] else "gdb-multiarch"
 
 
+def balloon_of(kernel):
+    """The device that takes free memory."""
+    return machine_of(parse(["--kernel", kernel]))[3]
+
+
 def add_options(parser):
     """The options that describe a machine; command() takes the parsed result."""
     boot = parser.add_mutually_exclusive_group(required=True)

@@ -22,8 +22,8 @@ enum virtio_register {
 	VIRTIO_HOST_FEATURES,
 	VIRTIO_GUEST_FEATURES,
 	VIRTIO_QUEUE_SELECT,
-	VIRTIO_QUEUE_MAX,
-	VIRTIO_QUEUE_PAGE, /* written: the number of its first page; its size is the most there can be */
+	VIRTIO_QUEUE_MAX, /* how long it will be */
+	VIRTIO_QUEUE_PAGE, /* written: the number of its first page */
 	VIRTIO_NOTIFY,
 	VIRTIO_STATUS,
 };

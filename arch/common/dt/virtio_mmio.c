@@ -62,17 +62,20 @@ virtio_t virtio_find(enum virtio_kind kind)
 	return 0;
 }
 
+/* Of the length of a queue what is wanted can be said, up to what the device can have. */
 uint32_t virtio_read(virtio_t device, enum virtio_register reg)
 {
-	return get(device, registers[reg]);
+	uint32_t value = get(device, registers[reg]);
+
+	return reg == VIRTIO_QUEUE_MAX && value > VIRTIO_MAX_QUEUE ? VIRTIO_MAX_QUEUE : value;
 }
 
-/* A queue is as long as it can be, and its pages are as large as ours. */
+/* A queue's pages are as large as ours. */
 void virtio_write(virtio_t device, enum virtio_register reg, uint32_t value)
 {
 	if (reg == VIRTIO_QUEUE_PAGE) {
 		set(device, REG_PAGE_SIZE, VIRTIO_PAGE);
-		set(device, REG_QUEUE_SIZE, get(device, REG_QUEUE_MAX));
+		set(device, REG_QUEUE_SIZE, virtio_read(device, VIRTIO_QUEUE_MAX));
 		set(device, REG_QUEUE_ALIGN, VIRTIO_PAGE);
 	}
 	set(device, registers[reg], value);
