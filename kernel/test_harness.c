@@ -292,7 +292,7 @@ static bool on_exception(const struct arch_regs *regs, uintptr_t address)
 		  arch_fault_number(regs), arch_fault_name(arch_fault_of(regs)),
 		  (unsigned long)address, name);
 	arch_print_regs(regs);
-	arch_print_backtrace(arch_fp(regs));
+	arch_print_trace(regs);
 	return !landing_call(panicked, why);
 }
 

@@ -54,7 +54,7 @@ def main():
     kernel = sys.argv[1]
     results = live.Results()
     with live.Machine(kernel, mem="256M", cpus="2",
-                      extra=f"-device {qemu.balloon_of(kernel)},free-page-reporting=on") as machine:
+                      extra=f"-device {qemu.machine_for(kernel).balloon},free-page-reporting=on") as machine:
         results.take("free memory leaves the emulator", falls(machine), machine)
         results.take("and again", falls(machine), machine)
         machine.command("check")

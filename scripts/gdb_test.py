@@ -63,7 +63,7 @@ def undo(assignment):
 
 def gdb(arguments, commands, limit=100):
     """Output of each command, by its text."""
-    line = [qemu.gdb_of(sys.argv[1]), "-q", "-nx", "-batch", "-iex", "set pagination off", "-iex",
+    line = [qemu.machine_for(sys.argv[1]).gdb, "-q", "-nx", "-batch", "-iex", "set pagination off", "-iex",
             "set confirm off", "-iex", "set debuginfod enabled off"] + arguments
     for command in commands:
         line += ["-ex", f"echo \\n@@ {command}\\n", "-ex", command.partition(" # ")[0]]

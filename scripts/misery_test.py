@@ -10,6 +10,7 @@ import sys
 import time
 
 import live
+import qemu
 
 NMIS = 10
 
@@ -32,7 +33,8 @@ def nmis(machine):
 def main():
     results = live.Results()
     with live.Machine(sys.argv[1], mem="256M", cpus="4") as machine:
-        results.take("NMIs during allocations", nmis(machine), machine)
+        if qemu.machine_for(sys.argv[1]).nmi:
+            results.take("NMIs during allocations", nmis(machine), machine)
         machine.command("check")
         results.take("the heap is in order", machine.saw("as it should be"), machine)
         machine.command("poke deaf")

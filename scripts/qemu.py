@@ -2,6 +2,7 @@
 """The machine: options to a QEMU command line, and the control socket (QMP) of a running one."""
 
 import argparse
+import collections
 import json
 import os
 import socket
@@ -10,32 +11,24 @@ import time
 OVMF = "/usr/share/OVMF/OVMF_%s_4M.fd"
 PASS = 33  # what the kernel has QEMU exit with; 0 and 1 are also QEMU's own
 
-# By the number that an ELF file has for its CPU: the program, the machine with its CPU unless another is
-# asked for, the device that virtio's consoles are on, and the balloon.
+Machine = collections.namedtuple("Machine", "program options serial balloon gdb nmi")
+
+# By the number that an ELF file has for its CPU: the program, the machine with its CPU unless another is asked for,
+# the device that virtio's consoles are on, and the balloon, the gdb that knows it, whether there are NMIs.
 MACHINES = {
-    62: ("qemu-system-x86_64", ["-cpu", "max", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"],
-         "virtio-serial-pci,disable-modern=on,max_ports=1,ioeventfd=off", "virtio-balloon-pci"),
-    243: ("qemu-system-riscv64", ["-M", "virt", "-global", "virtio-mmio.ioeventfd=off"],
-          "virtio-serial-device,max_ports=1", "virtio-balloon-device"),
+    62: Machine("qemu-system-x86_64", ["-cpu", "max", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"],
+                "virtio-serial-pci,disable-modern=on,max_ports=1,ioeventfd=off", "virtio-balloon-pci", "gdb", True),
+    243: Machine("qemu-system-riscv64", ["-M", "virt", "-global", "virtio-mmio.ioeventfd=off"],
+                 "virtio-serial-device,max_ports=1", "virtio-balloon-device", "gdb-multiarch", False),
 }
 
 
-def machine_of(options):
-    """The entry of MACHINES for a kernel; CDs are for PCs."""
-    if not options.kernel:
+def machine_for(kernel):
+    """The entry of MACHINES for a kernel; without one, of a CD: those are for PCs."""
+    if not kernel:
         return MACHINES[62]
-    with open(options.kernel, "rb") as file:
+    with open(kernel, "rb") as file:
         return MACHINES.get(int.from_bytes(file.read(20)[18:], "little"), MACHINES[62])
-
-
-def gdb_of(kernel):
-    """The gdb that knows its CPU."""
-    return "gdb" if machine_of(parse(["--kernel", kernel])) is MACHINES[62] else "gdb-multiarch"
-
-
-def balloon_of(kernel):
-    """The device that takes free memory."""
-    return machine_of(parse(["--kernel", kernel]))[3]
 
 
 def add_options(parser):
@@ -69,9 +62,9 @@ def command(options):
     # KVM is never chosen without being asked for: where it is emulated it is a thousand times
     # slower than TCG.
     accel = options.accel or "tcg,thread=" + ("single" if options.icount else options.thread)
-    program, machine, _, _ = machine_of(options)
-    line = [options.qemu or program, "-accel", accel, "-nodefaults", "-no-reboot",
-            "-smp", options.cpus, "-m", options.mem] + machine
+    machine = machine_for(options.kernel)
+    line = [options.qemu or machine.program, "-accel", accel, "-nodefaults", "-no-reboot",
+            "-smp", options.cpus, "-m", options.mem] + machine.options
     line += ["-cpu", options.cpu] if options.cpu else []
     if options.icount:
         line += ["-icount", "shift=0,sleep=off", "-rtc", "base=2020-01-01,clock=vm"]
@@ -87,7 +80,7 @@ def command(options):
 
 def export_option(options, path):
     """A virtio console; what the kernel writes to it goes to that file (scripts/export.py)."""
-    return ["-chardev", f"file,id=export,path={path}", "-device", machine_of(options)[2],
+    return ["-chardev", f"file,id=export,path={path}", "-device", machine_for(options.kernel).serial,
             "-device", "virtconsole,chardev=export"]
 
 

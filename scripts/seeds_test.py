@@ -38,7 +38,7 @@ def run_in_gdb(kernel, seed, folder):
                                                       "-gdb", "chardev:gdb"]),
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
     try:
-        gdb = hang.run([qemu.gdb_of(kernel), "-q", "-nx", "-batch", "-ex", f"target remote {socket}", "-ex",
+        gdb = hang.run([qemu.machine_for(kernel).gdb, "-q", "-nx", "-batch", "-ex", f"target remote {socket}", "-ex",
                               "hbreak seams_report", "-ex", "continue", "-ex", "echo order=", "-ex", "output/x order", "-ex", "echo \\n",
                         kernel], 120, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
     finally:

@@ -424,6 +424,7 @@ void arch_on_fault(bool (*fn)(struct arch_regs *regs, uintptr_t address));
 const char *arch_fault_name(enum arch_fault fault);
 void arch_print_regs(const struct arch_regs *regs);
 void arch_print_backtrace(uintptr_t frame); /* 0: the caller's */
+void arch_print_trace(const struct arch_regs *regs); /* from where they were saved */
 
 /**
  * arch_panic - say why, where, and what every CPU does; then the machine ends as failed

@@ -148,10 +148,11 @@ static bool is_code(uintptr_t pc)
  * A function that calls nothing may have no frame; its caller is then where the machine leaves return
  * addresses first, and not in the chain of frames.
  */
-static void print_hidden_caller(const struct arch_regs *regs, uintptr_t pc)
+static void print_hidden_caller(uintptr_t frame, uintptr_t pc)
 {
-	uintptr_t frame = arch_fp(regs) - ARCH_FRAME, known = 0;
+	uintptr_t known = 0;
 
+	frame -= ARCH_FRAME;
 	if (!is_code(pc) || pc == next_pc(&frame, &known))
 		return;
 	arch_print("perhaps from\n");
@@ -159,9 +160,11 @@ static void print_hidden_caller(const struct arch_regs *regs, uintptr_t pc)
 	arch_print("and surely from\n");
 }
 
-void panic_trace(const struct arch_regs *regs)
+void arch_print_trace(const struct arch_regs *regs)
 {
+	uintptr_t frame = arch_fp(regs), caller = machine_return_address(regs, &frame);
+
 	print_pc(arch_pc(regs), false);
-	print_hidden_caller(regs, machine_return_address(regs));
-	arch_print_backtrace(arch_fp(regs) ? arch_fp(regs) : 8);
+	print_hidden_caller(frame, caller);
+	arch_print_backtrace(frame ? frame : 8);
 }

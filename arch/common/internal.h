@@ -186,6 +186,5 @@ void balloon_init(void);
 /* panic.c, backtrace.c */
 bool panic_begun(void);
 _Noreturn void panic_regs(const char *why, const struct arch_regs *regs);
-void panic_trace(const struct arch_regs *regs); /* backtrace from interrupted registers */
 
 #endif

@@ -197,7 +197,7 @@ void ipi_print_captured(arch_cpus_t answered, arch_cpus_t which)
 		}
 		arch_print("CPU %u%s:\n", i, cpu == this_cpu() ? ", which asks" : "");
 		arch_print_regs(&cpu->captured);
-		panic_trace(&cpu->captured);
+		arch_print_trace(&cpu->captured);
 	}
 }
 

@@ -90,8 +90,11 @@ void machine_timer_arm(uint64_t ticks);
 /* A name for an exception; NULL: it is a fault of a page, which is named by what the tables say. */
 const char *machine_fault_name(const struct arch_regs *regs);
 void machine_regs_here(struct arch_regs *regs); /* all but the place: as they are */
-/* Where a function without a frame, or before it has one, would return to; 0: not known. */
-uintptr_t machine_return_address(const struct arch_regs *regs);
+/*
+ * Where a function without a frame, or before it has one, would return to; 0: not known. @frame: the frame pointer; a
+ * frame that holds no return address is left out.
+ */
+uintptr_t machine_return_address(const struct arch_regs *regs, uintptr_t *frame);
 /* In an interrupt handler, interrupts off: what came, and its end for the controller. */
 void machine_interrupt(struct arch_regs *regs);
 /* Leave the emulator with @code; returns if that is not possible. */

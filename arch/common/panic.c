@@ -61,7 +61,7 @@ _Noreturn void panic_regs(const char *why, const struct arch_regs *regs)
 	arch_cpus_t answered = begin(why);
 
 	arch_print_regs(regs);
-	panic_trace(regs);
+	arch_print_trace(regs);
 	finish(answered);
 }
 

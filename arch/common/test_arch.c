@@ -191,6 +191,25 @@ TEST(calls_wait_for_interrupts_and_keep_their_order)
 		CHECK_EQ(order[k], k);
 }
 
+/* To relax may need an interrupt of this CPU's own: what others asked for meanwhile is not forgotten. */
+TEST(to_relax_loses_no_call)
+{
+	static struct arch_call call;
+	unsigned long state = arch_irq_save();
+	uint64_t start = arch_now();
+
+	hits = wrong = 0;
+	CHECK(arch_call_post(arch_cpu_id(), &call, hit, &hits));
+	for (int i = 0; i < 10; i++)
+		arch_relax();
+	CHECK_EQ(hits, 0);
+	arch_irq_restore(state);
+	while (arch_call_pending(&call) && arch_now() - start < 5000000000)
+		arch_relax();
+	CHECK_EQ(hits, 1);
+	CHECK_EQ(wrong, 0);
+}
+
 static void note_cpu(unsigned int cpu, void *arg)
 {
 	_Atomic(unsigned long) *seen = arg;

@@ -92,8 +92,14 @@ void machine_interrupt(struct arch_regs *regs)
 	}
 }
 
-uintptr_t machine_return_address(const struct arch_regs *regs)
+/* A function that calls nothing has in its frame only the caller's, where others have the return address. */
+uintptr_t machine_return_address(const struct arch_regs *regs, uintptr_t *frame)
 {
+	const uintptr_t *top = (const uintptr_t *)regs->s0;
+
+	if (!(regs->s0 & 7) && arch_is_mapped(top - 1) &&
+	    top[-1] - (uintptr_t)arch_text_start >= (uintptr_t)(arch_text_end - arch_text_start))
+		*frame = top[-1];
 	return regs->ra;
 }
 

@@ -144,8 +144,9 @@ void arch_print_regs(const struct arch_regs *regs)
 }
 
 /* Where the stack ends. */
-uintptr_t machine_return_address(const struct arch_regs *regs)
+uintptr_t machine_return_address(const struct arch_regs *regs, uintptr_t *frame)
 {
+	(void)frame;
 	return !(regs->rsp & 7) && arch_is_mapped((void *)regs->rsp) ? *(const uintptr_t *)regs->rsp
 								     : 0;
 }
