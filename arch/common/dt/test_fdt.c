@@ -49,9 +49,17 @@ static uint64_t read_all(const void *bytes, size_t len)
 	for (size_t i = 0; i < 100 && fdt_reserved(&fdt, i, &number, &more); i++)
 		sum += number ^ more;
 	while (fdt_next(&fdt, &node)) {
-		const char *text = fdt_text(&fdt, &node, "compatible");
+		const char *text = fdt_text(&fdt, &node, "compat");
+		size_t bytes_of_reg;
+		const uint8_t *reg = fdt_find(&fdt, &node, "reg", &bytes_of_reg);
 
-		sum += node.depth + fdt_is(&node, "memory") + (text ? (unsigned char)*text : 0);
+		for (size_t i = 0; reg && i < bytes_of_reg; i++)
+			sum += reg[i];
+		while (text && *text)
+			sum += (unsigned char)*text++;
+		for (const char *name = node.name; *name; name++)
+			sum += (unsigned char)*name;
+		sum += node.depth + fdt_is(&node, "memory");
 		if (fdt_number(&fdt, &node, "reg", 0, 2, &number))
 			sum += number;
 		CHECK(++n < FDT_MAX);
@@ -59,22 +67,23 @@ static uint64_t read_all(const void *bytes, size_t len)
 	return sum;
 }
 
+/* A small tree, its nodes last: root { reg = 1, 2; memory@8 { reg = 0, 8192, 0, 4096; compat = "a"; } } */
 static const struct {
-	uint32_t head[10], reserved[8], nodes[26];
+	uint32_t head[10];
 	char names[12];
+	uint32_t reserved[8];
+	uint32_t root[7], memory[15], compat[4];
 } small = {
-	{ 0xd00dfeed, 188, 72, 176, 40, 17, 16, 0, 12, 104 },
-	{ 0, 4096, 0, 64 },
-	{ 1, 0, /* the root */
-	  3, 8,		 0,	     1,		 2, /* reg = 1, 2 */
-	  1, 0x6d656d6f, 0x72794038, 0, /* memory@8 */
-	  3, 16,	 0,	     0,		 8192, 0, 4096, /* reg */
-	  3, 2,		 4,	     0x61000000, 4, /* compat = "a"; nothing */
-	  2, 2,		 9 },
-	"reg\0compat",
+	.head = { 0xd00dfeed, 188, 84, 40, 52, 17, 16, 0, 12, 104 },
+	.names = "reg\0compat",
+	.reserved = { 0, 4096, 0, 64 },
+	.root = { 1, 0, 3, 8, 0, 1, 2 },
+	.memory = { 1, 0x6d656d6f, 0x72794038, 0, 4, 3, 16, 0, 0, 8192, 0, 4096, 3, 2, 4 },
+	.compat = { 0x61000000, 2, 2, 9 },
 };
 
 #define SMALL sizeof(small)
+#define NAMES sizeof(small.head)
 
 /* The page before one that faults. */
 static unsigned char *guarded_page(void)
@@ -96,10 +105,11 @@ static unsigned char *put_small(unsigned char *page, size_t len)
 	unsigned char bytes[SMALL];
 
 	memcpy(bytes, &small, SMALL);
-	for (size_t at = 0; at < offsetof(typeof(small), names); at += 4) {
+	for (size_t at = 0; at < SMALL; at += 4) {
 		uint32_t word = __builtin_bswap32(*(const uint32_t *)((const char *)&small + at));
 
-		memcpy(bytes + at, &word, 4);
+		if (at < NAMES || at >= NAMES + sizeof(small.names))
+			memcpy(bytes + at, &word, 4);
 	}
 	return memcpy(page + ARCH_PAGE_SIZE - len, bytes, len);
 }
