@@ -176,43 +176,53 @@ static size_t leave(struct mw_shrinker *self, size_t pages)
 	return 0;
 }
 
+/* A run that could be had if what is held were free: so shrinkers are asked for it. */
+#define HELD 300u
+#define WANTED 350u
+
 TEST(shrinkers_leave_while_they_are_asked)
 {
-	size_t pages = test_heap(2 * MIB) / PAGE + 1;
+	void *held;
 
+	test_heap(2 * MIB);
+	NEED(held = mw_pages_alloc(HELD, 0));
 	leavers = (struct leavers){ .first.shrink = leave,
 				    .next.shrink = count_only,
 				    .last.shrink = count_only };
 	mw_shrinker_add(&leavers.last);
 	mw_shrinker_add(&leavers.next);
 	mw_shrinker_add(&leavers.first);
-	CHECK(!mw_pages_alloc(pages, 0));
+	CHECK(!mw_pages_alloc(WANTED, 0));
 	CHECK_EQ(leavers.asked, 2);
 	CHECK(!leavers.own && leavers.others);
 	CHECK(mw_shrinker_remove(&leavers.first)); /* its call has returned */
-	CHECK(!mw_pages_alloc(pages, 0));
+	CHECK(!mw_pages_alloc(WANTED, 0));
 	CHECK_EQ(leavers.asked, 3);
 	CHECK(mw_shrinker_remove(&leavers.last));
 	CHECK(mw_shrinker_remove(&leavers.last));
+	mw_pages_free(held, HELD);
 }
 
 TEST(shrinkers_are_added_once)
 {
 	struct mw_shrinker one = { .shrink = count_only }, two = { .shrink = count_only };
-	size_t pages = test_heap(2 * MIB) / PAGE + 1;
+	void *held;
 
+	test_heap(2 * MIB);
+	NEED(held = mw_pages_alloc(HELD, 0));
 	leavers.asked = 0;
 	mw_shrinker_add(&one);
 	mw_shrinker_add(&two);
 	test_expect_misuse(MW_BAD_REQUEST);
 	mw_shrinker_add(&one);
 	test_misuse_came();
-	CHECK(!mw_pages_alloc(pages, 0));
+	CHECK(!mw_pages_alloc(WANTED, 0));
 	CHECK_EQ(leavers.asked, 2);
 	CHECK(mw_shrinker_remove(&one));
 	CHECK(mw_shrinker_remove(&two));
-	CHECK(!mw_pages_alloc(pages, 0));
+	CHECK(!mw_pages_alloc(WANTED, 0));
 	CHECK_EQ(leavers.asked, 2);
+	mw_pages_free(held, HELD);
 }
 
 TEST(reserve_is_kept)
