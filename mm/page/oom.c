@@ -173,15 +173,8 @@ static bool reclaim(size_t pages, mw_flags_t flags, unsigned int *step)
 
 bool mw_page_reclaim_for(const struct mw_want *want, const void *at, unsigned int *step)
 {
-	unsigned long state;
-	bool could;
-
-	if (*step)
-		return reclaim(want->n, want->flags, step);
-	state = mw_lock(&mw_page.heap);
-	could = mw_heap_could(want, at);
-	mw_unlock(&mw_page.heap, state);
-	if (could)
+	/* Who cannot wait stops nobody, and does not pay for the question. */
+	if (*step || (want->flags & MW_ATOMIC) || mw_heap_could(want, at))
 		return reclaim(want->n, want->flags, step);
 	mw_event(MW_EVENT_FAILED, want->n, 0);
 	return false;

@@ -199,7 +199,7 @@ struct mw_region *mw_heap_take(const struct mw_want *want, size_t *start, bool *
 struct mw_region *mw_heap_take_at(size_t start, size_t n, mw_flags_t flags, bool *grew);
 /* Pages that are free, in gaps too. Heap lock held. */
 size_t mw_heap_left(void);
-/* May there be such a run, at @at or anywhere for NULL, once all that is in use is given back? Heap lock held. */
+/* May there be such a run, at @at or anywhere for NULL, once all that is in use is given back? No lock held. */
 bool mw_heap_could(const struct mw_want *want, const void *at);
 /* While pages of the reserve are in use no stock takes what is freed, so that it is whole again first. Heap lock held. */
 void mw_heap_look_at_reserve(void);
