@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@
 #define BREAKPOINT 0xcc
 #define MOST_STEPS 16384u
 #define MOST_TURNS 16u
+#define VDSO_BYTES 0x8000u
 #define OTHER (MW_MAX_CPUS - 1) /* numbers that no thread gets: there are not so many */
 #define THIRD (MW_MAX_CPUS - 2)
 
@@ -141,13 +143,19 @@ static bool is_thunk(uintptr_t at)
 	return sizeof(at) == 4 && code[0] == 0x8b && code[2] == 0x24 && code[3] == 0xc3;
 }
 
+/* What the kernel maps: 32-bit code makes its system calls there, the signal handler's too. */
+static bool is_of_kernel(uintptr_t at)
+{
+	return at - (uintptr_t)getauxval(AT_SYSINFO_EHDR) < VDSO_BYTES;
+}
+
 /* Of what is repeated the first turns stand for the others. */
 static void record(uintptr_t at)
 {
 	unsigned char *turns = &step->turns[at % sizeof(step->turns)];
 
 	if (step->count == MOST_STEPS || (step->count && step->seen[step->count - 1] == at) ||
-	    *turns == MOST_TURNS || is_thunk(at))
+	    *turns == MOST_TURNS || is_of_kernel(at) || is_thunk(at))
 		return;
 	++*turns;
 	step->seen[step->count++] = at;

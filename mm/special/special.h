@@ -300,15 +300,17 @@ struct mw_table_entry **mw_table_chain(const struct mw_weak_table *table, size_t
 
 /*
  * An address as a word of which the upper bits are as good as drawn by lot, whatever the addresses have in common.
- * The first product brings each bit of the word up, the second one all of that to the top.
+ * Products bring what is below to the top, so the upper half is folded onto the lower one before each.
  */
 static inline unsigned long mw_hash(uintptr_t address, unsigned long seed)
 {
 	const unsigned long odd =
 		(unsigned long)(MW_WORD_BITS == 64 ? 0x9e3779b97f4a7c15ull : 0x9e3779b9ull);
-	unsigned long word = (address ^ seed) * odd;
+	const unsigned int half = MW_WORD_BITS / 2;
+	unsigned long word = address ^ seed;
 
-	return (word ^ word >> MW_WORD_BITS / 2) * odd;
+	word = (word ^ word >> half) * odd;
+	return (word ^ word >> half) * odd;
 }
 
 /* ---- a mark: weak.c, table_mark.c; world stopped ---- */
