@@ -177,7 +177,8 @@ static void interrupt_arm(long ns)
 
 bool backend_interrupts_on(void (*fn)(void *arg), void *arg)
 {
-	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = PORT_INTERRUPT_SIGNAL };
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID,
+				  .sigev_signo = PORT_INTERRUPT_SIGNAL };
 	struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = SA_RESTART };
 
 	sigfillset(&action.sa_mask);
