@@ -25,6 +25,11 @@
 
 #if defined(__x86_64__) || defined(__i386__)
 
+#ifdef __x86_64__
+#define STACK_POINTER REG_RSP
+#else
+#define STACK_POINTER REG_ESP
+#endif
 #define TRAP_FLAG 0x100ul
 #define BREAKPOINT 0xcc
 #define MOST_STEPS 16384u
@@ -50,10 +55,11 @@ static struct step {
 		BREAKS,
 		PASSES
 	} mode; /* RUNS: nothing stops @a, or not any more */
-	bool second_runs, second_ended;
+	bool second_runs, second_began, second_ended;
 	struct {
 		unsigned long depth;
 		int slot;
+		uintptr_t stack_end;
 	} waits; /* of who does not run */
 	_Alignas(16) char stack[(size_t)256 << 10];
 } * step;
@@ -72,8 +78,13 @@ static void change_cpu(unsigned long *depth, int *slot)
 
 static void change(void)
 {
+	uintptr_t stack_end = port_self()->stack_end;
+
+	port_self()->stack_end = step->waits.stack_end;
+	step->waits.stack_end = stack_end;
 	change_cpu(&step->waits.depth, &step->waits.slot);
 	step->second_runs = !step->second_runs;
+	step->second_began = true;
 	if (step->second_runs)
 		swapcontext(&step->first, &step->second);
 	else
@@ -99,6 +110,20 @@ static bool on_yield(void)
 static bool other_is_pinned(void)
 {
 	return steps_here && step->waits.depth;
+}
+
+/* The stack and the registers of who does not run are roots as well. */
+static void scan_other(mw_root_visit_fn *visit, void *ctx)
+{
+	const ucontext_t *other = step->second_runs ? &step->first : &step->second;
+	uintptr_t at = (uintptr_t)other->uc_mcontext.gregs[STACK_POINTER] & ~(sizeof(at) - 1);
+
+	if (!steps_here || !step->second_began || step->second_ended)
+		return;
+	visit(ctx, MW_ROOT_REGISTERS, "registers", &other->uc_mcontext.gregs,
+	      &other->uc_mcontext.gregs + 1);
+	visit(ctx, MW_ROOT_STACK, "thread", (void *)at,
+	      (void *)(step->waits.stack_end & ~(sizeof(at) - 1)));
 }
 
 #ifdef __x86_64__
@@ -237,12 +262,14 @@ bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigne
 	makecontext(&step->second, second_main, 0);
 	step->fn = b;
 	step->arg = arg;
-	step->second_runs = step->second_ended = false;
+	step->second_runs = step->second_began = step->second_ended = false;
 	step->waits.depth = 0;
 	step->waits.slot = OTHER;
+	step->waits.stack_end = (uintptr_t)step->stack + sizeof(step->stack);
 	step->mode = BREAKS; /* who yields until the switch has nobody to yield to */
 	port_on_yield = on_yield;
 	port_other_is_pinned = other_is_pinned;
+	port_on_scan = scan_other;
 	steps_here = true;
 	if (!at)
 		a(arg);
@@ -256,6 +283,7 @@ bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigne
 	steps_here = false;
 	port_on_yield = NULL;
 	port_other_is_pinned = NULL;
+	port_on_scan = NULL;
 	sigaction(SIGTRAP, &before, NULL);
 	return !at || at - 1 < step->count;
 }

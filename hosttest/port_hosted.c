@@ -27,6 +27,8 @@ void (*port_on_panic)(const char *why);
 bool (*port_on_write)(const char *text, size_t len);
 bool (*port_on_yield)(void);
 bool (*port_other_is_pinned)(void);
+void (*port_on_scan)(mw_root_visit_fn *visit, void *ctx);
+bool port_strict;
 
 extern void *__libc_stack_end;
 
@@ -195,15 +197,25 @@ void port_do_pending(void)
 	errno = error;
 }
 
-void port_yield(void)
+static void yield(bool others)
 {
 	int error = errno;
 
 	if (!port_cpu.depth && atomic_load_explicit(&port_cpu.pending, memory_order_relaxed))
 		port_do_pending();
-	if (!port_on_yield || !port_on_yield())
+	if (!others || !port_on_yield || !port_on_yield())
 		sched_yield();
 	errno = error;
+}
+
+void port_yield(void)
+{
+	yield(port_cpu.depth || !port_strict);
+}
+
+void mw_port_yield(void)
+{
+	yield(true);
 }
 
 unsigned int port_turns(void)

@@ -60,6 +60,8 @@ extern bool (*port_on_write)(const char *text, size_t len);
 
 /* Who turns in a spin loop calls it now and then. Return: true: somebody else had a turn. */
 extern bool (*port_on_yield)(void);
+/* Threads that are not pinned keep others out while they turn: only mw_port_yield() lets these run. */
+extern bool port_strict;
 unsigned int port_turns(void); /* of the calling thread, ever */
 
 /*
@@ -67,6 +69,8 @@ unsigned int port_turns(void); /* of the calling thread, ever */
  * it, turning as in a spin loop.
  */
 extern bool (*port_other_is_pinned)(void);
+/* And what of the other one is a root. */
+extern void (*port_on_scan)(mw_root_visit_fn *visit, void *ctx);
 
 /*
  * Where the calling thread plays two CPUs in turn: is the other one pinned? Then a stop of the world waits for

@@ -15,6 +15,7 @@
 
 #define MW_PORT_INLINE_GIVEN
 #define MW_PORT_PINNED_GIVEN
+#define MW_PORT_YIELD_GIVEN
 
 #define PORT_PENDING_INTERRUPT 1u
 #define PORT_PENDING_STOP 2u
@@ -31,6 +32,7 @@ extern __thread struct port_cpu port_cpu __attribute__((tls_model("initial-exec"
 int port_take_slot(void);
 void port_do_pending(void);
 void port_yield(void);
+void mw_port_yield(void);
 
 static inline unsigned long mw_port_pin(void)
 {

@@ -260,7 +260,7 @@ int mw_port_stop_world(void)
 	int culprit;
 
 	while (port_other_is_pinned && port_other_is_pinned())
-		port_yield();
+		mw_port_yield();
 	world_lock();
 	world.stopper = self;
 	world.workers = 0;
@@ -418,6 +418,8 @@ __attribute__((noinline)) void mw_port_scan_roots(mw_root_visit_fn *visit, void 
 		return;
 	scan_others(visit, ctx);
 	scan_stack(visit, ctx, (uintptr_t)__builtin_frame_address(0), port_self()->stack_end);
+	if (port_on_scan)
+		port_on_scan(visit, ctx);
 	for (unsigned int i = 0; i < world.nr_data; i++)
 		visit(ctx, MW_ROOT_DATA, "data", (void *)world.data[i].lo, (void *)world.data[i].hi);
 }

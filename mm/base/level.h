@@ -24,6 +24,13 @@ static inline void mw_port_relax(void)
 }
 #endif
 
+#ifndef MW_PORT_YIELD_GIVEN
+static inline void mw_port_yield(void)
+{
+	mw_port_relax();
+}
+#endif
+
 #if MW_PORT_LEVEL < 2
 static inline int mw_port_stop_world(void)
 {

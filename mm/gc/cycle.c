@@ -57,7 +57,7 @@ static __attribute__((noinline)) bool begin_alone(bool wait)
 	while (atomic_exchange_explicit(&mw_gc.collecting, 1, memory_order_acquire)) {
 		if (!wait)
 			return false;
-		mw_port_relax();
+		mw_port_yield();
 	}
 	mw_gc.floor = __builtin_frame_address(0);
 	return true;

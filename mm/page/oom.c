@@ -45,7 +45,7 @@ static void begin_asking(void)
 	unsigned long state;
 
 	while (atomic_exchange_explicit(&mw_page.asking, 1, memory_order_acquire))
-		mw_port_relax();
+		mw_port_yield();
 	state = mw_lock(&mw_page.add);
 	mw_page.next_shrinker = mw_page.shrinkers;
 	mw_unlock(&mw_page.add, state);
@@ -121,7 +121,7 @@ static bool wait_for_scavenger(mw_flags_t flags)
 	if (flags & MW_ATOMIC || !atomic_load_explicit(&mw_page.lifted, memory_order_acquire))
 		return false;
 	while (atomic_load_explicit(&mw_page.lifted, memory_order_acquire))
-		mw_port_relax();
+		mw_port_yield();
 	return true;
 }
 

@@ -161,7 +161,7 @@ static enum taken take_out(const void *base)
 
 	/* The scavenger keeps a region in mind between its pieces. */
 	while (atomic_exchange_explicit(&mw_page.scavenging, 1, memory_order_acquire))
-		mw_port_relax();
+		mw_port_yield();
 	state = mw_lock(&mw_page.add);
 	taken = unlink_all(base);
 	mw_unlock(&mw_page.add, state);

@@ -58,6 +58,18 @@ unsigned long mw_port_pin(void);
 void mw_port_unpin(unsigned long state);
 #endif
 
+#if defined(MW_PORT_YIELD_GIVEN) && !defined(MW_PORT_INLINE_GIVEN)
+/**
+ * mw_port_yield - one turn of waiting for another thread
+ *
+ * Optional; who has it defines MW_PORT_YIELD_GIVEN. Called not pinned, with no lock, by calls that "wait", while
+ * another thread collects, asks shrinkers or scavenges. It must let that thread run, whatever its priority: a
+ * kernel with strict priorities sleeps here for a tick, for a thread that turns above another one on its CPU turns for
+ * ever. Without it mw_port_relax() is called, which is right where every thread gets its turn by itself.
+ */
+void mw_port_yield(void);
+#endif
+
 #if defined(MW_PORT_PINNED_GIVEN) && !defined(MW_PORT_INLINE_GIVEN)
 /**
  * mw_port_pinned - is this CPU pinned, by mw_port_pin() or by other means as good?
