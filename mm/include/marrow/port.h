@@ -50,7 +50,9 @@ void mw_port_write(const char *text, size_t len);
  * Until the matching mw_port_unpin() nothing else on this CPU may call Marrow: neither another
  * thread nor, if interrupt handlers allocate or free, an interrupt handler. Interrupts off does
  * both; preemption off is enough where handlers never call Marrow. Nests. interrupt: yes.
- * Marrow keeps a CPU pinned for a bounded number of instructions, stated in docs/PORTING.md.
+ * Marrow keeps a CPU pinned for a bounded number of instructions of its own, stated in docs/PORTING.md. Where it
+ * needs a lock that another CPU has, it waits besides, pinned. Each time that other CPU has it for such a stretch
+ * only; but locks are not fair, so how often others are quicker has no bound.
  *
  * Return: what mw_port_unpin() needs to put things back.
  */
