@@ -71,7 +71,11 @@ TEST(no_record_is_within_a_page_of_an_object)
 /* What is beside a span and is none: nothing is free. */
 static bool is_guard(const char *at)
 {
-	return mw_region_of(mw_pn(at)) && !mw_span_of(at);
+	unsigned long state = mw_port_pin();
+	bool is = mw_region_of(mw_pn(at)) && !mw_span_of(at);
+
+	mw_port_unpin(state);
+	return is;
 }
 
 static TEST_UNCHECKED char read_at(const char *at)

@@ -68,13 +68,16 @@ static size_t end(void)
 
 static char *sparse_heap(bool zeroed)
 {
+	unsigned long state;
 	char *memory;
 
 	test_heap(PAGE * 4);
 	memory = test_memory(LENGTH);
 	mw_reset();
 	NEED((zeroed ? mw_region_add_zeroed : mw_region_add)(memory, (uint64_t)1 << 40, LENGTH));
+	state = mw_port_pin();
 	seen.region = mw_region_of(mw_pn(memory));
+	mw_port_unpin(state);
 	NEED(seen.region);
 	return memory;
 }
