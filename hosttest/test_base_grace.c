@@ -57,21 +57,22 @@ TEST(what_is_deferred_waits_for_a_stop)
 
 TEST(stops_of_others_serve)
 {
+	size_t half = (4 << 20) / MW_PAGE_SIZE;
 	unsigned long since;
-	void *most;
+	void *pages;
 
 	begin();
-	most = mw_alloc(5 << 20, MW_NORMAL);
-	NEED(most);
+	pages = mw_pages_alloc(half, MW_NORMAL);
+	NEED(pages);
 	for (unsigned int i = 0; i < ITEMS; i++)
 		defer(i);
 	since = mw_grace_begin();
 	CHECK_EQ(mw_grace_passed(since), MW_MAX_CPUS == 1);
-	/* What could be had if objects were free, so all is tried. */
-	CHECK(!mw_pages_alloc((6 << 20) / MW_PAGE_SIZE, MW_NORMAL));
+	/* What cannot be had, in spite of all that is tried. */
+	CHECK(!mw_pages_alloc(half, MW_NORMAL));
+	mw_pages_free(pages, half);
 	CHECK(mw_grace_passed(since));
 	once_each();
-	mw_free(most);
 }
 
 TEST(a_stop_under_way_does_not_count)

@@ -110,6 +110,16 @@ void mw_grace_run(void)
 		push(first, last);
 }
 
+MW_NOINLINE bool mw_grace_flush(void)
+{
+	struct mw_grace *_Atomic *list = &mw_base.grace.deferred;
+
+	if (!atomic_load_explicit(list, memory_order_relaxed))
+		return false;
+	mw_grace_run();
+	return !atomic_load_explicit(list, memory_order_relaxed) || mw_grace_wait();
+}
+
 bool mw_grace_held_off(void)
 {
 	return mw_port_pinned() || atomic_load_explicit(&mw_base.grace.stopped, memory_order_relaxed);

@@ -64,6 +64,8 @@ MW_NOINLINE bool mw_grace_wait(void);
 void mw_grace_defer(struct mw_grace *item, void (*done)(struct mw_grace *item));
 /* Run what is due. Not pinned, no lock held. */
 void mw_grace_run(void);
+/* Run all that is deferred, with a stop of the world if it takes one: as mw_grace_wait(). Return: whether any was. */
+MW_NOINLINE bool mw_grace_flush(void);
 
 /*
  * What only a read section may do asserts it with this: the CPU is pinned, or the world is stopped, in which

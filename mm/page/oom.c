@@ -2,7 +2,7 @@
 /*
  * When no run can be found: what is tried, cheapest first, before the answer is NULL.
  *
- *	1 the stocks of all CPUs            always; what was deferred and is due, if the caller may wait
+ *	1 the stocks of all CPUs            always; and what was deferred, if the caller may wait
  *	2 what rooms above keep or can sweep, step by step, see up.h
  *	3 the kernel's shrinkers            only if the caller may wait, and did not say MW_NO_SHRINK
  *
@@ -152,9 +152,9 @@ static bool reclaim(size_t pages, mw_flags_t flags, unsigned int *step)
 
 		mw_event(MW_EVENT_RECLAIM, pages, now);
 		if (!now) {
-			if (!(flags & MW_ATOMIC))
-				mw_grace_run();
-			if (mw_stock_drain_all() | wait_for_scavenger(flags))
+			bool flushed = !(flags & MW_ATOMIC) && mw_grace_flush();
+
+			if (mw_stock_drain_all() | wait_for_scavenger(flags) | flushed)
 				return true;
 		} else if (now < MW_RECLAIM_SHRINK) {
 			if (!worth_it(pages) || !mw_up_reclaim(pages, flags, now - 1))
