@@ -18,6 +18,24 @@ static void load_pair(struct bench_run *run)
 	run->done = run->count;
 }
 
+/* Of C23: what has it not is freed as others. */
+void free_sized(void *p, size_t size) __attribute__((weak));
+
+/* The same, given back with its size. */
+static void load_sized(struct bench_run *run)
+{
+	for (unsigned long i = 0; i < run->count; i++) {
+		char *p = bench_alloc(run->arg);
+
+		*p = 1;
+		if (free_sized)
+			free_sized(p, run->arg);
+		else
+			free(p);
+	}
+	run->done = run->count;
+}
+
 static void fill(char **objects, size_t size)
 {
 	for (unsigned int i = 0; i < LIVE; i++) {
@@ -108,6 +126,11 @@ static void load_xthread(struct bench_run *run)
 }
 
 const struct bench_load bench_basic_loads[] = {
-	{ "pair", load_pair },	   { "fifo", load_fifo },	{ "lifo", load_lifo },
-	{ "random", load_random }, { "xthread", load_xthread }, { 0 },
+	{ "pair", load_pair },
+	{ "fifo", load_fifo },
+	{ "lifo", load_lifo },
+	{ "random", load_random },
+	{ "xthread", load_xthread },
+	{ "sized", load_sized },
+	{ 0 },
 };

@@ -125,7 +125,7 @@ static __attribute__((noinline)) void other_free(void *object, struct mw_span *s
 	unsigned int slot = preload_self.slot;
 
 	if (mw_likely(slot))
-		mw_free_outside(object, span, NULL, 0, slot, owner);
+		mw_free_outside(object, span, NULL, 0, slot, owner, MW_SITE);
 	else
 		strange_free(object);
 }

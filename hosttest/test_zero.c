@@ -181,8 +181,8 @@ TEST(plain_objects)
 
 TEST(objects_with_debug_aids)
 {
-	CHECK(mw_debug_set("FZP"));
 	NEED(test_heap(HEAP));
+	CHECK(mw_debug_set("FZP"));
 	each_way(0, 0);
 	CHECK(mw_debug_set("-"));
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Instructions of the ten main paths, counted by callgrind, against scripts/instructions.txt.
+Instructions of the main paths, counted by callgrind, against scripts/instructions.txt.
 
     scripts/instructions.py            fail if one grew by more than 3 %
     scripts/instructions.py --update   write the file: in the commit that changes a path
@@ -26,6 +26,7 @@ PATHS = [  # name, load, count, size
     ("pair-1048576", "pair", 5000, 1048576), ("fifo-64", "fifo", 40000, 64),
     ("fifo-1024", "fifo", 40000, 1024), ("lifo-64", "lifo", 40000, 64),
     ("random", "random", 100000, 0), ("xthread-64", "xthread", 40000, 64),
+    ("sized-64", "sized", 10000, 64), ("sized-65536", "sized", 5000, 65536),
 ]
 TOLERANCE = 0.03
 

@@ -10,10 +10,11 @@ static const struct mw_misuse_words {
 	const char *name, *text;
 } mw_misuse_words[MW_NR_MISUSES] = {
 	[MW_MISUSE_NONE] = { "none", "nothing is wrong" },
-	[MW_DOUBLE_FREE] = { "double-free", "the object was freed before" },
+	[MW_DOUBLE_FREE] = { "double-free",
+			     "the object is free: it was freed before, or never handed out" },
 	[MW_FOREIGN_FREE] = { "foreign-free", "the address belongs to no object of this heap" },
 	[MW_INNER_FREE] = { "inner-free", "the address is inside an object, not its beginning" },
-	[MW_FREED_SPAN] = { "freed-span", "the memory went back to the page heap before" },
+	[MW_FREED_SPAN] = { "freed-span", "the memory went back to the page heap" },
 	[MW_WRONG_SIZE] = { "wrong-size", "the size given is not the one allocated" },
 	[MW_WRONG_CACHE] = { "wrong-cache", "the object belongs to another cache" },
 	[MW_WRONG_KIND] = { "wrong-kind", "pages freed as an object, or an object as pages" },
@@ -113,13 +114,35 @@ __attribute__((noinline)) void mw_trace_here(struct mw_trace *trace)
 	trace->depth = (unsigned int)mw_port_backtrace(trace->pcs, MW_LEN(trace->pcs));
 }
 
+/* Let the trace begin with @site: the frames below are our own. A port that knows of none may leave it out. */
+static void mw_trace_from(struct mw_trace *trace, uintptr_t site)
+{
+	unsigned int from = 0, kept;
+
+	while (from < trace->depth && trace->pcs[from] != site)
+		from++;
+	if (from < trace->depth) {
+		trace->depth -= from;
+		for (kept = 0; kept < trace->depth; kept++)
+			trace->pcs[kept] = trace->pcs[kept + from];
+		return;
+	}
+	trace->depth = (unsigned int)mw_min(trace->depth + 1, MW_LEN(trace->pcs));
+	for (kept = trace->depth - 1; kept; kept--)
+		trace->pcs[kept] = trace->pcs[kept - 1];
+	trace->pcs[0] = site;
+}
+
 MW_NOINLINE void mw_misuse(struct mw_report *report)
 {
+	uintptr_t site = report->here.pcs[0];
 	mw_misuse_fn *handler = atomic_load_explicit(&mw_base.on_misuse, memory_order_acquire);
 
 	if (!report->text)
 		report->text = mw_misuse_look(report->what)->text;
 	mw_trace_here(&report->here);
+	if (site)
+		mw_trace_from(&report->here, site);
 	if ((unsigned int)report->what < MW_NR_MISUSES)
 		atomic_fetch_add_explicit(&mw_base.misuses[report->what], 1, memory_order_relaxed);
 	if (handler) {

@@ -30,9 +30,13 @@ size_t mw_vformat(char *buf, size_t size, const char *format, va_list args)
  */
 unsigned int mw_divide(uint64_t *n, unsigned int by);
 
+/* Who called the function that says so: in a public one, its caller. */
+#define MW_SITE ((uintptr_t)__builtin_return_address(0))
+
 /*
  * Fills .here and .text (if NULL), counts it, and asks the handler. Returns if the misuse is to be
- * ignored. No lock is held.
+ * ignored. No lock is held. In .here.pcs[0] the finder leaves who called the public function, which a port below
+ * level 3 does not tell; 0: not known.
  */
 MW_NOINLINE void mw_misuse(struct mw_report *report);
 unsigned long mw_misuse_count(enum mw_misuse what);

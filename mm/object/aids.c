@@ -98,7 +98,7 @@ const struct mw_trace *mw_span_allocated(const struct mw_span *span, size_t inde
 }
 
 static MW_NOINLINE void mw_aid_report(enum mw_misuse what, const struct mw_span *span, size_t index,
-				      const void *bad)
+				      const void *bad, uintptr_t site)
 {
 	struct mw_report report = {
 		.what = what,
@@ -108,37 +108,44 @@ static MW_NOINLINE void mw_aid_report(enum mw_misuse what, const struct mw_span 
 		.span = (const void *)mw_round_down((uintptr_t)span->base, MW_PAGE_SIZE),
 		.span_pages = span->pages,
 		.cache = span->cache->name,
+		.here.pcs[0] = site,
 	};
+
+	if (what == MW_OVERRUN && (uintptr_t)bad < (uintptr_t)report.object)
+		report.text = "bytes before the object were written";
+	else if (what == MW_OVERRUN)
+		report.text = "bytes behind the object were written";
 
 	mw_aid_traces(span, index, &report);
 	mw_misuse(&report);
 }
 
-static MW_NOINLINE void mw_aid_overrun(const struct mw_span *span, size_t index)
+static MW_NOINLINE void mw_aid_overrun(const struct mw_span *span, size_t index, uintptr_t site)
 {
-	mw_aid_report(MW_OVERRUN, span, index, mw_aid_bad_zone(span, index));
+	mw_aid_report(MW_OVERRUN, span, index, mw_aid_bad_zone(span, index), site);
 	mw_aid_fill_zones(span, index);
 }
 
-static inline void mw_aid_check_zone(const struct mw_span *span, size_t index, const char *object)
+static inline void mw_aid_check_zone(const struct mw_span *span, size_t index, const char *object,
+				     uintptr_t site)
 {
 	if (mw_unlikely(!mw_aid_zones_are_whole(span, index, object)))
-		mw_aid_overrun(span, index);
+		mw_aid_overrun(span, index, site);
 }
 
 /* The object's own surroundings, and with MW_DEBUG_CHECKS the neighbours' too. */
 static inline void mw_aid_check_zones(const struct mw_span *span, size_t index, const char *object,
-				      unsigned int flags)
+				      unsigned int flags, uintptr_t site)
 {
 	if (!(flags & MW_DEBUG_REDZONE))
 		return;
-	mw_aid_check_zone(span, index, object);
+	mw_aid_check_zone(span, index, object, site);
 	if (!(flags & MW_DEBUG_CHECKS))
 		return;
 	if (index)
-		mw_aid_check_zone(span, index - 1, object - span->stride);
+		mw_aid_check_zone(span, index - 1, object - span->stride, site);
 	if (index + 1 < span->count)
-		mw_aid_check_zone(span, index + 1, object + span->stride);
+		mw_aid_check_zone(span, index + 1, object + span->stride, site);
 }
 
 void mw_aid_born(struct mw_span *span, size_t index)
@@ -148,15 +155,16 @@ void mw_aid_born(struct mw_span *span, size_t index)
 		mw_aid_poison(mw_span_object(span, index), span->size);
 }
 
-void mw_aid_begin(struct mw_span *span, size_t index, bool zero, const struct mw_trace *here)
+void mw_aid_begin(struct mw_span *span, size_t index, bool zero, const struct mw_trace *here,
+		  uintptr_t site)
 {
 	unsigned int flags = mw_aid_flags(span);
 	char *object = mw_span_object(span, index);
 	bool poisons = flags & MW_DEBUG_POISON;
 
 	if (mw_unlikely(poisons && !mw_aid_poison_is_whole(object, span->size)))
-		mw_aid_report(MW_USE_AFTER_FREE, span, index, mw_aid_bad_poison(span, index));
-	mw_aid_check_zones(span, index, object, flags);
+		mw_aid_report(MW_USE_AFTER_FREE, span, index, mw_aid_bad_poison(span, index), site);
+	mw_aid_check_zones(span, index, object, flags, site);
 	if (zero)
 		mw_zero(object, span->size);
 	else if (poisons)
@@ -169,12 +177,12 @@ void mw_aid_begin(struct mw_span *span, size_t index, bool zero, const struct mw
 		mw_trace_here(&span->debug->track[index].allocated);
 }
 
-void mw_aid_end(struct mw_span *span, size_t index)
+void mw_aid_end(struct mw_span *span, size_t index, uintptr_t site)
 {
 	unsigned int flags = mw_aid_flags(span);
 	char *object = mw_span_object(span, index);
 
-	mw_aid_check_zones(span, index, object, flags);
+	mw_aid_check_zones(span, index, object, flags, site);
 	if (flags & MW_DEBUG_TRACK)
 		mw_trace_here(&span->debug->track[index].freed);
 	if (flags & MW_DEBUG_POISON)

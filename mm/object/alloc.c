@@ -122,12 +122,12 @@ MW_NOINLINE void *mw_cache_alloc_rest(struct mw_cache *cache, mw_flags_t flags, 
 	void *object;
 	bool due;
 
-	if (mw_unlikely(!cache->live) && mw_cache_refuses_dead(cache))
+	if (mw_unlikely(!cache->live) && mw_cache_refuses_dead(cache, site))
 		return NULL;
 	if (mw_should_fail(cache->asked, MW_FAIL_OBJECT, site))
 		return NULL;
 	if (mw_unlikely(mw_word(&cache->debug)))
-		return mw_debug_alloc(cache, flags, NULL);
+		return mw_debug_alloc(cache, flags, NULL, site);
 	object = mw_cache_alloc_slow(cache, flags, &due);
 	if (mw_unlikely(due) && object)
 		mw_up_profile(cache, object, site);
@@ -198,7 +198,7 @@ void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site)
 	if (mw_unlikely(align > 8) && !mw_is_large(size, align, flags)) {
 		size = mw_aligned_size(size, align);
 		if (!size)
-			return mw_alloc_large(MW_SMALL_MAX, align, flags, site);
+			return mw_alloc_large(asked, align, flags, site);
 		if (policy == MW_POLICY_HAND)
 			policy = MW_POLICY_ALIGNED;
 	}

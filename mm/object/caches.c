@@ -132,12 +132,13 @@ void mw_cache_leave(struct mw_cache_cursor *cursor)
 	mw_unlock(&mw_object.lock, state);
 }
 
-MW_NOINLINE bool mw_cache_refuses_dead(const struct mw_cache *cache)
+MW_NOINLINE bool mw_cache_refuses_dead(const struct mw_cache *cache, uintptr_t site)
 {
 	struct mw_report report = {
 		.what = MW_BAD_REQUEST,
 		.text = "the cache was destroyed",
 		.given_cache = cache->name,
+		.here.pcs[0] = site,
 	};
 
 	if (cache->live)

@@ -218,7 +218,8 @@ static void mw_debug_end(struct mw_span *span, size_t index)
 	mw_unlock(&cache->lock, state);
 }
 
-void *mw_debug_alloc(struct mw_cache *cache, mw_flags_t flags, const struct mw_trace *here)
+void *mw_debug_alloc(struct mw_cache *cache, mw_flags_t flags, const struct mw_trace *here,
+		     uintptr_t site)
 {
 	unsigned int step = 0;
 	struct mw_span *span;
@@ -234,7 +235,7 @@ void *mw_debug_alloc(struct mw_cache *cache, mw_flags_t flags, const struct mw_t
 		    !mw_page_reclaim(cache->lengths[0], 0, flags | cache->flags, &step))
 			return NULL;
 	}
-	mw_aid_begin(span, index, flags & MW_ZERO, here);
+	mw_aid_begin(span, index, flags & MW_ZERO, here, site);
 	mw_shadow_live(mw_span_object(span, index), span->size);
 	mw_debug_between(span, index, false);
 	return mw_span_object(span, index);
@@ -291,7 +292,7 @@ static enum mw_freed mw_debug_claim(struct mw_cache *cache, struct mw_span *span
 	return what;
 }
 
-enum mw_freed mw_debug_free(struct mw_span *span, const void *object)
+enum mw_freed mw_debug_free(struct mw_span *span, const void *object, uintptr_t site)
 {
 	struct mw_cache *cache = mw_span_cache(span);
 	struct mw_span *oldest;
@@ -304,7 +305,7 @@ enum mw_freed mw_debug_free(struct mw_span *span, const void *object)
 		return what;
 	/* Whoever is marking may be about to look into it. */
 	faults = span->debug->flags & MW_DEBUG_FAULT && !mw_up_looking();
-	mw_aid_end(span, index);
+	mw_aid_end(span, index, site);
 	if (faults)
 		(void)mw_port_protect((void *)mw_round_down((uintptr_t)span->base, MW_PAGE_SIZE),
 				      span->pages << MW_PAGE_SHIFT, true);

@@ -105,11 +105,11 @@ static __attribute__((noinline)) void *mw_short_not_taken(struct mw_cache *cache
 
 /* The general way, with who allocates: that of one place should look the same by whichever way. */
 static __attribute__((noinline)) void *mw_short_noted(struct mw_cache *cache, mw_flags_t flags,
-						      unsigned long state,
+						      unsigned long state, uintptr_t site,
 						      const struct mw_trace *here)
 {
 	mw_port_unpin(state);
-	return mw_debug_alloc(cache, flags, here);
+	return mw_debug_alloc(cache, flags, here, site);
 }
 
 /* It was taken, but is not as it should be. */
@@ -195,7 +195,7 @@ static MW_SHORT void *mw_short_alloc(struct mw_cache *cache, mw_flags_t flags, u
 	return object;
 otherwise:
 	mw_unlock_pinned(&cache->lock);
-	return here ? mw_short_noted(cache, flags, state, here)
+	return here ? mw_short_noted(cache, flags, state, site, here)
 		    : mw_short_not_taken(cache, flags, state, site);
 }
 
@@ -239,20 +239,20 @@ static __attribute__((noinline)) void mw_short_put_first(struct mw_cache *cache,
 }
 
 static __attribute__((noinline)) void mw_short_not_put(void *object, struct mw_cache *said,
-						       unsigned long state)
+						       unsigned long state, uintptr_t site)
 {
 	mw_port_unpin(state);
-	mw_free_slow(object, said, SIZE_MAX);
+	mw_free_slow(object, said, site);
 }
 
 /* It was freed, but is not as it should be. */
 static __attribute__((noinline)) void mw_short_put_back(void *object, struct mw_span *span,
 							struct mw_cache *said, unsigned long state,
-							struct mw_cache *cache)
+							struct mw_cache *cache, uintptr_t site)
 {
 	mw_short_turn(span, object);
 	mw_unlock_pinned(&cache->lock);
-	mw_short_not_put(object, said, state);
+	mw_short_not_put(object, said, state, site);
 }
 
 /* A live object's bit. All is looked at again: the span may be anything by now. Return: false: it is none. */
@@ -274,21 +274,21 @@ static MW_SHORT bool mw_short_put(struct mw_span *span, struct mw_cache *cache, 
 
 static __attribute__((noinline)) void mw_short_free_full(char *object, struct mw_span *span,
 							 struct mw_cache *said, unsigned long state,
-							 struct mw_cache *cache);
+							 struct mw_cache *cache, uintptr_t site);
 
 static __attribute__((noinline)) void mw_short_free_again(char *object, struct mw_span *span,
 							  struct mw_cache *said, unsigned long state,
-							  struct mw_cache *cache)
+							  struct mw_cache *cache, uintptr_t site)
 {
 	mw_short_turn(span, object);
 	mw_unlock_pinned(&cache->lock);
-	mw_short_free_full(object, span, said, state, cache);
+	mw_short_free_full(object, span, said, state, cache, site);
 }
 
 /* @said: as in mw_debug_free_short(); @full, @here: as in mw_short_alloc(). */
 static MW_SHORT void mw_short_free(char *object, struct mw_span *span, struct mw_cache *said,
-				   unsigned long state, struct mw_cache *cache, bool full,
-				   const struct mw_trace *here)
+				   unsigned long state, struct mw_cache *cache, uintptr_t site,
+				   bool full, const struct mw_trace *here)
 {
 	struct mw_debug_span *debug;
 	unsigned int aids;
@@ -296,23 +296,23 @@ static MW_SHORT void mw_short_free(char *object, struct mw_span *span, struct mw
 	if (full) {
 		mw_lock_pinned(&cache->lock);
 	} else if (mw_unlikely(!mw_trylock_pinned(&cache->lock))) {
-		mw_short_free_full(object, span, said, state, cache);
+		mw_short_free_full(object, span, said, state, cache, site);
 		return;
 	}
 	if (mw_unlikely(!mw_short_put(span, cache, object))) {
 		mw_unlock_pinned(&cache->lock);
-		mw_short_not_put(object, said, state);
+		mw_short_not_put(object, said, state, site);
 		return;
 	}
 	debug = span->debug;
 	aids = debug->flags;
 	if (!full && mw_unlikely(aids & MW_SHORT_FULL)) {
-		mw_short_free_again(object, span, said, state, cache);
+		mw_short_free_again(object, span, said, state, cache, site);
 		return;
 	}
 	if ((full && (aids & (here ? MW_DEBUG_LONG : MW_SHORT_FIRST))) ||
 	    !mw_short_zones(span, object, aids, full)) {
-		mw_short_put_back(object, span, said, state, cache);
+		mw_short_put_back(object, span, said, state, cache, site);
 		return;
 	}
 	cache->frees++;
@@ -333,14 +333,14 @@ static MW_SHORT void mw_short_free(char *object, struct mw_span *span, struct mw
 
 static __attribute__((noinline)) void mw_short_free_full(char *object, struct mw_span *span,
 							 struct mw_cache *said, unsigned long state,
-							 struct mw_cache *cache)
+							 struct mw_cache *cache, uintptr_t site)
 {
 	const struct mw_trace *known = NULL;
 	unsigned long aids = mw_word(&cache->debug);
 	struct mw_trace here;
 
 	if (aids & MW_DEBUG_LONG) {
-		mw_short_not_put(object, said, state);
+		mw_short_not_put(object, said, state, site);
 		return;
 	}
 	if (aids & MW_DEBUG_TRACK) {
@@ -349,18 +349,19 @@ static __attribute__((noinline)) void mw_short_free_full(char *object, struct mw
 		known = &here;
 		state = mw_port_pin();
 	}
-	mw_short_free(object, span, said, state, cache, true, known);
+	mw_short_free(object, span, said, state, cache, site, true, known);
 }
 
 __attribute__((noinline)) void mw_debug_free_short(void *object, struct mw_span *span,
-						   struct mw_cache *said, unsigned long state)
+						   struct mw_cache *said, unsigned long state,
+						   uintptr_t site)
 {
 	struct mw_cache *cache = said ? said : mw_span_cache(span);
 
 	if (mw_unlikely(!cache))
-		mw_short_not_put(object, said, state);
+		mw_short_not_put(object, said, state, site);
 	else if (mw_word(&cache->debug) & MW_SHORT_FIRST)
-		mw_short_free_full(object, span, said, state, cache);
+		mw_short_free_full(object, span, said, state, cache, site);
 	else
-		mw_short_free(object, span, said, state, cache, false, NULL);
+		mw_short_free(object, span, said, state, cache, site, false, NULL);
 }

@@ -31,13 +31,14 @@ mw_keep_large(struct mw_span *span, unsigned long state, unsigned int here)
 /* A large object that nobody gives back meanwhile, with a bin: of no cache, and plain. */
 static inline __attribute__((always_inline)) void mw_free_kept(void *object, struct mw_span *span,
 							       struct mw_cache *cache,
-							       unsigned long state, unsigned int here)
+							       unsigned long state,
+							       unsigned int here, uintptr_t site)
 {
 	struct mw_freer *freer = &mw_freers[here];
 
 	if (mw_unlikely(cache || object != span->base || !mw_large_set_free(span))) {
 		mw_freer_leave(freer);
-		mw_free_otherwise(object, span, cache, state);
+		mw_free_otherwise(object, span, cache, state, site);
 		return;
 	}
 	mw_freer_leave(freer);
@@ -47,7 +48,7 @@ static inline __attribute__((always_inline)) void mw_free_kept(void *object, str
 /* Pinned, by @state, on the CPU @here; not any more when it returns. @owner: as it was a moment ago. */
 static inline __attribute__((always_inline)) void
 mw_free_outside(void *object, struct mw_span *span, struct mw_cache *cache, unsigned long state,
-		unsigned int here, unsigned int owner)
+		unsigned int here, unsigned int owner, uintptr_t site)
 {
 	struct mw_freer *freer = &mw_freers[here];
 	size_t index;
@@ -58,24 +59,24 @@ mw_free_outside(void *object, struct mw_span *span, struct mw_cache *cache, unsi
 			return;
 		}
 		if (owner == MW_OWNER_DEBUG) { /* has a lock, under which all is looked at again */
-			mw_debug_free_short(object, span, cache, state);
+			mw_debug_free_short(object, span, cache, state, site);
 			return;
 		}
 	}
 	if (mw_unlikely(!atomic_exchange_explicit(&freer->span, span, memory_order_seq_cst))) {
-		mw_free_first(object, span, cache, state);
+		mw_free_first(object, span, cache, state, site);
 		return;
 	}
 	owner = atomic_load_explicit(&span->owner, memory_order_seq_cst) &
 		~(MW_OWNER_PENDING | MW_OWNER_FULL);
 	if (mw_unlikely(owner >= MW_MAX_CPUS)) {
 		if (mw_likely(owner == MW_OWNER_LARGE && span->bin))
-			mw_free_kept(object, span, cache, state, here);
+			mw_free_kept(object, span, cache, state, here, site);
 		else if (MW_GC && (span->flags & MW_SAFE_FLAGS) == MW_SPAN_SAFE &&
 			 (owner & ~MW_OWNER_NO_FREE) != MW_OWNER_GONE)
-			mw_safe_free_held(object, span, cache, state);
+			mw_safe_free_held(object, span, cache, state, site);
 		else if (owner == MW_OWNER_LARGE)
-			mw_free_large(object, span, cache, state);
+			mw_free_large(object, span, cache, state, site);
 		else
 			goto otherwise;
 		return;
@@ -87,7 +88,7 @@ mw_free_outside(void *object, struct mw_span *span, struct mw_cache *cache, unsi
 	if (mw_unlikely(!mw_remote_bit(span, index)))
 		goto otherwise;
 	if (mw_unlikely(mw_word(&span->free[index / MW_WORD_BITS]) >> index % MW_WORD_BITS & 1)) {
-		mw_free_undo(object, span, cache, state);
+		mw_free_undo(object, span, cache, state, site);
 		return;
 	}
 	mw_freer_leave(freer);
@@ -98,7 +99,7 @@ mw_free_outside(void *object, struct mw_span *span, struct mw_cache *cache, unsi
 	return;
 otherwise:
 	mw_freer_leave(freer);
-	mw_free_otherwise(object, span, cache, state);
+	mw_free_otherwise(object, span, cache, state, site);
 }
 
 #endif

@@ -146,9 +146,9 @@ static inline bool mw_span_free_exact(struct mw_span *span, const void *object)
 
 /*
  * The span is another CPU's, or a large object's, by @owner as it was a moment ago; or this CPU has to look
- * twice. Pinned, by @state; not any more when it returns.
+ * twice. Pinned, by @state; not any more when it returns. @site: who frees, for reports.
  */
 void mw_free_elsewhere(void *object, struct mw_span *span, struct mw_cache *cache,
-		       unsigned long state, unsigned int owner);
+		       unsigned long state, unsigned int owner, uintptr_t site);
 
 #endif

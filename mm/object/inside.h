@@ -81,7 +81,7 @@ void mw_cache_bury_locked(struct mw_cache *cache);
 /* The record of a cache that nobody holds and that is dead for long; with @any, of any. NULL: there is none. */
 struct mw_cache *mw_cache_dig_locked(bool any);
 /* A call with a dead cache is reported. Return: whether it is one. Not pinned. */
-MW_NOINLINE bool mw_cache_refuses_dead(const struct mw_cache *cache);
+MW_NOINLINE bool mw_cache_refuses_dead(const struct mw_cache *cache, uintptr_t site);
 
 /* ---- slot.c: what a CPU owns ---- */
 
@@ -203,8 +203,10 @@ static inline void mw_freer_end(unsigned int here)
  * What mw_free_elsewhere() ends with, if it is the CPU's first of its kind; if the owner has freed the object
  * as well, just now; if the owner is to be told. Pinned, by @state; not any more when they return.
  */
-void mw_free_first(void *object, struct mw_span *span, struct mw_cache *cache, unsigned long state);
-void mw_free_undo(void *object, struct mw_span *span, struct mw_cache *cache, unsigned long state);
+void mw_free_first(void *object, struct mw_span *span, struct mw_cache *cache, unsigned long state,
+		   uintptr_t site);
+void mw_free_undo(void *object, struct mw_span *span, struct mw_cache *cache, unsigned long state,
+		  uintptr_t site);
 void mw_remote_tell(struct mw_span *span, unsigned long state);
 
 /* Does an object of the span, whichever it is by now, begin at @object? */
@@ -241,7 +243,7 @@ enum mw_freed mw_safe_hold(struct mw_span *span, const void *object);
  * is not gone. Pinned, by @state; not any more when it returns.
  */
 void mw_safe_free_held(void *object, struct mw_span *span, struct mw_cache *cache,
-		       unsigned long state);
+		       unsigned long state, uintptr_t site);
 
 /* ---- stat.c, check.c ---- */
 
@@ -258,7 +260,8 @@ enum mw_freed mw_large_free(struct mw_span *span, const void *object);
  * The rest of mw_free_elsewhere(): mw_freer_begin() has said MW_OWNER_LARGE, and the span has no bin; a free
  * one has one, but the CPU has enough.
  */
-void mw_free_large(void *object, struct mw_span *span, struct mw_cache *cache, unsigned long state);
+void mw_free_large(void *object, struct mw_span *span, struct mw_cache *cache, unsigned long state,
+		   uintptr_t site);
 void mw_large_unkept(struct mw_span *span, unsigned long state);
 /*
  * Let a live large object have @size bytes where it is: pages behind it, or its last ones given back. With
@@ -285,13 +288,14 @@ void *mw_debug_alloc_short(struct mw_cache *cache, mw_flags_t flags, unsigned lo
 			   uintptr_t site);
 /* @cache: as in mw_free_slow(). */
 void mw_debug_free_short(void *object, struct mw_span *span, struct mw_cache *cache,
-			 unsigned long state);
+			 unsigned long state, uintptr_t site);
 /*
  * For a cache with aids: its own way of allocating, and back. Not pinned. @here: who does it, if that is known; NULL: to
  * be found out, if it is to be noted.
  */
-void *mw_debug_alloc(struct mw_cache *cache, mw_flags_t flags, const struct mw_trace *here);
-enum mw_freed mw_debug_free(struct mw_span *span, const void *object);
+void *mw_debug_alloc(struct mw_cache *cache, mw_flags_t flags, const struct mw_trace *here,
+		     uintptr_t site);
+enum mw_freed mw_debug_free(struct mw_span *span, const void *object, uintptr_t site);
 size_t mw_debug_shrink(struct mw_cache *cache);
 /* Put a span where it belongs, with or without free objects. Cache lock held. */
 void mw_debug_settle_locked(struct mw_cache *cache, struct mw_span *span);
@@ -315,8 +319,9 @@ void mw_aid_born(struct mw_span *span, size_t index);
 const void *mw_aid_bad_zone(const struct mw_span *span, size_t index);
 const void *mw_aid_bad_poison(const struct mw_span *span, size_t index);
 /* An object begins, or ends: check, report, fill, note. Nobody else has it. @here: as in mw_debug_alloc(). */
-void mw_aid_begin(struct mw_span *span, size_t index, bool zero, const struct mw_trace *here);
-void mw_aid_end(struct mw_span *span, size_t index);
+void mw_aid_begin(struct mw_span *span, size_t index, bool zero, const struct mw_trace *here,
+		  uintptr_t site);
+void mw_aid_end(struct mw_span *span, size_t index, uintptr_t site);
 
 /* ---- alloc.c ---- */
 
@@ -346,9 +351,35 @@ size_t mw_aligned_size(size_t size, size_t align);
  * returns.
  */
 void mw_free_otherwise(void *object, struct mw_span *span, struct mw_cache *cache,
-		       unsigned long state);
-/* @cache, @size: what the caller says it belongs to or measures; NULL, SIZE_MAX: says nothing. */
-MW_NOINLINE void mw_free_slow(void *object, struct mw_cache *cache, size_t size);
+		       unsigned long state, uintptr_t site);
+/* @cache: what the caller says it belongs to; NULL: says nothing. @site: who frees, for reports. */
+MW_NOINLINE void mw_free_slow(void *object, struct mw_cache *cache, uintptr_t site);
+
+/* How many pages a large object of @size bytes has. */
+static inline size_t mw_large_pages(size_t size)
+{
+	return size ? ((size - 1) >> MW_PAGE_SHIFT) + 1 : 1;
+}
+
+/* ---- refuse.c ---- */
+
+/* What the caller of a free says of the object, and where it is. */
+struct mw_said {
+	struct mw_cache *cache; /* NULL: nothing */
+	size_t size; /* if @sized */
+	bool sized;
+	uintptr_t site;
+};
+
+/*
+ * Is all right with a free of @object, as far as its address tells? @span: what it is in, or NULL. In frames of their own,
+ * so that the free itself has none of it. Return: false: it was reported.
+ */
+MW_NOINLINE bool mw_free_allowed(struct mw_span *span, const void *object,
+				 const struct mw_said *said);
+/* Report what the free itself found. The span may be another one by now: then nothing is said of it. */
+MW_NOINLINE void mw_free_refused(enum mw_misuse wrong, struct mw_span *span, const void *object,
+				 const struct mw_said *said);
 
 /* ---- tiny.c ---- */
 
@@ -361,7 +392,5 @@ static inline bool mw_is_noscan(enum mw_policy policy)
 
 /* @size below 16, policy NOSCAN. Zeroed. */
 void *mw_tiny_alloc(size_t size, mw_flags_t flags, uintptr_t site);
-
-#define MW_SITE ((uintptr_t)__builtin_return_address(0))
 
 #endif

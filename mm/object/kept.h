@@ -46,6 +46,7 @@ static inline void *mw_stock_take(struct mw_cpu *cpu, size_t size, size_t align)
 	cpu->stock.pages -= span->pages;
 	cpu->large_allocs++;
 	span->align = mw_large_noted(align);
+	span->asked = size;
 	object = mw_keep(span->base);
 	mw_set_word(&span->bits[0], ~1ul);
 	atomic_store_explicit(&span->holder, MW_HOLDER_CPU(cpu->number), memory_order_relaxed);

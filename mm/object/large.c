@@ -101,7 +101,7 @@ void mw_stock_yield(size_t pages)
 	}
 }
 
-static void mw_large_fill(struct mw_span *span, mw_flags_t wanted, size_t align)
+static void mw_large_fill(struct mw_span *span, size_t asked, mw_flags_t wanted, size_t align)
 {
 	static const unsigned char flags[] = { 0, 0, MW_SPAN_POINTERS,
 					       MW_SPAN_COLLECTED | MW_SPAN_POINTERS,
@@ -115,6 +115,8 @@ static void mw_large_fill(struct mw_span *span, mw_flags_t wanted, size_t align)
 	span->flags = flags[mw_policy_of(wanted)];
 	span->where = MW_WHERE_NOWHERE;
 	span->align = mw_large_noted(align);
+	span->class = MW_CLASS_NONE;
+	span->asked = asked;
 	span->bin = 0;
 	if (!span->flags && align <= MW_PAGE_SIZE && !(wanted & MW_ZONE_FLAGS))
 		span->bin = mw_stock_kept_in(span->pages);
@@ -187,8 +189,9 @@ static void *mw_large_show(struct mw_span *span)
 	return mw_keep(object);
 }
 
-static void *mw_large_new(size_t pages, size_t align, mw_flags_t flags)
+static void *mw_large_new(size_t asked, size_t align, mw_flags_t flags)
 {
+	size_t pages = mw_max((asked + MW_PAGE_SIZE - 1) >> MW_PAGE_SHIFT, 1);
 	mw_flags_t for_pages = flags & (MW_ZERO | MW_RESERVE | MW_ZONE_FLAGS);
 	struct mw_span *span;
 	unsigned int step = 0;
@@ -203,7 +206,7 @@ static void *mw_large_new(size_t pages, size_t align, mw_flags_t flags)
 		if (!mw_meta_refill() && !mw_page_reclaim(pages, align, flags, &step))
 			return NULL;
 	}
-	mw_large_fill(span, flags, align);
+	mw_large_fill(span, asked, flags, align);
 	return mw_large_show(span);
 }
 
@@ -245,7 +248,6 @@ void *mw_large_plain(size_t size, mw_flags_t flags, uintptr_t site)
 
 void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags)
 {
-	size_t pages = (size + MW_PAGE_SIZE - 1) >> MW_PAGE_SHIFT;
 	void *object = NULL;
 
 	if (mw_unlikely(size > SIZE_MAX - MW_PAGE_SIZE))
@@ -258,7 +260,7 @@ void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags)
 			__builtin_memset(object, 0, mw_span_of(object)->size);
 		return object;
 	}
-	object = mw_large_new(mw_max(pages, 1), align, flags);
+	object = mw_large_new(size, align, flags);
 	if (object)
 		mw_large_count();
 	return object;
@@ -306,14 +308,14 @@ enum mw_freed mw_large_free(struct mw_span *span, const void *object)
 }
 
 MW_NOINLINE void mw_free_large(void *object, struct mw_span *span, struct mw_cache *cache,
-			       unsigned long state)
+			       unsigned long state, uintptr_t site)
 {
 	/* Any flag makes it another kind, which is looked at twice. */
 	bool done = !cache && !span->flags && object == span->base && mw_large_set_free(span);
 
 	mw_freer_end(mw_port_cpu());
 	if (mw_unlikely(!done))
-		mw_free_otherwise(object, span, cache, state);
+		mw_free_otherwise(object, span, cache, state, site);
 	else
 		mw_large_unkept(span, state);
 }

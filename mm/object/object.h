@@ -105,6 +105,8 @@ enum mw_where {
 #define MW_SAMPLED_NONE 0u
 #define MW_SAMPLED_MANY 255u /* more than a span has words */
 
+#define MW_CLASS_NONE 255u /* span->class: more than there are */
+
 /* Blocks of the tiny allocator have a class that nothing else asks for: that of 8 bytes. */
 #define MW_TINY_CLASS 1u
 #define MW_TINY_BLOCK 16u

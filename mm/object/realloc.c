@@ -110,13 +110,14 @@ static void *mw_resized(void *object, size_t size, size_t keeps, mw_flags_t flag
 
 /* What is zeroed behind a constructed object's new end would be missing in the next one that has the place. */
 static MW_NOINLINE bool mw_realloc_refuses(const struct mw_cache *cache, const void *object,
-					   mw_flags_t flags)
+					   mw_flags_t flags, uintptr_t site)
 {
 	struct mw_report report = {
 		.what = MW_BAD_REQUEST,
 		.text = "a constructed object cannot be resized zeroed",
 		.address = object,
 		.object = object,
+		.here.pcs[0] = site,
 	};
 
 	if (!(flags & MW_ZERO) || !cache || !cache->construct)
@@ -134,17 +135,20 @@ static void *mw_realloc_at(void *object, size_t size, mw_flags_t flags, uintptr_
 	void *moved;
 
 	if (!had) {
-		mw_free_slow(object, NULL, SIZE_MAX);
+		mw_free_slow(object, NULL, site);
 		return NULL;
 	}
-	if (mw_realloc_refuses(span->cache, object, flags))
+	if (mw_realloc_refuses(span->cache, object, flags, site))
 		return NULL;
 	align = mw_span_align(span);
 	/* Whose the object is does not change. */
 	flags &= ~(mw_flags_t)MW_POLICY_FLAGS;
 	if (mw_realloc_stays(span, size, align) ||
-	    (!span->cache && mw_large_resize(span, size, flags)))
+	    (!span->cache && mw_large_resize(span, size, flags))) {
+		if (!span->cache)
+			span->asked = size;
 		return mw_resized(object, size, keeps, flags);
+	}
 	/* What had a place of its own keeps having one, however small: it is not tiny. */
 	if (mw_is_noscan(mw_policy_of(mw_span_policy_flags(span))) && size < MW_TINY_BLOCK)
 		align = mw_max(align, MW_TINY_BLOCK);
@@ -162,7 +166,7 @@ void *mw_realloc(void *object, size_t size, mw_flags_t flags)
 	if (!object || object == mw_zero_object)
 		return mw_alloc_at(size, 0, flags, MW_SITE);
 	if (!size) {
-		mw_free(object);
+		mw_free_slow(object, NULL, MW_SITE);
 		return mw_zero_object;
 	}
 	if (mw_likely(!flags && size <= MW_SMALL_MAX)) {
@@ -183,7 +187,7 @@ void *mw_realloc_array(void *object, size_t count, size_t size, mw_flags_t flags
 	if (!object || object == mw_zero_object)
 		return mw_alloc_at(bytes, 0, flags, MW_SITE);
 	if (!bytes) {
-		mw_free(object);
+		mw_free_slow(object, NULL, MW_SITE);
 		return mw_zero_object;
 	}
 	return mw_realloc_at(object, bytes, flags, MW_SITE);

@@ -143,32 +143,32 @@ enum mw_freed mw_remote_free(struct mw_span *span, const void *object)
 }
 
 MW_NOINLINE void mw_free_first(void *object, struct mw_span *span, struct mw_cache *cache,
-			       unsigned long state)
+			       unsigned long state, uintptr_t site)
 {
 	mw_freer_first(span, mw_port_cpu());
 	mw_freer_end(mw_port_cpu());
-	mw_free_otherwise(object, span, cache, state);
+	mw_free_otherwise(object, span, cache, state, site);
 }
 
 /* The owner has freed the object as well, just now. */
 MW_NOINLINE void mw_free_undo(void *object, struct mw_span *span, struct mw_cache *cache,
-			      unsigned long state)
+			      unsigned long state, uintptr_t site)
 {
 	size_t index = mw_span_index(span, object);
 	bool twice = mw_remote_undo(span, index) == MW_FREED_TWICE;
 
 	mw_freer_end(mw_port_cpu());
 	if (twice)
-		mw_free_otherwise(object, span, cache, state);
+		mw_free_otherwise(object, span, cache, state, site);
 	else
 		mw_remote_tell(span, state);
 }
 
 __attribute__((noinline)) void mw_free_elsewhere(void *object, struct mw_span *span,
 						 struct mw_cache *cache, unsigned long state,
-						 unsigned int owner)
+						 unsigned int owner, uintptr_t site)
 {
-	mw_free_outside(object, span, cache, state, mw_port_cpu(), owner);
+	mw_free_outside(object, span, cache, state, mw_port_cpu(), owner, site);
 }
 
 void mw_freers_gone(struct mw_span *span)

@@ -61,7 +61,8 @@ static inline void mw_safe_count(struct mw_freer *freer, size_t bytes, unsigned 
 }
 
 /* No call in it but the last thing that it does, as in mw_free_elsewhere(). */
-void mw_safe_free_held(void *object, struct mw_span *span, struct mw_cache *cache, unsigned long state)
+void mw_safe_free_held(void *object, struct mw_span *span, struct mw_cache *cache,
+		       unsigned long state, uintptr_t site)
 {
 	struct mw_freer *freer = &mw_freers[mw_port_cpu()];
 	size_t index, stride;
@@ -76,7 +77,7 @@ void mw_safe_free_held(void *object, struct mw_span *span, struct mw_cache *cach
 	return;
 otherwise:
 	atomic_store_explicit(&freer->span, MW_FREER_IDLE, memory_order_release);
-	mw_free_otherwise(object, span, cache, state);
+	mw_free_otherwise(object, span, cache, state, site);
 }
 
 /* The bit, if the span is still what it was. Pinned, by @state; not any more afterwards. */

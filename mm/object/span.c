@@ -92,6 +92,7 @@ void mw_span_fill(struct mw_span *span, struct mw_cache *cache, size_t stride)
 	span->where = MW_WHERE_NOWHERE;
 	__atomic_store_n(&span->debug, NULL, __ATOMIC_RELAXED);
 	span->align = 0;
+	span->class = (unsigned char)(cache->builtin ? cache->id % MW_MAX_CLASSES : MW_CLASS_NONE);
 	mw_span_set_magic(span);
 	mw_list_init(&span->link);
 	mw_list_init(&span->owned);

@@ -24,13 +24,14 @@ static const char *mw_cache_want_fault(const struct mw_cache_want *want)
 	return NULL;
 }
 
-static bool mw_cache_want_ok(const struct mw_cache_want *want)
+static bool mw_cache_want_ok(const struct mw_cache_want *want, uintptr_t site)
 {
 	struct mw_report report = {
 		.what = MW_BAD_REQUEST,
 		.text = mw_cache_want_fault(want),
 		.given = want->size,
 		.given_cache = want->name,
+		.here.pcs[0] = site,
 	};
 
 	if (report.text)
@@ -91,7 +92,7 @@ struct mw_cache *mw_cache_create(const struct mw_cache_want *want)
 	unsigned long state;
 	unsigned int id;
 
-	if (!mw_cache_want_ok(want))
+	if (!mw_cache_want_ok(want, MW_SITE))
 		return NULL;
 	mw_object_ready();
 	cache = mw_cache_record();
@@ -110,12 +111,14 @@ struct mw_cache *mw_cache_create(const struct mw_cache_want *want)
 	return cache;
 }
 
-static MW_NOINLINE bool mw_cache_refuses(const struct mw_cache *cache, mw_flags_t flags)
+static MW_NOINLINE bool mw_cache_refuses(const struct mw_cache *cache, mw_flags_t flags,
+					 uintptr_t site)
 {
 	struct mw_report report = {
 		.what = MW_BAD_REQUEST,
 		.text = "a constructed object cannot be asked for zeroed",
 		.given_cache = cache->name,
+		.here.pcs[0] = site,
 	};
 
 	if (!(flags & MW_ZERO) || !cache->construct)
@@ -127,7 +130,7 @@ static MW_NOINLINE bool mw_cache_refuses(const struct mw_cache *cache, mw_flags_
 static __attribute__((noinline)) void *mw_cache_alloc_zeroed(struct mw_cache *cache,
 							     mw_flags_t flags, uintptr_t site)
 {
-	if (mw_cache_refuses(cache, flags))
+	if (mw_cache_refuses(cache, flags, site))
 		return NULL;
 	return mw_cache_alloc_from(cache, flags, site);
 }
@@ -269,7 +272,7 @@ size_t mw_cache_shrink(struct mw_cache *cache)
 {
 	struct mw_each_slot each = { .cache = cache, .step = mw_slot_shrink };
 
-	if (mw_cache_refuses_dead(cache))
+	if (mw_cache_refuses_dead(cache, MW_SITE))
 		return 0;
 	(void)mw_cache_each_slot(&each);
 	return mw_word(&each.pages) + mw_central_shrink(cache, SIZE_MAX) + mw_debug_shrink(cache);
@@ -328,12 +331,13 @@ static void mw_cache_count_live(struct mw_cache *cache, struct mw_report *report
 	}
 }
 
-static bool mw_cache_is_empty(struct mw_cache *cache)
+static bool mw_cache_is_empty(struct mw_cache *cache, uintptr_t site)
 {
 	struct mw_report report = {
 		.what = MW_CACHE_LIVE,
 		.size = cache->size,
 		.cache = cache->name,
+		.here.pcs[0] = site,
 	};
 
 	if (!cache->spans)
@@ -350,17 +354,18 @@ static bool mw_cache_is_empty(struct mw_cache *cache)
 }
 
 /* Return: false, after a report: it is dead, another call is at it, or it is a size class's. */
-static bool mw_cache_begin_end(struct mw_cache *cache)
+static bool mw_cache_begin_end(struct mw_cache *cache, uintptr_t site)
 {
 	struct mw_report report = {
 		.what = MW_BAD_REQUEST,
 		.text = "the cache is being destroyed by another call",
 		.given_cache = cache->name,
+		.here.pcs[0] = site,
 	};
 	unsigned long state;
 	bool begun;
 
-	if (mw_cache_refuses_dead(cache))
+	if (mw_cache_refuses_dead(cache, site))
 		return false;
 	state = mw_lock(&mw_object.lock);
 	begun = cache->live && !cache->ending && !cache->builtin;
@@ -373,7 +378,7 @@ static bool mw_cache_begin_end(struct mw_cache *cache)
 	return begun;
 }
 
-static bool mw_cache_empty(struct mw_cache *cache)
+static bool mw_cache_empty(struct mw_cache *cache, uintptr_t site)
 {
 	struct mw_each_slot each = { .cache = cache, .step = mw_slot_end };
 
@@ -386,7 +391,7 @@ static bool mw_cache_empty(struct mw_cache *cache)
 	}
 	(void)mw_central_shrink(cache, SIZE_MAX);
 	(void)mw_debug_shrink(cache);
-	return mw_cache_is_empty(cache);
+	return mw_cache_is_empty(cache, site);
 }
 
 bool mw_cache_destroy(struct mw_cache *cache)
@@ -394,9 +399,9 @@ bool mw_cache_destroy(struct mw_cache *cache)
 	unsigned long state;
 	bool empty;
 
-	if (!mw_cache_begin_end(cache))
+	if (!mw_cache_begin_end(cache, MW_SITE))
 		return false;
-	empty = mw_cache_empty(cache);
+	empty = mw_cache_empty(cache, MW_SITE);
 	state = mw_lock(&mw_object.lock);
 	cache->ending = false;
 	if (empty)

@@ -55,6 +55,7 @@ struct mw_span {
 	unsigned char bin; /* mm/object: of a CPU's stock, for large ones; 0: not kept */
 	_Atomic(unsigned char) sampled; /* mm/special: MW_SAMPLED_*; written under records_lock */
 	unsigned char align; /* log2 of what a large object was asked with */
+	unsigned char class; /* mm/object: of a size class's objects; MW_CLASS_NONE: of others */
 	_Atomic(unsigned int) queued; /* mm/gc: in a marker's queue; exchanged, so not smaller */
 	_Atomic(unsigned int) generation; /* mm/gc: of the sweep */
 
@@ -84,6 +85,7 @@ struct mw_span {
 	struct mw_lock records_lock; /* of the descriptor, not of one life of the span */
 	unsigned int told,
 		quiet; /* records: those whose objects' frees are told, and the others; records_lock */
+	size_t asked; /* mm/object: what a large object was asked with last, bytes */
 };
 
 typedef _Atomic(uintptr_t) mw_map_word;

@@ -267,7 +267,15 @@ void *mw_realloc_array(void *object, size_t count, size_t size, mw_flags_t flags
  * changes. early: yes. interrupt: yes. waits: no.
  */
 void mw_free(void *object);
-/** mw_free_sized - the same; @size is what was asked for, and a wrong one is reported */
+/**
+ * mw_free_sized - the same, after a look at the size
+ * @size: what the object was asked for with, or resized to, last
+ *
+ * Any size is right that would have given as large an object, see mw_size_roundup(). An object that was asked for
+ * with an alignment, with MW_POINTERS, or collected: with some alignment, as nobody notes which. Of a typed cache:
+ * what the cache was made for, or what its objects have. Without bytes: 0. All others are reported as misuse, and
+ * nothing changes.
+ */
 void mw_free_sized(void *object, size_t size);
 
 /** mw_usable_size - bytes that may be used. interrupt: yes. Return: 0 for what is not an object, or tiny. */
@@ -361,9 +369,9 @@ bool mw_cache_destroy(struct mw_cache *cache);
 enum mw_misuse {
 	MW_MISUSE_NONE,
 	MW_DOUBLE_FREE,
-	MW_FOREIGN_FREE, /* not an address of the heap, or in no object */
+	MW_FOREIGN_FREE, /* not an address of the heap, or where no object ever was: bookkeeping, unused memory */
 	MW_INNER_FREE, /* inside an object or a run, not its beginning */
-	MW_FREED_SPAN, /* in memory that went back to the page heap */
+	MW_FREED_SPAN, /* in free pages: objects that were there went back to the page heap */
 	MW_WRONG_SIZE,
 	MW_WRONG_CACHE,
 	MW_WRONG_KIND, /* pages freed as an object, or the other way round */
@@ -398,7 +406,7 @@ struct mw_report {
 	size_t span_pages;
 	const char *cache; /* name: "alloc-64", "inode" */
 	const char *given_cache;
-	struct mw_trace here;
+	struct mw_trace here; /* pcs[0]: who called Marrow, whatever the port's level */
 	const struct mw_trace *allocated; /* NULL unless tracked */
 	const struct mw_trace *freed;
 };
