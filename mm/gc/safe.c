@@ -158,6 +158,8 @@ static bool any_cache(void)
 
 bool mw_safe_free(struct mw_cache *cache, const struct mw_safe_policy *policy)
 {
+	if (cache && mw_cache_refuses_dead(cache, MW_SITE))
+		return false;
 	if (cache && cache->span_flags & MW_SPAN_COLLECTED)
 		return false;
 	mw_object_ready();

@@ -176,7 +176,7 @@ void mw_cache_free_bulk(struct mw_cache *cache, size_t n, void **objects)
 
 		mw_port_unpin(state);
 		if (mw_unlikely(freed < some))
-			mw_free_slow(objects[freed++], cache, MW_SITE);
+			(void)mw_free_slow(objects[freed++], cache, MW_SITE);
 		objects += freed;
 		n -= freed;
 	}

@@ -136,12 +136,12 @@ MW_NOINLINE bool mw_cache_refuses_dead(const struct mw_cache *cache, uintptr_t s
 {
 	struct mw_report report = {
 		.what = MW_BAD_REQUEST,
-		.text = "the cache was destroyed",
-		.given_cache = cache->name,
+		.text = cache ? "the cache was destroyed" : "there is no cache",
+		.given_cache = cache ? cache->name : NULL,
 		.here.pcs[0] = site,
 	};
 
-	if (cache->live)
+	if (cache && cache->live)
 		return false;
 	mw_misuse(&report);
 	return true;

@@ -242,7 +242,7 @@ static __attribute__((noinline)) void mw_short_not_put(void *object, struct mw_c
 						       unsigned long state, uintptr_t site)
 {
 	mw_port_unpin(state);
-	mw_free_slow(object, said, site);
+	(void)mw_free_slow(object, said, site);
 }
 
 /* It was freed, but is not as it should be. */

@@ -34,7 +34,7 @@ __attribute__((noinline)) void mw_free_otherwise(void *object, struct mw_span *s
 	if (plain && (span->flags & MW_SPAN_SAFE))
 		done = mw_safe_hold(span, object) == MW_FREED;
 	if (!done)
-		mw_free_slow(object, cache, site);
+		(void)mw_free_slow(object, cache, site);
 }
 
 /* Out of the reach of mw_span_fast(), found by mw_span_of(). Pinned, by @state; not any more when they return. */
@@ -60,7 +60,7 @@ static MW_NOINLINE void mw_free_far(void *object, struct mw_cache *cache, unsign
 	}
 	mw_port_unpin(state);
 	if (object)
-		mw_free_slow(object, cache, site);
+		(void)mw_free_slow(object, cache, site);
 }
 
 /*
@@ -187,27 +187,27 @@ static enum mw_misuse mw_free_object(struct mw_span *span, void *object, uintptr
 	}
 }
 
-static MW_NOINLINE void mw_free_said(void *object, const struct mw_said *said)
+static MW_NOINLINE bool mw_free_said(void *object, const struct mw_said *said)
 {
 	enum mw_misuse wrong;
 	struct mw_span *span;
 
 	if (!object)
-		return;
+		return true;
 	span = mw_span_of(object);
 	if (!mw_free_allowed(span, object, said))
-		return;
+		return false;
 	wrong = mw_free_object(span, object, said->site);
 	if (mw_unlikely(wrong != MW_MISUSE_NONE))
 		mw_free_refused(wrong, span, object, said);
+	return wrong == MW_MISUSE_NONE;
 }
 
-MW_NOINLINE void mw_free_slow(void *object, struct mw_cache *cache, uintptr_t site)
+MW_NOINLINE bool mw_free_slow(void *object, struct mw_cache *cache, uintptr_t site)
 {
 	const struct mw_said said = { .cache = cache, .site = site };
 
-	if (object != mw_zero_object)
-		mw_free_said(object, &said);
+	return object == mw_zero_object || mw_free_said(object, &said);
 }
 
 /* Is that the class of objects of @size bytes? No size is of MW_CLASS_NONE; 0 is of class 0, that no object has. */
@@ -231,7 +231,7 @@ static MW_NOINLINE void mw_free_sized_otherwise(void *object, size_t size, struc
 		const struct mw_said said = { .size = size, .sized = true, .site = site };
 
 		mw_port_unpin(state);
-		mw_free_said(object, &said);
+		(void)mw_free_said(object, &said);
 	}
 }
 
@@ -249,7 +249,7 @@ static MW_NOINLINE void mw_free_sized_far(void *object, size_t size, unsigned lo
 	} else {
 		mw_port_unpin(state);
 		if (object != mw_zero_object || size)
-			mw_free_said(object, &said);
+			(void)mw_free_said(object, &said);
 	}
 }
 

@@ -80,8 +80,6 @@ void mw_cache_enter_locked(struct mw_cache *cache, unsigned int id);
 void mw_cache_bury_locked(struct mw_cache *cache);
 /* The record of a cache that nobody holds and that is dead for long; with @any, of any. NULL: there is none. */
 struct mw_cache *mw_cache_dig_locked(bool any);
-/* A call with a dead cache is reported. Return: whether it is one. Not pinned. */
-MW_NOINLINE bool mw_cache_refuses_dead(const struct mw_cache *cache, uintptr_t site);
 
 /* ---- slot.c: what a CPU owns ---- */
 
@@ -352,8 +350,11 @@ size_t mw_aligned_size(size_t size, size_t align);
  */
 void mw_free_otherwise(void *object, struct mw_span *span, struct mw_cache *cache,
 		       unsigned long state, uintptr_t site);
-/* @cache: what the caller says it belongs to; NULL: says nothing. @site: who frees, for reports. */
-MW_NOINLINE void mw_free_slow(void *object, struct mw_cache *cache, uintptr_t site);
+/*
+ * @cache: what the caller says it belongs to; NULL: says nothing. @site: who frees, for reports. Return: false: it was
+ * reported, and nothing is done.
+ */
+MW_NOINLINE bool mw_free_slow(void *object, struct mw_cache *cache, uintptr_t site);
 
 /* How many pages a large object of @size bytes has. */
 static inline size_t mw_large_pages(size_t size)

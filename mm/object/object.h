@@ -392,6 +392,9 @@ static inline unsigned int mw_cache_id(const struct mw_cache *cache)
 
 /* ---- for the collector, the checker, statistics ---- */
 
+/* A call with a dead cache, or NULL, is reported. Return: whether it is one. Not pinned. */
+MW_NOINLINE bool mw_cache_refuses_dead(const struct mw_cache *cache, uintptr_t site);
+
 /*
  * Take from this CPU all spans of collected caches, and of such that hold back what is freed, so that none
  * is owned, with what was freed in them from elsewhere; a few at a time, so that interrupts go on. @cycle is noted as the last one that

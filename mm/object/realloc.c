@@ -135,7 +135,7 @@ static void *mw_realloc_at(void *object, size_t size, mw_flags_t flags, uintptr_
 	void *moved;
 
 	if (!had) {
-		mw_free_slow(object, NULL, site);
+		(void)mw_free_slow(object, NULL, site);
 		return NULL;
 	}
 	if (mw_realloc_refuses(span->cache, object, flags, site))
@@ -157,7 +157,13 @@ static void *mw_realloc_at(void *object, size_t size, mw_flags_t flags, uintptr_
 		return NULL;
 	__builtin_memcpy(moved, object, keeps);
 	moved = mw_resized(moved, size, keeps, flags);
-	mw_free(object);
+	/* An object with records may not be free to go. */
+	if (mw_likely(!__atomic_load_n(&span->records, __ATOMIC_RELAXED))) {
+		mw_free(object);
+	} else if (!mw_free_slow(object, NULL, site)) {
+		mw_free(moved);
+		return NULL;
+	}
 	return moved;
 }
 
@@ -166,7 +172,7 @@ void *mw_realloc(void *object, size_t size, mw_flags_t flags)
 	if (!object || object == mw_zero_object)
 		return mw_alloc_at(size, 0, flags, MW_SITE);
 	if (!size) {
-		mw_free_slow(object, NULL, MW_SITE);
+		(void)mw_free_slow(object, NULL, MW_SITE);
 		return mw_zero_object;
 	}
 	if (mw_likely(!flags && size <= MW_SMALL_MAX)) {
@@ -187,7 +193,7 @@ void *mw_realloc_array(void *object, size_t count, size_t size, mw_flags_t flags
 	if (!object || object == mw_zero_object)
 		return mw_alloc_at(bytes, 0, flags, MW_SITE);
 	if (!bytes) {
-		mw_free_slow(object, NULL, MW_SITE);
+		(void)mw_free_slow(object, NULL, MW_SITE);
 		return mw_zero_object;
 	}
 	return mw_realloc_at(object, bytes, flags, MW_SITE);

@@ -23,8 +23,8 @@ static bool mw_size_fits(const struct mw_span *span, size_t size)
 	return false;
 }
 
-/* What is wrong with freeing @object, as far as the address alone tells. */
-static enum mw_misuse mw_free_judge(const struct mw_span *span, const void *object,
+/* What is wrong with freeing @object. What is no live object has no cache, and no size, that could be wrong. */
+static enum mw_misuse mw_free_judge(const struct mw_span *span, const void *object, bool live,
 				    const struct mw_said *said)
 {
 	mw_wide_t product = mw_span_product(span, object);
@@ -35,6 +35,8 @@ static enum mw_misuse mw_free_judge(const struct mw_span *span, const void *obje
 		return MW_BAD_REQUEST;
 	if ((unsigned long)product >= span->magic)
 		return MW_INNER_FREE;
+	if (!live)
+		return MW_DOUBLE_FREE;
 	if (said->cache && span->cache != said->cache)
 		return MW_WRONG_CACHE;
 	if (said->sized && !mw_size_fits(span, said->size))
@@ -87,9 +89,10 @@ static MW_NOINLINE void mw_free_report(enum mw_misuse what, const struct mw_span
 	mw_misuse(&report);
 }
 
-/* Note what the span is before anything is done. Return: false: it is gone. */
-static bool mw_free_look(struct mw_span *span, struct mw_span *seen)
+/* Note what the span is before anything is done, and whether @object is live. Return: false: it is gone. */
+static bool mw_free_look(struct mw_span *span, struct mw_span *seen, const void *object, bool *live)
 {
+	size_t index;
 	unsigned long state = mw_port_pin();
 	unsigned int here = mw_port_cpu();
 	bool there = mw_freer_begin(span, here) != MW_OWNER_GONE;
@@ -105,6 +108,7 @@ static bool mw_free_look(struct mw_span *span, struct mw_span *seen)
 		seen->flags = span->flags;
 		seen->align = span->align;
 		seen->asked = span->asked;
+		*live = mw_span_has(span, object, &index) && mw_span_live(span, index);
 	}
 	mw_freer_end(here);
 	mw_port_unpin(state);
@@ -114,12 +118,12 @@ static bool mw_free_look(struct mw_span *span, struct mw_span *seen)
 MW_NOINLINE bool mw_free_allowed(struct mw_span *span, const void *object, const struct mw_said *said)
 {
 	enum mw_misuse wrong = object == mw_zero_object ? MW_WRONG_SIZE : MW_FREED_SPAN;
-	bool there;
+	bool there, live = false;
 	struct mw_span seen;
 
-	there = span && mw_free_look(span, &seen);
+	there = span && mw_free_look(span, &seen, object, &live);
 	if (there)
-		wrong = mw_free_judge(&seen, object, said);
+		wrong = mw_free_judge(&seen, object, live, said);
 	if (wrong != MW_MISUSE_NONE)
 		mw_free_report(wrong, span, there ? &seen : NULL, object, said);
 	return wrong == MW_MISUSE_NONE;
@@ -130,7 +134,8 @@ MW_NOINLINE void mw_free_refused(enum mw_misuse wrong, struct mw_span *span, con
 {
 	struct mw_span seen;
 	size_t index;
-	bool there = mw_free_look(span, &seen) && mw_span_has(&seen, object, &index);
+	bool live;
+	bool there = mw_free_look(span, &seen, object, &live) && mw_span_has(&seen, object, &index);
 
 	mw_free_report(wrong, span, there ? &seen : NULL, object, said);
 }

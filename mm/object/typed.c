@@ -359,7 +359,6 @@ static bool mw_cache_begin_end(struct mw_cache *cache, uintptr_t site)
 	struct mw_report report = {
 		.what = MW_BAD_REQUEST,
 		.text = "the cache is being destroyed by another call",
-		.given_cache = cache->name,
 		.here.pcs[0] = site,
 	};
 	unsigned long state;
@@ -367,6 +366,7 @@ static bool mw_cache_begin_end(struct mw_cache *cache, uintptr_t site)
 
 	if (mw_cache_refuses_dead(cache, site))
 		return false;
+	report.given_cache = cache->name;
 	state = mw_lock(&mw_object.lock);
 	begun = cache->live && !cache->ending && !cache->builtin;
 	cache->ending |= begun;

@@ -87,7 +87,8 @@ void mw_shrinker_add(struct mw_shrinker *shrinker)
 {
 	struct mw_report report = { .what = MW_BAD_REQUEST,
 				    .text = "a shrinker that is there already",
-				    .address = shrinker };
+				    .address = shrinker,
+				    .here.pcs[0] = MW_SITE };
 	unsigned long state = mw_lock(&mw_page.add);
 	bool there = *find_shrinker(shrinker);
 
@@ -104,7 +105,7 @@ bool mw_shrinker_remove(struct mw_shrinker *shrinker)
 {
 	unsigned long state = mw_lock(&mw_page.add);
 	struct mw_shrinker **at = find_shrinker(shrinker);
-	bool busy = mw_page.shrinking == shrinker;
+	bool busy = shrinker && mw_page.shrinking == shrinker;
 
 	if (*at) {
 		*at = shrinker->next;
@@ -128,7 +129,7 @@ static bool wait_for_scavenger(mw_flags_t flags)
 bool mw_page_would(size_t pages, size_t more)
 {
 	unsigned long state = mw_lock(&mw_page.heap);
-	size_t most = mw_heap_left() + mw_stock_pages();
+	size_t most = mw_page.ready ? mw_heap_left() + mw_stock_pages() : 0;
 
 	mw_unlock(&mw_page.heap, state);
 	return pages <= most || pages - most <= more;

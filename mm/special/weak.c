@@ -116,9 +116,13 @@ static void *get(struct mw_weak *weak)
 
 void *mw_weak_get(struct mw_weak *weak)
 {
-	unsigned long state = mw_port_pin();
-	void *object = get(weak);
+	unsigned long state;
+	void *object;
 
+	if (!weak)
+		return NULL;
+	state = mw_port_pin();
+	object = get(weak);
 	mw_port_unpin(state);
 	return object;
 }
@@ -164,10 +168,13 @@ void mw_weak_free(struct mw_weak *weak)
 	} else {
 		users = leave(weak);
 	}
-	if (users == 1)
+	if (users == 1) {
+		/* Who still has it finds no object, until the record is used again. */
+		atomic_store_explicit(&weak->object, NULL, memory_order_relaxed);
 		mw_record_free(MW_RECORD_WEAK, weak);
-	else if (!users)
+	} else if (!users) {
 		mw_special_freed_twice(weak, "the weak reference was freed before");
+	}
 }
 
 /* ---- a mark ---- */

@@ -35,6 +35,7 @@ endef
 
 $(eval $(call host-variant,host,))
 $(eval $(call host-variant,host-debug,-DMW_DEBUG=2 -DMW_SITES=1))
+$(eval $(call host-variant,host-gc0,-DMW_GC=0))
 $(eval $(call host-variant,host-asan,-O1 -fsanitize=address$(comma)undefined -fno-sanitize-recover=all))
 $(eval $(call host-variant,host-tsan,-O1 -fsanitize=thread))
 # Debian keeps asm/ of both sizes in the 64-bit directory.

@@ -320,7 +320,8 @@ struct mw_weak *mw_weak_new(void *object);
 /**
  * mw_weak_get - the object, or NULL once it is gone
  *
- * NULL is final, and comes before any finalizer of the object runs. interrupt: yes. waits: no.
+ * NULL is final, and comes before any finalizer of the object runs. It is what NULL and a reference that was freed
+ * give, too. interrupt: yes. waits: no.
  */
 void *mw_weak_get(struct mw_weak *weak);
 /** mw_weak_free - a second free is reported (double-free) and changes nothing. NULL: nothing happens. */
@@ -383,7 +384,8 @@ struct mw_safe_policy {
  * mw_safe_free - for one cache, or with NULL for all and those made later
  *
  * A pointer counts in roots and in live objects, as for the leak scan. Not for collected objects, nor
- * where debug aids are on, which have their own ways. To end it lets go of all that is held.
+ * where debug aids are on, which have their own ways. To end it lets go of all that is held. A destroyed cache is
+ * reported.
  * interrupt: no. waits: yes. Return: false: a collected cache, or a CPU could not be stopped.
  */
 bool mw_safe_free(struct mw_cache *cache, const struct mw_safe_policy *policy);

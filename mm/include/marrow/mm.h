@@ -339,7 +339,7 @@ struct mw_cache_want {
 struct mw_cache *mw_cache_create(const struct mw_cache_want *want);
 /** mw_cache_alloc - contract of mw_alloc(); @flags: MW_ZERO, MW_ATOMIC, MW_RESERVE */
 void *mw_cache_alloc(struct mw_cache *cache, mw_flags_t flags);
-/** mw_cache_free - contract of mw_free(); an object of another cache is reported */
+/** mw_cache_free - contract of mw_free(); an object of another cache is reported. @cache: NULL: of any */
 void mw_cache_free(struct mw_cache *cache, void *object);
 /** mw_cache_alloc_bulk - all of @n, or none and false */
 bool mw_cache_alloc_bulk(struct mw_cache *cache, mw_flags_t flags, size_t n, void **objects);

@@ -1,0 +1,661 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Every public call with every kind of wrong argument: each has one answer, which arguments.def states, and leaves the
+ * heap as it was. Each is asked of a heap as it is, with debug aids on, and with frees held back.
+ */
+#include <marrow/fast.h>
+#include <marrow/gc.h>
+#include <marrow/mempool.h>
+#include <marrow/sites.h>
+#include <marrow/watch.h>
+#include "test.h"
+#include "../mm/object/object.h"
+#include "../mm/page/page.h"
+
+#define HEAP ((size_t)24 << 20)
+#define PAGE MW_PAGE_SIZE
+#define SPARE (16 * PAGE)
+#define SPARE_PHYS (UINT64_C(1) << 36)
+#define SIZE ((size_t)112)
+#define LARGE (10 * PAGE)
+#define HUGE ((size_t)3 << 20)
+#define TOP ((void *)UINTPTR_MAX)
+#define NONE MW_MISUSE_NONE
+
+enum mode {
+	PLAIN,
+	AIDS,
+	SAFE,
+	MODES
+};
+
+static const char *const mode_names[] = { "plain", "aids", "safe" };
+
+/* What there is to call with. In memory of the test's own, which is a root. */
+struct things {
+	enum mode mode;
+	const void *wrong; /* the argument that the report is to name; see IT() */
+	char *heap, *spare;
+	uint64_t heap_phys;
+	char *object, *page_object, *large, *huge, *aligned, *of_cache, *of_other, *constructed;
+	char *freed, *freed_page, *freed_large, *freed_huge, *freed_aligned, *freed_of_cache,
+		*never, *tail, *before_tail;
+	char *run, *aligned_run, *page, *stack, *freed_run, *freed_one;
+	void *record, *untouched;
+	struct mw_cache *cache, *other, *constructing, *dead;
+	struct mw_mempool *pool;
+	struct mw_shrinker shrinker, no_shrinker;
+	void *got[4];
+	struct mw_memrange map[2], range;
+	struct mw_place place;
+	struct mw_region_stats region_stats;
+	struct mw_cache_stats cache_stats;
+#if MW_GC
+	char *collected, *noscan, *pointers, *tiny, *tiny_second, *finalized;
+	char *freed_collected, *freed_noscan, *freed_pointers;
+	struct mw_cache *collecting;
+	struct mw_weak *weak, *freed_weak;
+	struct mw_weak_table *table, *freed_table;
+	struct mw_cleanup *cancelled;
+	struct mw_gc_listener listener, no_listener;
+	struct mw_type type, flex, field_behind, misaligned;
+	void *words[6];
+#endif
+};
+
+static char foreign[64];
+
+#define IT(address_) ((void *)(uintptr_t)(at->wrong = (address_)))
+#define PTR(call_) ((uintptr_t)(call_))
+#define DO(call_) ((call_), 0)
+
+/* ---- what calls are given ---- */
+
+static void *page_of(const void *address)
+{
+	return (void *)mw_round_down((uintptr_t)address, PAGE);
+}
+
+static bool freed(void *object)
+{
+	mw_free(object);
+	return object;
+}
+
+/* In the lower one of two zones, or not to be had there. */
+static bool is_low(void *object)
+{
+	bool low = !object || mw_phys(object) < UINT64_C(1) << 24;
+
+	mw_free(object);
+	return low;
+}
+
+static void construct(void *object)
+{
+	__builtin_memset(object, 0x77, SIZE);
+}
+
+static size_t shrink_nothing(struct mw_shrinker *self, size_t pages)
+{
+	(void)self, (void)pages;
+	return 0;
+}
+
+static void *pool_alloc(mw_flags_t flags, void *data)
+{
+	(void)data;
+	return mw_alloc(SIZE, flags);
+}
+
+static void pool_free(void *element, void *data)
+{
+	(void)data;
+	mw_free(element);
+}
+
+#if MW_WATCH
+static bool stop_at_once(void *ctx, const void *bytes, size_t len)
+{
+	(void)ctx, (void)bytes, (void)len;
+	return false;
+}
+
+static bool take_all(void *ctx, const void *bytes, size_t len)
+{
+	(void)ctx, (void)bytes, (void)len;
+	return true;
+}
+#endif
+
+#if MW_GC
+struct node {
+	struct node *next;
+	uintptr_t value;
+};
+
+struct flex {
+	uintptr_t n;
+	struct node *nodes[];
+};
+
+static const struct mw_field behind[] = { { "behind", MW_FIELD_POINTER, 4 * sizeof(void *), 1, NULL,
+					    0, 0 } };
+static const struct mw_field odd[] = { { "odd", MW_FIELD_POINTER, 1, 1, NULL, 0, 0 } };
+
+static const struct mw_type node_type = MW_TYPE(struct node, MW_PTR(struct node, next));
+static const struct mw_type flex_type = MW_TYPE(struct flex, MW_FLEX_PTRS(struct flex, nodes));
+
+static void see_object(void *object, void *arg)
+{
+	(void)object, (void)arg;
+}
+
+static void see_value(void *arg)
+{
+	(void)arg;
+}
+
+static void hear(struct mw_gc_listener *self, enum mw_gc_moment moment,
+		 const struct mw_gc_cycle *cycle)
+{
+	(void)self, (void)moment, (void)cycle;
+}
+
+static bool table_freed(struct mw_weak_table *table)
+{
+	mw_weak_table_free(table);
+	return table;
+}
+#endif
+
+/* ---- before and behind a call ---- */
+
+static void fill(void *object, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		((unsigned char *)object)[i] = (unsigned char)(i * 5 + 1);
+}
+
+static bool is_full(const void *object, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (((const unsigned char *)object)[i] != (unsigned char)(i * 5 + 1))
+			return false;
+	return true;
+}
+
+static void *filled(void *object, size_t size)
+{
+	NEED(object);
+	fill(object, size);
+	return object;
+}
+
+static void make_caches(struct things *at)
+{
+	const struct mw_cache_want own = { .name = "own", .size = SIZE };
+	const struct mw_cache_want other = { .name = "other", .size = SIZE };
+	const struct mw_cache_want made = { .name = "made", .size = SIZE, .construct = construct };
+
+	NEED(at->cache = mw_cache_create(&own));
+	NEED(at->other = mw_cache_create(&other));
+	NEED(at->constructing = mw_cache_create(&made));
+	NEED(at->dead = mw_cache_create(&other));
+	CHECK(mw_cache_destroy(at->dead));
+	NEED(at->pool = mw_mempool_create(2, pool_alloc, pool_free, NULL));
+	at->of_cache = filled(mw_cache_alloc(at->cache, 0), SIZE);
+	at->of_other = filled(mw_cache_alloc(at->other, 0), SIZE);
+	NEED(at->constructed = mw_cache_alloc(at->constructing, 0));
+	NEED(at->freed_of_cache = mw_cache_alloc(at->cache, 0));
+}
+
+/* Behind the last object of some span: a size whose spans have room there. */
+static char *make_tail(struct things *at)
+{
+	for (size_t size = 416; size < 4096; size += 96) {
+		struct mw_span *span;
+		char *tail;
+
+		NEED(at->before_tail = mw_alloc(size, 0));
+		span = mw_span_of(at->before_tail);
+		tail = span->base + span->count * span->stride;
+		if (tail + 16 <= (char *)page_of(span->base) + span->pages * PAGE)
+			return tail;
+		mw_free(at->before_tail);
+	}
+	return NULL;
+}
+
+/* Pinned while it looks: regions come and go. */
+static struct mw_region *region_of(const void *address)
+{
+	unsigned long state = mw_port_pin();
+	struct mw_region *region = mw_region_of(mw_pn(address));
+
+	mw_port_unpin(state);
+	return region;
+}
+
+static void make_objects(struct things *at)
+{
+	at->object = filled(mw_alloc(SIZE, 0), SIZE);
+	NEED(at->tail = make_tail(at));
+	at->page_object = filled(mw_alloc(PAGE, 0), PAGE);
+	at->large = filled(mw_alloc(LARGE, 0), LARGE);
+	at->huge = filled(mw_alloc(HUGE, 0), SIZE);
+	at->aligned = filled(mw_alloc_aligned(SIZE, 256, 0), SIZE);
+	NEED(at->freed = mw_alloc(SIZE, 0));
+	NEED(at->freed_page = mw_alloc(PAGE, 0));
+	NEED(at->freed_large = mw_alloc(LARGE, 0));
+	NEED(at->freed_aligned = mw_alloc_aligned(SIZE, 256, 0));
+	NEED(at->freed_huge = mw_alloc(HUGE, 0));
+	at->record = mw_span_of(at->object);
+}
+
+static void make_pages(struct things *at)
+{
+	struct mw_region_stats region;
+
+	NEED(at->run = filled(mw_pages_alloc(4, 0), PAGE));
+	NEED(at->aligned_run =
+		     mw_pages_alloc_as(&(struct mw_pages){ .count = 2, .align = 2 * PAGE }));
+	NEED(at->page = mw_pages_alloc(1, 0));
+	NEED(at->stack = mw_stack_alloc(2, 0));
+	NEED(at->freed_run = mw_pages_alloc(40, 0));
+	NEED(at->freed_one = mw_pages_alloc(1, 0));
+	NEED(mw_region_stats(0, &region));
+	at->heap_phys = region.phys;
+}
+
+#if MW_GC
+static void make_collected(struct things *at)
+{
+	const struct mw_cache_want want = { .name = "gathered", .size = SIZE, .flags = MW_COLLECTED };
+
+	__builtin_memcpy((void *)&at->type, &node_type, sizeof(at->type));
+	__builtin_memcpy((void *)&at->flex, &flex_type, sizeof(at->flex));
+	at->field_behind = at->misaligned =
+		(struct mw_type){ .name = "wrong", .size = 16, .field_count = 1 };
+	at->field_behind.fields = behind;
+	at->misaligned.fields = odd;
+	NEED(at->collecting = mw_cache_create(&want));
+	at->collected = filled(mw_alloc(SIZE, MW_COLLECTED), SIZE);
+	at->noscan = filled(mw_alloc(SIZE, MW_NOSCAN), SIZE);
+	at->pointers = filled(mw_alloc(SIZE, MW_POINTERS), SIZE);
+	NEED(at->tiny = mw_alloc(5, MW_NOSCAN));
+	NEED(at->tiny_second = mw_alloc(4, MW_NOSCAN));
+	NEED(at->finalized = mw_alloc(SIZE, MW_COLLECTED));
+	NEED(at->freed_collected = mw_alloc(SIZE, MW_COLLECTED));
+	NEED(at->freed_noscan = mw_alloc(SIZE, MW_NOSCAN));
+	NEED(at->freed_pointers = mw_alloc(SIZE, MW_POINTERS));
+	NEED(at->weak = mw_weak_new(at->collected));
+	NEED(at->freed_weak = mw_weak_new(at->noscan));
+	mw_weak_free(at->freed_weak);
+	NEED(at->table = mw_weak_table_new("table"));
+	NEED(at->freed_table = mw_weak_table_new("freed"));
+	mw_weak_table_free(at->freed_table);
+	NEED(at->cancelled = mw_cleanup_add(at->collected, see_value, NULL));
+	CHECK(mw_cleanup_cancel(at->cancelled));
+	CHECK(mw_finalizer_set(at->finalized, see_object, NULL));
+	at->listener.moment = at->no_listener.moment = hear;
+	mw_gc_listen(&at->listener);
+}
+#endif
+
+/* Last, so that nothing has these places again. */
+static void spend(struct things *at)
+{
+#if MW_GC
+	mw_free(at->freed_collected);
+	mw_free(at->freed_noscan);
+	mw_free(at->freed_pointers);
+#endif
+	mw_cache_free(at->cache, at->freed_of_cache);
+	mw_free(at->freed);
+	mw_free(at->freed_page);
+	mw_free(at->freed_large);
+	mw_free(at->freed_aligned);
+	mw_free(at->freed_huge);
+	mw_pages_free(at->freed_run, 40);
+	mw_pages_free(at->freed_one, 1);
+	at->never = at->of_cache + mw_span_of(at->of_cache)->stride * 3;
+	at->untouched = mw_pn_address(region_of(at->object)->frontier);
+}
+
+static struct things *make(enum mode mode)
+{
+	struct things *at;
+
+	NEED(test_heap(HEAP));
+	at = test_memory(mw_round_up(sizeof(*at), PAGE));
+	*at = (struct things){ .mode = mode };
+	at->map[0] = (struct mw_memrange){ 0, 16 * PAGE, MW_MEM_FREE };
+	at->spare = test_memory(SPARE);
+	NEED(at->spare);
+	if (mode == AIDS)
+		CHECK(mw_debug_set("FZPU"));
+#if MW_GC
+	NEED(mw_gc_root_add("things", at, at + 1, NULL));
+	if (mode == SAFE)
+		CHECK(mw_safe_free(NULL, &(struct mw_safe_policy){ .on = true, .wipe = true }));
+#endif
+	make_objects(at);
+	make_pages(at);
+	make_caches(at);
+#if MW_GC
+	make_collected(at);
+#endif
+	at->heap = page_of((void *)(uintptr_t)region_of(at->object)->base);
+	at->shrinker.shrink = at->no_shrinker.shrink = shrink_nothing;
+	mw_shrinker_add(&at->shrinker);
+	spend(at);
+	return at;
+}
+
+/* All of it goes as it should, and what is needed next is there. */
+static void end(struct things *at)
+{
+	void *again;
+
+	mw_shrinker_remove(&at->shrinker);
+#if MW_GC
+	mw_gc_unlisten(&at->listener);
+	mw_weak_free(at->weak);
+	mw_weak_table_free(at->table);
+	CHECK(mw_finalizer_clear(at->finalized));
+	mw_free(at->collected);
+	mw_free(at->noscan);
+	mw_free_sized(at->pointers, SIZE);
+	mw_free(at->finalized);
+	CHECK(mw_cache_destroy(at->collecting));
+	CHECK(mw_gc_root_remove(at));
+#endif
+	mw_mempool_destroy(at->pool);
+	mw_free_sized(at->object, SIZE);
+	mw_free(at->before_tail);
+	mw_free_sized(at->page_object, PAGE);
+	mw_free_sized(at->large, LARGE);
+	mw_free_sized(at->huge, HUGE);
+	mw_free_sized(at->aligned, SIZE);
+	mw_cache_free(at->cache, at->of_cache);
+	mw_cache_free(at->other, at->of_other);
+	mw_cache_free(at->constructing, at->constructed);
+	mw_pages_free(at->run, 4);
+	mw_pages_free(at->aligned_run, 2);
+	mw_pages_free(at->page, 1);
+	mw_stack_free(at->stack, 2);
+#if MW_GC
+	if (at->mode == SAFE)
+		CHECK(mw_safe_free(NULL, &(struct mw_safe_policy){ .on = false }));
+#endif
+	CHECK(mw_cache_destroy(at->cache));
+	CHECK(mw_cache_destroy(at->other));
+	CHECK(mw_cache_destroy(at->constructing));
+	for (size_t size = 8; size < LARGE; size *= 2) {
+		NEED(again = mw_alloc(size, 0));
+		mw_free(again);
+	}
+	CHECK(mw_debug_set("-"));
+	CHECK(mw_heap_check());
+}
+
+static bool are_whole(const struct things *at)
+{
+	return is_full(at->object, SIZE) && is_full(at->page_object, PAGE) &&
+	       is_full(at->large, LARGE) && is_full(at->huge, SIZE) && is_full(at->aligned, SIZE) &&
+	       is_full(at->of_cache, SIZE) && is_full(at->of_other, SIZE) && is_full(at->run, PAGE) &&
+#if MW_GC
+	       is_full(at->collected, SIZE) && is_full(at->noscan, SIZE) &&
+	       is_full(at->pointers, SIZE) &&
+#endif
+	       at->constructed[0] == 0x77 && at->constructed[SIZE - 1] == 0x77;
+}
+
+/* What a call must not change. */
+static struct picture {
+	size_t live, bytes, raw, regions;
+} picture_of(void)
+{
+	struct mw_stats stats;
+
+	mw_stats(&stats);
+	return (struct picture){ stats.live_objects, stats.live_bytes, stats.page.raw,
+				 stats.page.regions };
+}
+
+/* ---- the answer ---- */
+
+static struct {
+	unsigned int count;
+	struct mw_report report;
+	char text[160];
+} said;
+
+/* As mw_ignore_misuse(), which goes on. */
+static void keep(const struct mw_report *report)
+{
+	said.count++;
+	said.report = *report;
+	mw_format(said.text, sizeof(said.text), "%s", report->text);
+	mw_ignore_misuse(report);
+}
+
+struct wrong {
+	enum mw_misuse what;
+	const char *words;
+	uint64_t value;
+};
+
+static bool is_answered(const struct things *at, const struct wrong *wrong, uint64_t value,
+			const char *console)
+{
+	bool ok = true;
+
+	ok &= test_check(said.count == (wrong->what != NONE), __FILE__, __LINE__,
+			 "%u reports, last %s", said.count, mw_misuse_name(said.report.what));
+	ok &= test_check(value == wrong->value, __FILE__, __LINE__, "returned %llx, not %llx",
+			 (unsigned long long)value, (unsigned long long)wrong->value);
+	if (!said.count || wrong->what == NONE)
+		return ok;
+	ok &= test_check(said.report.what == wrong->what, __FILE__, __LINE__, "%s, not %s",
+			 mw_misuse_name(said.report.what), mw_misuse_name(wrong->what));
+	ok &= test_check(test_has(said.text, wrong->words), __FILE__, __LINE__,
+			 "\"%s\" without \"%s\"", said.text, wrong->words);
+	ok &= test_check(!at->wrong || said.report.address == at->wrong, __FILE__, __LINE__,
+			 "of %p, not %p", said.report.address, at->wrong);
+	ok &= test_check(test_has(console, mw_misuse_name(wrong->what)), __FILE__, __LINE__,
+			 "not on the console");
+	return ok & test_check(said.report.here.depth && said.report.here.pcs[0], __FILE__,
+			       __LINE__, "without the caller");
+}
+
+typedef uint64_t call_fn(struct things *at, void *it);
+
+static void ask(struct things *at, const struct wrong *wrong, call_fn *call, void *it)
+{
+	struct picture before = picture_of(), after;
+	mw_misuse_fn *handler = mw_on_misuse(keep);
+	uint64_t value;
+	bool ok;
+
+	said.count = 0;
+	said.report = (struct mw_report){ 0 };
+	test_capture();
+	value = call(at, it);
+	(void)mw_on_misuse(handler);
+	ok = is_answered(at, wrong, value, test_captured());
+	after = picture_of();
+	/* The notes of debug aids are in pages of their own. */
+	ok &= test_check((after.raw == before.raw || at->mode == AIDS) &&
+				 after.regions == before.regions && after.live == before.live &&
+				 after.bytes == before.bytes,
+			 __FILE__, __LINE__, "the heap has changed: %zu objects, %zu before",
+			 after.live, before.live);
+	ok &= test_check(are_whole(at), __FILE__, __LINE__, "an object has changed");
+	if (!ok)
+		test_note("in the mode %s, given %p", mode_names[at->mode], it);
+}
+
+typedef void *it_fn(struct things *at);
+
+static void answers(const struct wrong *(*wrong)(struct things *at), call_fn *call, it_fn *it)
+{
+	for (enum mode mode = PLAIN; mode < MODES; mode++) {
+		struct things *at;
+
+		if (mode == SAFE && !MW_GC)
+			break;
+		at = make(mode);
+		ask(at, wrong(at), call, it ? it(at) : NULL);
+		end(at);
+	}
+}
+
+/* ---- kinds of addresses, and what a free of one is ---- */
+
+#define NOWHERE(T, ...)                                                                            \
+	T(foreign, MW_FOREIGN_FREE, "no ", foreign, __VA_ARGS__)                                   \
+	T(low, MW_FOREIGN_FREE, "no ", (void *)16, __VA_ARGS__)                                    \
+	T(top, MW_FOREIGN_FREE, "no ", TOP, __VA_ARGS__)
+
+#define NO_OBJECT(T, ...)                                                                          \
+	NOWHERE(T, __VA_ARGS__)                                                                    \
+	T(tail, MW_FOREIGN_FREE, "behind the last object", at->tail, __VA_ARGS__)                  \
+	T(run, MW_WRONG_KIND, "pages", at->run, __VA_ARGS__)                                       \
+	T(single_page, MW_WRONG_KIND, "pages", at->page, __VA_ARGS__)                              \
+	T(stack, MW_WRONG_KIND, "pages", at->stack, __VA_ARGS__)                                   \
+	T(freed_run, MW_FREED_SPAN, "page", at->freed_run, __VA_ARGS__)                            \
+	T(freed_one, MW_FREED_SPAN, "page", at->freed_one, __VA_ARGS__)                            \
+	T(freed_huge, at->mode == SAFE ? MW_DOUBLE_FREE : MW_FREED_SPAN, "", at->freed_huge,       \
+	  __VA_ARGS__)
+
+#if MW_GC
+#define FREED_OF_KINDS(T, ...)                                                                     \
+	T(tiny, MW_BAD_REQUEST, "tiny", at->tiny, __VA_ARGS__)                                     \
+	T(tiny_second, MW_BAD_REQUEST, "tiny", at->tiny_second, __VA_ARGS__)                       \
+	T(freed_collected, MW_DOUBLE_FREE, "is free", at->freed_collected, __VA_ARGS__)            \
+	T(freed_noscan, MW_DOUBLE_FREE, "is free", at->freed_noscan, __VA_ARGS__)                  \
+	T(freed_pointers, MW_DOUBLE_FREE, "is free", at->freed_pointers, __VA_ARGS__)              \
+	T(inner_collected, MW_INNER_FREE, "inside", at->collected + 8, __VA_ARGS__)
+#else
+#define FREED_OF_KINDS(T, ...)
+#endif
+
+#define LIST_FREED(T, ...)                                                                         \
+	NO_OBJECT(T, __VA_ARGS__)                                                                  \
+	FREED_OF_KINDS(T, __VA_ARGS__)                                                             \
+	T(inner, MW_INNER_FREE, "inside", at->object + 1, __VA_ARGS__)                             \
+	T(inner_word, MW_INNER_FREE, "inside", at->object + 8, __VA_ARGS__)                        \
+	T(inner_last, MW_INNER_FREE, "inside", at->object + SIZE - 1, __VA_ARGS__)                 \
+	T(inner_page, MW_INNER_FREE, "inside", at->page_object + 16, __VA_ARGS__)                  \
+	T(inner_large, MW_INNER_FREE, "inside", at->large + 8, __VA_ARGS__)                        \
+	T(inner_large_page, MW_INNER_FREE, "inside", at->large + 3 * PAGE, __VA_ARGS__)            \
+	T(inner_huge, MW_INNER_FREE, "inside", at->huge + HUGE / 2, __VA_ARGS__)                   \
+	T(inner_of_cache, MW_INNER_FREE, "inside", at->of_cache + 8, __VA_ARGS__)                  \
+	T(freed, MW_DOUBLE_FREE, "is free", at->freed, __VA_ARGS__)                                \
+	T(freed_page, MW_DOUBLE_FREE, "is free", at->freed_page, __VA_ARGS__)                      \
+	T(freed_large, MW_DOUBLE_FREE, "is free", at->freed_large, __VA_ARGS__)                    \
+	T(freed_aligned, MW_DOUBLE_FREE, "is free", at->freed_aligned, __VA_ARGS__)                \
+	T(freed_of_cache, MW_DOUBLE_FREE, "is free", at->freed_of_cache, __VA_ARGS__)              \
+	T(never, MW_DOUBLE_FREE, "never handed out", at->never, __VA_ARGS__)
+
+#define LIST_OF_CACHE(T, ...)                                                                      \
+	NO_OBJECT(T, __VA_ARGS__)                                                                  \
+	T(inner, MW_INNER_FREE, "inside", at->of_cache + 8, __VA_ARGS__)                           \
+	T(freed, MW_DOUBLE_FREE, "is free", at->freed_of_cache, __VA_ARGS__)                       \
+	T(of_other, MW_WRONG_CACHE, "another cache", at->of_other, __VA_ARGS__)                    \
+	T(of_no_cache, MW_WRONG_CACHE, "another cache", at->object, __VA_ARGS__)                   \
+	T(large, MW_WRONG_CACHE, "another cache", at->large, __VA_ARGS__)                          \
+	T(freed_of_no_cache, MW_DOUBLE_FREE, "is free", at->freed, __VA_ARGS__)
+
+#define LIST_PAGES(T, ...)                                                                         \
+	NOWHERE(T, __VA_ARGS__)                                                                    \
+	T(byte, MW_INNER_FREE, "inside", at->run + 1, __VA_ARGS__)                                 \
+	T(inner, MW_INNER_FREE, "inside", at->run + PAGE, __VA_ARGS__)                             \
+	T(freed_run, MW_DOUBLE_FREE, "free", at->freed_run, __VA_ARGS__)                           \
+	T(freed_one, MW_DOUBLE_FREE, "free", at->freed_one, __VA_ARGS__)                           \
+	T(object, MW_WRONG_KIND, "objects", at->object, __VA_ARGS__)                               \
+	T(page_object, MW_WRONG_KIND, "objects", at->page_object, __VA_ARGS__)                     \
+	T(large, MW_WRONG_KIND, "objects", at->large, __VA_ARGS__)                                 \
+	T(inner_large, MW_WRONG_KIND, "objects", at->large + PAGE, __VA_ARGS__)                    \
+	T(freed, MW_WRONG_KIND, "objects", at->freed, __VA_ARGS__)
+
+#define LIST_MANAGED(T, ...)                                                                       \
+	T(null, NONE, "", NULL, __VA_ARGS__)                                                       \
+	T(nothing, NONE, "", mw_alloc(0, 0), __VA_ARGS__)                                          \
+	T(foreign, NONE, "", foreign, __VA_ARGS__)                                                 \
+	T(low, NONE, "", (void *)16, __VA_ARGS__)                                                  \
+	T(top, NONE, "", TOP, __VA_ARGS__)                                                         \
+	T(record, NONE, "", at->record, __VA_ARGS__)                                               \
+	T(untouched, NONE, "", at->untouched, __VA_ARGS__)                                         \
+	T(tail, NONE, "", at->tail, __VA_ARGS__)                                                   \
+	T(run, NONE, "", at->run, __VA_ARGS__)                                                     \
+	T(freed_run, NONE, "", at->freed_run, __VA_ARGS__)                                         \
+	T(freed, NONE, "", at->freed, __VA_ARGS__)                                                 \
+	T(freed_large, NONE, "", at->freed_large, __VA_ARGS__)                                     \
+	T(freed_huge, NONE, "", at->freed_huge, __VA_ARGS__)                                       \
+	T(never, NONE, "", at->never, __VA_ARGS__)                                                 \
+	T(inner, NONE, "", at->object + 8, __VA_ARGS__)                                            \
+	T(inner_large, NONE, "", at->large + PAGE, __VA_ARGS__)
+
+#if MW_GC
+#define LIST_OUTSIDE(T, ...)                                                                       \
+	LIST_MANAGED(T, __VA_ARGS__)                                                               \
+	T(by_hand, NONE, "", at->object, __VA_ARGS__)                                              \
+	T(large_by_hand, NONE, "", at->large, __VA_ARGS__)                                         \
+	T(with_pointers, NONE, "", at->pointers, __VA_ARGS__)                                      \
+	T(freed_collected, NONE, "", at->freed_collected, __VA_ARGS__)
+
+#define LIST_COLLECTED(T, ...)                                                                     \
+	LIST_OUTSIDE(T, __VA_ARGS__)                                                               \
+	T(inner_collected, NONE, "", at->collected + 8, __VA_ARGS__)
+#endif
+
+/* ---- one test for each answer ---- */
+
+#define WRONG(call_, tag_, report_, words_, value_, expression_)                                   \
+	static uint64_t call_##call_##_##tag_(struct things *at, void *it)                         \
+	{                                                                                          \
+		(void)at, (void)it;                                                                \
+		return (uint64_t)(expression_);                                                    \
+	}                                                                                          \
+	static const struct wrong *wrong_##call_##_##tag_(struct things *at)                       \
+	{                                                                                          \
+		static struct wrong wrong;                                                         \
+		(void)at;                                                                          \
+		wrong = (struct wrong){ (report_), (words_), (uint64_t)(value_) };                 \
+		return &wrong;                                                                     \
+	}                                                                                          \
+	TEST(call_##_##tag_)                                                                       \
+	{                                                                                          \
+		answers(wrong_##call_##_##tag_, call_##call_##_##tag_, NULL);                      \
+	}
+
+#define ONE(tag_, report_, words_, address_, call_, value_)                                        \
+	static void *it_##call_##_##tag_(struct things *at)                                        \
+	{                                                                                          \
+		at->wrong = (const void *)(address_);                                              \
+		return (void *)(uintptr_t)at->wrong;                                               \
+	}                                                                                          \
+	static const struct wrong *wrong_##call_##_given_##tag_(struct things *at)                 \
+	{                                                                                          \
+		static struct wrong wrong;                                                         \
+		(void)at;                                                                          \
+		wrong = (struct wrong){ (report_), (words_), (uint64_t)(value_) };                 \
+		return &wrong;                                                                     \
+	}                                                                                          \
+	TEST(call_##_given_##tag_)                                                                 \
+	{                                                                                          \
+		answers(wrong_##call_##_given_##tag_, given_##call_, it_##call_##_##tag_);         \
+	}
+
+#define GIVEN(kinds_, call_, value_, expression_)                                                  \
+	static uint64_t given_##call_(struct things *at, void *it)                                 \
+	{                                                                                          \
+		(void)at;                                                                          \
+		return (uint64_t)(expression_);                                                    \
+	}                                                                                          \
+	LIST_##kinds_(ONE, call_, value_)
+
+#include "arguments.def"
