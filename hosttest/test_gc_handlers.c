@@ -79,25 +79,32 @@ TEST_WITH(a_weak_reference_is_read_at_each_step_of_a_sweep, TEST_HOSTED)
 
 /* ---- the end of a mark meanwhile ---- */
 
-/* As the world is when all roots but the last one have been looked at. */
+/* As the world is when all roots but the last one have been looked at. It is not stopped: so the mark is pinned. */
 static void begin_mark(unsigned long cycle)
 {
+	unsigned long state;
+
 	mw_sweep_finish();
 	mw_weaks_open();
 	mw_sweep_hold();
 	mw_object_flush_here(cycle);
+	state = mw_port_pin();
 	mw_mark_begin(1);
 	mw_mark_add_range(root, root + 1, NULL);
 	mw_mark_run(0, NULL);
 	mw_mark_again();
+	mw_port_unpin(state);
 }
 
 static void end_mark(void *arg)
 {
+	unsigned long state = mw_port_pin();
+
 	(void)arg;
 	mw_mark_add_range(root + 1, root + 2, NULL);
 	mw_mark_run(0, NULL);
 	mw_mark_specials();
+	mw_port_unpin(state);
 	mw_sweep_begin();
 	mw_weaks_settle();
 	mw_sweep_finish();
@@ -109,6 +116,8 @@ static void end_mark(void *arg)
  */
 static void close_mark(void *arg)
 {
+	unsigned long state = mw_port_pin();
+
 	(void)arg;
 	mw_mark_add_range(root + 1, root + 2, NULL);
 	mw_mark_run(0, NULL);
@@ -118,6 +127,7 @@ static void close_mark(void *arg)
 		mw_weaks_each_grabbed(mw_mark_visit_range, NULL);
 		mw_mark_run(0, NULL);
 	}
+	mw_port_unpin(state);
 	mw_sweep_begin();
 	mw_weaks_settle();
 	mw_sweep_finish();
