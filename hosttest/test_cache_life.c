@@ -414,4 +414,35 @@ TEST(memory_stays_when_it_is_swept)
 	CHECK(mw_cache_shrink(cache) > 0);
 	CHECK(hidden_not_of(cache) > OBJECTS / 2);
 }
+
+struct linked {
+	struct linked *next;
+	char more[184];
+};
+static struct mw_type linked_type = MW_TYPE(struct linked, MW_PTR(struct linked, next));
+
+static NOINLINE void make_of_type(void)
+{
+	for (unsigned int i = 0; i < 4 * OBJECTS; i++)
+		NEED(mw_new(&linked_type, MW_NORMAL));
+}
+
+/* A type's caches are Marrow's own: a collection gives to others what no object is in. */
+TEST(memory_of_a_type_goes_back)
+{
+	struct mw_page_stats stats;
+	size_t most;
+
+	NEED(test_heap((size_t)16 << 20));
+	test_heap_may_leak();
+	make_of_type();
+	mw_page_stats(&stats);
+	most = stats.objects;
+	CHECK(most > 4 * OBJECTS * sizeof(struct linked) / MW_PAGE_SIZE);
+	scribble();
+	CHECK(mw_gc_collect(MW_COLLECT_SWEPT));
+	mw_cpu_stop();
+	mw_page_stats(&stats);
+	CHECK(stats.objects < most / 4);
+}
 #endif

@@ -21,7 +21,8 @@ static struct mw_cache *cache_new(struct mw_type *type, size_t size)
 		.type = type,
 	};
 
-	return mw_cache_create(&want);
+	/* What a type's objects needed once is there for others after a collection. */
+	return mw_cache_make(&want, false, 0);
 }
 
 /* Whoever stores first wins; the other cache is empty, and is taken back. */

@@ -21,8 +21,8 @@ static void mw_central_unlink(struct mw_span *span)
 }
 
 /*
- * Put a span where its free words say. Return: true if it is empty, and of a size class: then it is in no
- * list, and the caller returns it to the page heap without the lock. Empty ones that stay, a typed cache's or
+ * Put a span where its free words say. Return: true if it is empty and may go: then it is in no list, and the
+ * caller returns it to the page heap without the lock. Empty ones that stay, as the cache keeps its memory or
  * for a mark, are at the end of their list.
  */
 static bool mw_central_settle_locked(struct mw_cache *cache, struct mw_span *span)
@@ -30,7 +30,7 @@ static bool mw_central_settle_locked(struct mw_cache *cache, struct mw_span *spa
 	if (span->where != MW_WHERE_NOWHERE)
 		mw_central_unlink(span);
 	if (mw_span_all_free(span)) {
-		if (cache->builtin && !mw_span_held(span)) {
+		if (!cache->keeps && !mw_span_held(span)) {
 			mw_set_owner(span, MW_OWNER_GONE);
 			return true;
 		}

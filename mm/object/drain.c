@@ -47,8 +47,8 @@ static size_t mw_drain_here(void)
 }
 
 /*
- * Empty spans of the next @most size classes; up to @spans of each. Typed caches keep theirs. The room is set up,
- * so the classes are there and stay.
+ * Empty spans of the next @most size classes; up to @spans of each. The room is set up, so the classes are there
+ * and stay.
  */
 static size_t mw_drain_central(unsigned int most, size_t spans)
 {
@@ -64,6 +64,20 @@ static size_t mw_drain_central(unsigned int most, size_t spans)
 	}
 	/* Of two CPUs that drain at once one's progress is lost. */
 	mw_set_word(&mw_object.drain_at, at);
+	return pages;
+}
+
+/* Of all other caches that do not keep theirs. */
+static size_t mw_drain_types(void)
+{
+	struct mw_cache_cursor cursor = { .next = MW_NR_BUILTIN };
+	struct mw_cache *cache;
+	size_t pages = 0;
+
+	while ((cache = mw_cache_next(&cursor))) {
+		if (!cache->keeps)
+			pages += mw_central_shrink(cache, SIZE_MAX);
+	}
 	return pages;
 }
 
@@ -150,7 +164,7 @@ static size_t mw_drain_first(size_t pages, bool waits)
 {
 	mw_object_ready(); /* not pinned: it takes long, the first time */
 	if (waits || !pages)
-		return mw_drain_here() + mw_drain_central(MW_NR_BUILTIN, SIZE_MAX);
+		return mw_drain_here() + mw_drain_central(MW_NR_BUILTIN, SIZE_MAX) + mw_drain_types();
 	pages = mw_max(pages, MW_GATHER_STEP);
 	return mw_drain_brief(pages) + mw_drain_central(MW_BRIEF_CACHES, 1);
 }

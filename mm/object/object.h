@@ -237,6 +237,7 @@ struct mw_cache {
 	unsigned int id; /* index of its slots; that and @live change when it ends */
 	unsigned char policy, span_flags;
 	bool builtin, live;
+	bool keeps; /* memory that was the cache's once stays so: see mw_cache_create() */
 	mw_flags_t flags; /* MW_BELOW_* for its spans */
 	size_t size, stride, asked;
 	unsigned short lengths[MW_SPAN_LENGTHS]; /* pages of a span */
@@ -380,6 +381,8 @@ struct mw_cache_cursor {
 	unsigned int next;
 };
 struct mw_cache *mw_cache_next(struct mw_cache_cursor *cursor);
+/* mw_cache_create(), for @site; without @keeps spans that are empty go back as those of size classes do. */
+struct mw_cache *mw_cache_make(const struct mw_cache_want *want, bool keeps, uintptr_t site);
 void mw_cache_leave(struct mw_cache_cursor *cursor);
 /* Records of dead caches. */
 size_t mw_caches_buried(void);

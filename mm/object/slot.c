@@ -5,8 +5,8 @@
  *
  * A local free sets a bit and tells nobody. Spans that became empty are found when this CPU is about
  * to take more pages: each time it first looks at a few of all its spans, in turn. So memory does
- * not grow past empty spans of size classes, and neither frees nor allocations pay for counting. Those of
- * typed caches stay: see mw_cache_create().
+ * not grow past empty spans, and neither frees nor allocations pay for counting. Those of caches that keep
+ * their memory stay: see mw_cache_create().
  */
 #include "../base/event.h"
 #include "inside.h"
@@ -273,8 +273,7 @@ size_t mw_cpu_reap(struct mw_cpu *cpu, size_t looks, bool current_too)
 
 		mw_list_remove(&span->owned);
 		mw_list_push_back(&cpu->owned, &span->owned);
-		/* A typed cache's memory is its own as long as it lives. */
-		if (!span->cache->builtin || !mw_slot_reapable(span, current_too))
+		if (span->cache->keeps || !mw_slot_reapable(span, current_too))
 			continue;
 		pages += mw_slot_release(cpu, cpu->slot[span->cache->id], span);
 	}

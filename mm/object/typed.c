@@ -86,13 +86,13 @@ static struct mw_cache *mw_cache_record(void)
 	return cache;
 }
 
-struct mw_cache *mw_cache_create(const struct mw_cache_want *want)
+struct mw_cache *mw_cache_make(const struct mw_cache_want *want, bool keeps, uintptr_t site)
 {
 	struct mw_cache *cache;
 	unsigned long state;
 	unsigned int id;
 
-	if (!mw_cache_want_ok(want, MW_SITE))
+	if (!mw_cache_want_ok(want, site))
 		return NULL;
 	mw_object_ready();
 	cache = mw_cache_record();
@@ -103,12 +103,18 @@ struct mw_cache *mw_cache_create(const struct mw_cache_want *want)
 	if (id < MW_MAX_CACHES) {
 		mw_cache_init(cache, id, mw_min(want->size, MW_SMALL_MAX));
 		mw_cache_fill(cache, want);
+		cache->keeps = keeps;
 	} else {
 		mw_cache_bury_locked(cache);
 		cache = NULL;
 	}
 	mw_unlock(&mw_object.lock, state);
 	return cache;
+}
+
+struct mw_cache *mw_cache_create(const struct mw_cache_want *want)
+{
+	return mw_cache_make(want, true, MW_SITE);
 }
 
 static MW_NOINLINE bool mw_cache_refuses(const struct mw_cache *cache, mw_flags_t flags,
