@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* How a storm is run: what was in use before, threads, a line that tells how it goes, what is left. */
 #include <stdatomic.h>
+#include "../mm/page/up.h"
 #include "fs/fs.h"
 #include "storm.h"
 #include "text.h"
@@ -81,15 +82,13 @@ static unsigned long steps(void)
 
 /* ---- before and after ---- */
 
-/* A request for all there is makes the heap give back what it keeps for the next one. */
+/* All that is done before a request fails: the heap gives back what it keeps for the next one. */
 void storm_drain(void)
 {
-	struct mw_page_stats pages;
-	size_t all;
+	unsigned int step = 0;
 
-	mw_page_stats(&pages);
-	all = pages.bytes >> MW_PAGE_SHIFT;
-	mw_pages_free(mw_pages_alloc(all, MW_NORMAL), all);
+	while (mw_page_reclaim(1, 0, MW_NORMAL | MW_NO_SHRINK, &step))
+		;
 }
 
 static struct storm_use use_now(void)
