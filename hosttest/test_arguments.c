@@ -515,19 +515,23 @@ static void answers(const struct wrong *(*wrong)(struct things *at), call_fn *ca
 /* ---- kinds of addresses, and what a free of one is ---- */
 
 #define NOWHERE(T, ...)                                                                            \
-	T(foreign, MW_FOREIGN_FREE, "no ", foreign, __VA_ARGS__)                                   \
-	T(low, MW_FOREIGN_FREE, "no ", (void *)16, __VA_ARGS__)                                    \
-	T(top, MW_FOREIGN_FREE, "no ", TOP, __VA_ARGS__)
+	T(foreign, MW_FOREIGN_FREE, "in no region", foreign, __VA_ARGS__)                          \
+	T(low, MW_FOREIGN_FREE, "in no region", (void *)16, __VA_ARGS__)                           \
+	T(top, MW_FOREIGN_FREE, "in no region", TOP, __VA_ARGS__)                                  \
+	T(record, MW_FOREIGN_FREE, "records", at->record, __VA_ARGS__)                             \
+	T(untouched, MW_FOREIGN_FREE, "never handed out", at->untouched, __VA_ARGS__)
 
 #define NO_OBJECT(T, ...)                                                                          \
 	NOWHERE(T, __VA_ARGS__)                                                                    \
 	T(tail, MW_FOREIGN_FREE, "behind the last object", at->tail, __VA_ARGS__)                  \
-	T(run, MW_WRONG_KIND, "pages", at->run, __VA_ARGS__)                                       \
-	T(single_page, MW_WRONG_KIND, "pages", at->page, __VA_ARGS__)                              \
-	T(stack, MW_WRONG_KIND, "pages", at->stack, __VA_ARGS__)                                   \
-	T(freed_run, MW_FREED_SPAN, "page", at->freed_run, __VA_ARGS__)                            \
-	T(freed_one, MW_FREED_SPAN, "page", at->freed_one, __VA_ARGS__)                            \
-	T(freed_huge, at->mode == SAFE ? MW_DOUBLE_FREE : MW_FREED_SPAN, "", at->freed_huge,       \
+	T(run, MW_WRONG_KIND, "run of pages", at->run, __VA_ARGS__)                                \
+	T(inside_run, MW_WRONG_KIND, "run of pages", at->run + 2 * PAGE + 8, __VA_ARGS__)          \
+	T(single_page, MW_WRONG_KIND, "run of pages", at->page, __VA_ARGS__)                       \
+	T(stack, MW_WRONG_KIND, "run of pages", at->stack, __VA_ARGS__)                            \
+	T(freed_run, MW_FREED_SPAN, "free pages", at->freed_run, __VA_ARGS__)                      \
+	T(inside_freed_run, MW_FREED_SPAN, "free pages", at->freed_run + 9 * PAGE, __VA_ARGS__)    \
+	T(freed_one, MW_FREED_SPAN, "free pages", at->freed_one, __VA_ARGS__)                      \
+	T(freed_huge, at->mode == SAFE ? MW_DOUBLE_FREE : MW_FREED_SPAN, "free", at->freed_huge,   \
 	  __VA_ARGS__)
 
 #if MW_GC

@@ -105,6 +105,21 @@ NOINLINE static void wrong_calls(unsigned int which, void *object, struct mw_cac
 	case 5:
 		CHECK_PTR(mw_realloc_array(object, 3, 30, 0), NULL);
 		break;
+	case 8:
+		mw_pages_free(object, 1);
+		break;
+	case 9:
+		mw_stack_free(object, 1);
+		break;
+	case 10:
+		CHECK_PTR(mw_pages_alloc_as(&(struct mw_pages){ .count = 1, .align = 3 }), NULL);
+		break;
+	case 11:
+		CHECK_EQ(mw_region_add(object, 0, 0), 0);
+		break;
+	case 12:
+		CHECK(!mw_cache_destroy(cache));
+		break;
 	case 6:
 		CHECK_PTR(mw_cache_create(&(struct mw_cache_want){ .name = "no size" }), NULL);
 		break;
@@ -149,13 +164,19 @@ static void callers(const char *aids)
 	names_the_caller(5, object + 8, cache, MW_INNER_FREE);
 	names_the_caller(6, NULL, cache, MW_BAD_REQUEST);
 	names_the_caller(7, object + 8, cache, MW_INNER_FREE);
+	names_the_caller(8, pages, cache, MW_WRONG_SIZE);
+	names_the_caller(9, pages, cache, MW_WRONG_SIZE);
+	names_the_caller(10, NULL, cache, MW_BAD_REQUEST);
+	names_the_caller(11, pages, cache, MW_BAD_REGION);
 	mw_free(object);
 	names_the_caller(0, object, cache, MW_DOUBLE_FREE);
 	names_the_caller(0, pages, cache, MW_WRONG_KIND);
 	names_the_caller(0, &cache, cache, MW_FOREIGN_FREE);
 	mw_pages_free(pages, 4);
 	names_the_caller(0, pages, cache, MW_FREED_SPAN);
+	names_the_caller(8, pages, cache, MW_DOUBLE_FREE);
 	CHECK(mw_cache_destroy(cache));
+	names_the_caller(12, NULL, cache, MW_BAD_REQUEST);
 	CHECK(mw_debug_set("-"));
 }
 

@@ -198,11 +198,13 @@ const char *mw_region_round(const void *base, uint64_t phys, size_t len, struct 
 	return NULL;
 }
 
-static size_t add(void *base, uint64_t phys, size_t len, bool zeroed)
+static size_t add(void *base, uint64_t phys, size_t len, bool zeroed, uintptr_t site)
 {
 	struct mw_frames want = { .zeroed = zeroed };
 	const char *wrong = mw_region_round(base, phys, len, &want);
-	struct mw_report report = { .what = MW_BAD_REGION, .address = base, .given = len };
+	struct mw_report report = {
+		.what = MW_BAD_REGION, .address = base, .given = len, .here.pcs[0] = site
+	};
 	unsigned long state;
 	size_t usable = 0;
 
@@ -228,10 +230,10 @@ static size_t add(void *base, uint64_t phys, size_t len, bool zeroed)
 
 size_t mw_region_add(void *base, uint64_t phys, size_t len)
 {
-	return add(base, phys, len, false);
+	return add(base, phys, len, false, MW_SITE);
 }
 
 size_t mw_region_add_zeroed(void *base, uint64_t phys, size_t len)
 {
-	return add(base, phys, len, true);
+	return add(base, phys, len, true, MW_SITE);
 }

@@ -87,10 +87,12 @@ static MW_NOINLINE void *take_hard(const struct mw_want *want, const void *at)
 	return NULL;
 }
 
-static void *understand_and_take(const struct mw_pages *request)
+static void *understand_and_take(const struct mw_pages *request, uintptr_t site)
 {
 	struct mw_want want;
-	struct mw_report report = { .what = MW_BAD_REQUEST, .given = request->count };
+	struct mw_report report = { .what = MW_BAD_REQUEST,
+				    .given = request->count,
+				    .here.pcs[0] = site };
 	void *pages;
 
 	if (!request->count || request->count > MW_PN_MASK >> 1 || !mw_page.ready)
@@ -108,12 +110,12 @@ static void *alloc_as(const struct mw_pages *request, uintptr_t site)
 {
 	if (mw_should_fail(request->count << MW_PAGE_SHIFT, MW_FAIL_PAGES, site))
 		return NULL;
-	return understand_and_take(request);
+	return understand_and_take(request, site);
 }
 
 void *mw_pages_alloc_as(const struct mw_pages *request)
 {
-	return alloc_as(request, (uintptr_t)__builtin_return_address(0));
+	return alloc_as(request, MW_SITE);
 }
 
 /* Flags that do not ask for a page of a kind that stocks have not. */
@@ -158,13 +160,13 @@ void *mw_pages_alloc(size_t count, mw_flags_t flags)
 		if (mw_likely(mw_stock_take(0, 1, &page)))
 			return page;
 	}
-	return alloc_other(count, flags, (uintptr_t)__builtin_return_address(0));
+	return alloc_other(count, flags, MW_SITE);
 }
 
 /* What is wrong with freeing @count pages at @pages; no lock is held, the heap may go on. */
-static MW_NOINLINE void report_free(const void *pages, size_t count)
+static MW_NOINLINE void report_free(const void *pages, size_t count, uintptr_t site)
 {
-	struct mw_report report = { .address = pages, .given = count };
+	struct mw_report report = { .address = pages, .given = count, .here.pcs[0] = site };
 	unsigned long state = mw_port_pin();
 	bool objects = mw_map_tag(mw_map_get((uintptr_t)pages)) == MW_TAG_SPAN;
 
@@ -209,7 +211,7 @@ static MW_NOINLINE void free_long(struct mw_region *region, size_t start, size_t
 }
 
 /* No stock took it: there is none for it, none with room, or the run is a special one, or none of ours. */
-static MW_APART void free_hard(void *pages, size_t count)
+static MW_APART void free_hard(void *pages, size_t count, uintptr_t site)
 {
 	unsigned int shelf = mw_shelf_for(count);
 	unsigned long state;
@@ -242,26 +244,26 @@ static MW_APART void free_hard(void *pages, size_t count)
 	}
 	mw_unlock(&mw_page.heap, state);
 	if (mw_unlikely(!ours))
-		report_free(pages, count);
+		report_free(pages, count, site);
 }
 
-static MW_APART void free_other(void *pages, size_t count)
+static MW_APART void free_other(void *pages, size_t count, uintptr_t site)
 {
 	unsigned int shelf = mw_shelf_for(count);
 
 	if (pages && (shelf == MW_SHELF_NONE || !mw_stock_put(pages, shelf, count, false)))
-		free_hard(pages, count);
+		free_hard(pages, count, site);
 }
 
 void mw_pages_free(void *pages, size_t count)
 {
 	if (mw_unlikely(count != 1 || !mw_stock_put(pages, 0, 1, true)))
-		free_other(pages, count);
+		free_other(pages, count, MW_SITE);
 }
 
 void *mw_stack_alloc(unsigned int order, mw_flags_t flags)
 {
-	uintptr_t site = (uintptr_t)__builtin_return_address(0);
+	uintptr_t site = MW_SITE;
 	struct mw_pages want = { .flags = flags };
 	void *stack;
 
@@ -274,7 +276,7 @@ void *mw_stack_alloc(unsigned int order, mw_flags_t flags)
 	if (mw_should_fail(want.align, MW_FAIL_PAGES, site))
 		return NULL;
 	if (mw_unlikely(!mw_stock_take(order, want.align, &stack)))
-		return understand_and_take(&want);
+		return understand_and_take(&want, site);
 	if (flags & MW_ZERO)
 		__builtin_memset(stack, 0, want.align);
 	return stack;
@@ -283,5 +285,8 @@ void *mw_stack_alloc(unsigned int order, mw_flags_t flags)
 void mw_stack_free(void *stack, unsigned int order)
 {
 	/* No stack is of a higher order: then it is none, as with another wrong one. */
-	mw_pages_free(stack, order <= 30 - MW_PAGE_SHIFT ? (size_t)1 << order : 0);
+	size_t count = order <= 30 - MW_PAGE_SHIFT ? (size_t)1 << order : 0;
+
+	if (mw_unlikely(count != 1 || !mw_stock_put(stack, 0, 1, true)))
+		free_other(stack, count, MW_SITE);
 }
