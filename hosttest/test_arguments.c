@@ -12,13 +12,13 @@
 #include "../mm/object/object.h"
 #include "../mm/page/page.h"
 
-#define HEAP ((size_t)24 << 20)
+#define HEAP ((size_t)6 << 20)
 #define PAGE MW_PAGE_SIZE
 #define SPARE (16 * PAGE)
 #define SPARE_PHYS (UINT64_C(1) << 36)
 #define SIZE ((size_t)112)
 #define LARGE (10 * PAGE)
-#define HUGE ((size_t)3 << 20)
+#define HUGE ((size_t)5 << 18) /* more than a CPU keeps */
 #define TOP ((void *)UINTPTR_MAX)
 #define NONE MW_MISUSE_NONE
 
