@@ -4,6 +4,7 @@
  * test's memory, the choice of tests, the run and its report.
  */
 #include <stdatomic.h>
+#include <marrow/port.h>
 #include <marrow/watch.h>
 #include "harness.h"
 #include "../mm/base/report.h"
@@ -272,9 +273,22 @@ static void clean_up(void)
 	backend_memory_reset();
 }
 
+/* A call that forgets to unpin shows in nothing else where nobody stops the world afterwards. */
+static bool is_pinned(void)
+{
+#ifdef MW_PORT_PINNED_GIVEN
+	return mw_port_pinned();
+#else
+	return false;
+#endif
+}
+
 static enum outcome run_one(const struct harness_want *want, const struct test_case *test,
 			    unsigned int number)
 {
+	unsigned long state;
+	bool pinned;
+
 	make_name(test, now.name);
 	now.number = number;
 	now.skipped = NULL;
@@ -286,7 +300,14 @@ static enum outcome run_one(const struct harness_want *want, const struct test_c
 	test_expect_misuse(MW_MISUSE_NONE);
 	mw_on_misuse(harness_misused);
 	backend_test_begin(now.name);
-	(void)backend_try(call_test, NULL);
+	pinned = is_pinned();
+	state = mw_port_pin();
+	mw_port_unpin(state);
+	if (backend_try(call_test, NULL) && is_pinned() != pinned) {
+		(void)test_check(false, test->suite, 0, "the test ends %spinned",
+				 pinned ? "not " : "");
+		mw_port_unpin(state);
+	}
 	clean_up();
 	backend_test_end();
 	now.test = NULL;

@@ -50,6 +50,12 @@ HIDDEN(hidden_fault)
 	*(volatile int *)(uintptr_t)(zero + 64) = 1;
 }
 
+HIDDEN(hidden_ends_pinned)
+{
+	CHECK(true);
+	(void)mw_port_pin();
+}
+
 HIDDEN(hidden_hang)
 {
 	CHECK(true);
@@ -168,6 +174,7 @@ TEST_WITH(failures_fail, TEST_HOSTED)
 	expect("hidden_no_check", 1, "\nnot ok 1 - ", "no CHECK ran");
 	expect("hidden_need_ends_the_test", 1, "\nnot ok 1 - ", "failed: zero");
 	expect("hidden_counts_unasked", 1, "\nnot ok 1 - ", "failed: the test is TEST_COUNTED");
+	expect("hidden_ends_pinned", 1, "\nnot ok 1 - ", "the test ends pinned");
 	expect("hidden_check_elsewhere", 1, "\nnot ok 1 - ", "failed: i != 1");
 	CHECK_EQ(backend_child("harness.nobody", out, sizeof(out)), 1);
 	CHECK(test_has(out, "\n1..0\n"));

@@ -130,6 +130,7 @@ TEST(all_ways_from_roots)
 	setup(16 << 20);
 	test_heap_may_leak();
 	reach_by_all_ways();
+	test_own_roots(true);
 	CHECK_EQ(scan(NULL), 0);
 	CHECK_EQ(scan(NULL), 0);
 	root[0] = NULL;

@@ -331,6 +331,10 @@ TEST(size_classes)
 						      .merge = true };
 
 		CHECK_EQ(mw_class_sizes(&rules, sizes, 100), known[i].count);
+		CHECK_EQ(sizes[1], 8);
+		CHECK_EQ(sizes[known[i].count - 1], MW_SMALL_MAX);
+		for (n = 1; n < known[i].count; n++)
+			CHECK(sizes[n] > sizes[n - 1]);
 		CHECK_EQ(mw_class_sizes(&rules, sizes, known[i].count - 1), 0);
 	}
 	mw_class_fill(&tables);
