@@ -108,7 +108,8 @@ int backend_fork(bool (*fn)(void *arg), void *arg);
  * backend_steps(): whether that can be had.
  */
 bool backend_steps(void);
-bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigned long at);
+bool backend_step(enum test_way way, void (*a)(void *arg), void (*b)(void *arg), void *arg,
+		  unsigned long at);
 void backend_elsewhere(void (*fn)(void *arg), void *arg);
 
 /* There too: a sanitizer's own report ends the process where a fault would end a test. */

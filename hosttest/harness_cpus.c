@@ -131,15 +131,21 @@ void harness_begin(const struct harness_want *want, const struct test_case *test
 
 /* Not in the kernel. */
 __attribute__((weak)) bool backend_steps(void);
-__attribute__((weak)) bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg,
-					unsigned long at);
+__attribute__((weak)) bool backend_step(enum test_way way, void (*a)(void *arg),
+					void (*b)(void *arg), void *arg, unsigned long at);
 __attribute__((weak)) void backend_elsewhere(void (*fn)(void *arg), void *arg);
 
-bool test_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigned long at)
+bool test_step_way(enum test_way way, void (*a)(void *arg), void (*b)(void *arg), void *arg,
+		   unsigned long at)
 {
 	if (!backend_steps || !backend_steps())
 		test_skip("no single steps here");
-	return backend_step(a, b, arg, at);
+	return backend_step(way, a, b, arg, at);
+}
+
+bool test_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigned long at)
+{
+	return test_step_way(TEST_CPU, a, b, arg, at);
 }
 
 void test_elsewhere(void (*fn)(void *arg), void *arg)

@@ -32,7 +32,8 @@
 #endif
 #define TRAP_FLAG 0x100ul
 #define BREAKPOINT 0xcc
-#define MOST_STEPS 16384u
+#define MOST_STEPS (1u << 20) /* more than that fails the test */
+#define PLACES (1u << 18) /* of code, hashed: more than there are in any test */
 #define MOST_TURNS 16u
 #define VDSO_BYTES 0x8000u
 #define OTHER (MW_MAX_CPUS - 1) /* numbers that no thread gets: there are not so many */
@@ -43,9 +44,14 @@ static struct step {
 	ucontext_t first, second;
 	void (*fn)(void *arg);
 	void *arg;
+	enum test_way way;
 	uintptr_t seen[MOST_STEPS]; /* where @a's instructions are */
 	unsigned long count;
-	unsigned char turns[65536]; /* how often each is in @seen, by the end of its address */
+	bool full; /* there were more */
+	struct {
+		uintptr_t at;
+		unsigned int turns; /* how often it is in @seen */
+	} place[PLACES];
 	uintptr_t at; /* of the breakpoint */
 	unsigned long passes; /* how often it is passed before it counts */
 	unsigned char byte; /* what stands there */
@@ -101,7 +107,8 @@ static void second_main(void)
 /* Who spins waits for the other one, if that has begun and goes on. */
 static bool on_yield(void)
 {
-	if (!steps_here || step->mode != RUNS || step->second_ended)
+	if (!steps_here || step->mode != RUNS || step->second_ended ||
+	    (!step->second_began && step->way != TEST_CPU))
 		return false;
 	change();
 	return true;
@@ -174,16 +181,53 @@ static bool is_of_kernel(uintptr_t at)
 	return at - (uintptr_t)getauxval(AT_SYSINFO_EHDR) < VDSO_BYTES;
 }
 
+/* NULL: there is no room for it. */
+static unsigned int *turns_of(uintptr_t at)
+{
+	size_t i = (uint32_t)at * 0x9e3779b1u >> 14;
+
+	for (size_t tries = 0; tries < PLACES; tries++, i = (i + 1) % PLACES) {
+		if (!step->place[i].at)
+			step->place[i].at = at;
+		if (step->place[i].at == at)
+			return &step->place[i].turns;
+	}
+	return NULL;
+}
+
 /* Of what is repeated the first turns stand for the others. */
 static void record(uintptr_t at)
 {
-	unsigned char *turns = &step->turns[at % sizeof(step->turns)];
+	unsigned int *turns;
 
-	if (step->count == MOST_STEPS || (step->count && step->seen[step->count - 1] == at) ||
-	    *turns == MOST_TURNS || is_of_kernel(at) || is_thunk(at))
+	if ((step->count && step->seen[step->count - 1] == at) || is_of_kernel(at) || is_thunk(at))
 		return;
-	++*turns;
-	step->seen[step->count++] = at;
+	turns = turns_of(at);
+	if (!turns || step->count == MOST_STEPS)
+		step->full = true;
+	else if (*turns != MOST_TURNS) {
+		++*turns;
+		step->seen[step->count++] = at;
+	}
+}
+
+/* B begins; with interrupts off, if it is a handler. */
+static void begin_second(void)
+{
+	step->waits.depth = step->way == TEST_STOPPED;
+	change();
+}
+
+/*
+ * B, where A is now. An interrupt that finds the CPU pinned comes at its last unpin, as any does; a handler of the other
+ * CPU, which is stopped, comes if the world is, or else when A has ended.
+ */
+static void come(void)
+{
+	if (step->way == TEST_INTERRUPT)
+		port_interrupt();
+	else if (step->way == TEST_CPU || port_world_is_stopped())
+		begin_second();
 }
 
 static void on_break(greg_t *registers)
@@ -195,7 +239,7 @@ static void on_break(greg_t *registers)
 		registers[REG_EFL] |= (greg_t)TRAP_FLAG;
 	} else {
 		step->mode = RUNS;
-		change();
+		come();
 	}
 }
 
@@ -218,12 +262,15 @@ static void on_trap(int signal, siginfo_t *info, void *context)
 static void run_recorded(void (*a)(void *arg), void *arg)
 {
 	step->count = 0;
-	memset(step->turns, 0, sizeof(step->turns));
+	step->full = false;
+	memset(step->place, 0, sizeof(step->place));
 	step->mode = RECORDS;
 	write_flags(read_flags() | TRAP_FLAG);
 	a(arg);
 	write_flags(read_flags() & ~TRAP_FLAG);
 	step->mode = RUNS;
+	if (step->full)
+		(void)test_check(false, __FILE__, __LINE__, "more than %u instructions", MOST_STEPS);
 }
 
 bool backend_steps(void)
@@ -246,7 +293,24 @@ static void run_to_break(void (*a)(void *arg), void *arg, unsigned long at)
 	step->mode = RUNS;
 }
 
-bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigned long at)
+/* What has not come on the way comes afterwards. */
+static void come_at_last(void)
+{
+	step->mode = RUNS;
+	if (step->way == TEST_INTERRUPT) {
+		if (!port_interrupts_taken())
+			port_interrupt();
+		port_interrupt_set(NULL, NULL);
+		return;
+	}
+	if (!step->second_began)
+		begin_second();
+	while (!step->second_ended)
+		change();
+}
+
+bool backend_step(enum test_way way, void (*a)(void *arg), void (*b)(void *arg), void *arg,
+		  unsigned long at)
 {
 	struct sigaction action = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO }, before;
 
@@ -263,6 +327,7 @@ bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigne
 	step->fn = b;
 	step->arg = arg;
 	step->second_runs = step->second_began = step->second_ended = false;
+	step->way = way;
 	step->waits.depth = 0;
 	step->waits.slot = OTHER;
 	step->waits.stack_end = (uintptr_t)step->stack + sizeof(step->stack);
@@ -271,15 +336,15 @@ bool backend_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigne
 	port_other_is_pinned = other_is_pinned;
 	port_on_scan = scan_other;
 	steps_here = true;
+	if (way == TEST_INTERRUPT)
+		port_interrupt_set(b, arg);
 	if (!at)
 		a(arg);
 	else if (at == 1)
 		run_recorded(a, arg);
 	else
 		run_to_break(a, arg, at - 2);
-	step->mode = RUNS;
-	while (!step->second_ended)
-		change();
+	come_at_last();
 	steps_here = false;
 	port_on_yield = NULL;
 	port_other_is_pinned = NULL;

@@ -42,6 +42,7 @@ void port_world_join(struct port_thread *thread);
 void port_world_leave(struct port_thread *thread);
 void port_world_answer(void);
 void port_world_set_limit(unsigned int seconds);
+bool port_world_is_stopped(void);
 /*
  * In the child of a fork: only the caller is there. The others are forgotten, but for those that were
  * pinned; @gone: their slots.

@@ -254,6 +254,11 @@ void port_world_set_limit(unsigned int seconds)
 	world.limit_s = seconds;
 }
 
+bool port_world_is_stopped(void)
+{
+	return world.stopper;
+}
+
 int mw_port_stop_world(void)
 {
 	struct port_thread *self = port_self();

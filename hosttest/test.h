@@ -100,6 +100,14 @@ void test_barrier(void);
  * The first call of these two skips the test where they cannot be had; hosted only.
  */
 bool test_step(void (*a)(void *arg), void (*b)(void *arg), void *arg, unsigned long at);
+/* The same; b(arg) comes in another way. */
+enum test_way {
+	TEST_CPU, /* as the other CPU would run it */
+	TEST_INTERRUPT, /* as an interrupt handler on the same CPU: where that is pinned, at its last unpin */
+	TEST_STOPPED, /* as one on the other CPU while a(arg) has the world stopped: where not, behind it */
+};
+bool test_step_way(enum test_way way, void (*a)(void *arg), void (*b)(void *arg), void *arg,
+		   unsigned long at);
 /* fn(arg) as a third CPU, that does nothing otherwise. */
 void test_elsewhere(void (*fn)(void *arg), void *arg);
 

@@ -182,6 +182,7 @@ def arguments():
     parser.add_argument("--a")
     parser.add_argument("--b")
     parser.add_argument("--most", type=int, default=4, help="failures shown of each unit")
+    parser.add_argument("--counts", action="store_true", help="a last line as scripts/test.py wants it, of units")
     args = parser.parse_args()
     args.seed = args.seed or int(time.time()) // 60
     os.makedirs(args.out, exist_ok=True)
@@ -212,6 +213,9 @@ def main():
           f"{len(apart)} sentences; tables in {args.out}")
     print(f"pairs: {pairs} pairs × {len({unit.state for unit in done})} states × {cases} moments, "
           f"{max(cases - failed, 0)} passed, {failed} failed")
+    if args.counts:
+        bad = sum(bool(unit.failed) for unit in done)
+        print(f"{len(done) - bad} passed, {bad} failed")
     sys.exit(1 if failed or not cases else 0)
 
 

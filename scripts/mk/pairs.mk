@@ -23,6 +23,9 @@ PAIRS_S ?= 0
 PAIRS_SHARD ?= 1/1
 PAIRS_SEED ?= 0
 run_pairs = scripts/pairs.py $(pairs_dir)/pairs --seconds $(PAIRS_S) --shard $(PAIRS_SHARD) --seed $(PAIRS_SEED) --jobs $(JOBS)
+# Of make test.
+PAIRS_TEST_S ?= 120
+run_pairs_sample = scripts/pairs.py $(pairs_dir)/pairs --seconds $(PAIRS_TEST_S) --seed $(PAIRS_SEED) --jobs $(JOBS) --counts
 .PHONY: pairs
 pairs: $(pairs_dir)/pairs ## every pair of calls at every moment: PAIRS_S=seconds of a sample, PAIRS_SHARD=1/4, PAIRS_SEED=
 	$(Q)$(run_pairs)

@@ -32,7 +32,7 @@ $(tiny): scripts/runner/tiny.S $(kernel_dir)/flags
 
 .PHONY: test test-watch test-host test-long test-kernel test-runner test-files
 test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(seams_elf) $(test_iso) $(tiny) $(host_fuzzers) \
-	$(preload_lib) $(preload_programs) $(heapdump_maker)
+	$(preload_lib) $(preload_programs) $(heapdump_maker) $(pairs_dir)/pairs
 
 test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in eight ways, a minute of soak, and of the scripts
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) test-files
@@ -62,7 +62,8 @@ test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in ei
 		--wide iso-bios '--iso $(test_iso) --symbols $(kernel_elf) --cpus 4' \
 		--wide iso-uefi '--iso $(test_iso) --symbols $(kernel_elf) --cpus 4 --firmware uefi' \
 		--wide-part soak "$(run_soak)" \
-		--wide-part seeds "$(run_seeds)"
+		--wide-part seeds "$(run_seeds)" \
+		--wide-part pairs "$(run_pairs_sample)"
 
 test-host: setup-host $(host_runners) ## the hosted tests, plain build
 	$(Q)scripts/test.py --jobs $(JOBS) --host host$(suffix)
