@@ -7,7 +7,7 @@
  *
  * Of each state and A there is a line "unit ...", behind it one for each B and way, "pair ...", and "fail ..." for
  * each case that failed. --cases N: a sample of about so many for each state and A. --most N: leave each A that has more
- * instructions than that, with a line "long ...".
+ * instructions than that, with a line "long ...". --moments N: of each A at most so many, by the seed.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -126,10 +126,13 @@ static void fail_unit(const char *what)
 	loop->unit_failed++;
 }
 
-/* Of how many moments, and of how many B at each, so that there are about as many cases as are wanted. */
+/*
+ * In a sample so many moments, and so many B at each, that there are about as many cases as are wanted. Else all, or of
+ * a call that has very many, so many as are wanted at most.
+ */
 static void run_moments(const struct moment *moments, unsigned int n)
 {
-	unsigned int permille = 1000, stops = n;
+	unsigned int permille = 1000, stops = loop->moments ? loop->moments : n;
 
 	if (loop->cases) {
 		permille = BS_A_MOMENT * 1000 / (loop->nr_bs + 1);
@@ -139,8 +142,10 @@ static void run_moments(const struct moment *moments, unsigned int n)
 	for (unsigned int m = 0; m < n; m++) {
 		if (loop->moment >= 0 && m != (unsigned int)loop->moment)
 			continue;
-		if (stops < n && draw(n) >= stops)
+		/* Of those that are left, each is as likely as any other. */
+		if (loop->moment < 0 && draw(n - m) >= stops)
 			continue;
+		stops -= loop->moment < 0;
 		if (!step_to(m)) {
 			fail_unit("on the way");
 			return;
@@ -310,7 +315,8 @@ int main(int argc, char **argv)
 {
 	const char *moment = value_of(argc, argv, "--moment"),
 		   *cases = value_of(argc, argv, "--cases"), *seed = value_of(argc, argv, "--seed"),
-		   *most = value_of(argc, argv, "--most");
+		   *most = value_of(argc, argv, "--most"),
+		   *moments = value_of(argc, argv, "--moments");
 
 	if (argc == 2 && !strcmp(argv[1], "--list"))
 		return list();
@@ -323,6 +329,7 @@ int main(int argc, char **argv)
 	loop->way = value_of(argc, argv, "--way");
 	loop->moment = moment ? atoi(moment) : -1;
 	loop->cases = cases ? strtoul(cases, NULL, 0) : 0;
+	loop->moments = moments ? (unsigned int)strtoul(moments, NULL, 0) : 0;
 	loop->most = most ? (unsigned int)strtoul(most, NULL, 0) : 0;
 	loop->dice = seed ? strtoull(seed, NULL, 0) : 1;
 	machine_set_up();

@@ -51,15 +51,15 @@
 /* ---- things ---- */
 
 /* What a form ends, moves or adds: a field of struct things, of the caller's own or, with shared_, of us. */
-#define PAIRS_THINGS(T)                                                                            \
-	T(object)                                                                                  \
-	T(aligned)                                                                                 \
-	T(large)                                                                                   \
-	T(of_cache)                                                                                \
-	T(bulk) T(collected) T(key) T(referred) T(ignored) T(page) T(run) T(stack) T(cache)        \
-		T(empty) T(old_root) T(new_root) T(to_pin) T(pinned) T(listener) T(new_listener)   \
-			T(shrinker) T(new_shrinker) T(cleanup) T(weak) T(table) T(pool) T(element) \
-				T(region)
+#define PAIRS_THINGS(T)                                                                             \
+	T(object)                                                                                   \
+	T(aligned)                                                                                  \
+	T(large)                                                                                    \
+	T(of_cache)                                                                                 \
+	T(bulk)                                                                                     \
+	T(collected) T(key) T(referred) T(ignored) T(page) T(run) T(stack) T(cache) T(empty)        \
+		T(old_root) T(new_root) T(to_pin) T(pinned) T(listener) T(new_listener) T(shrinker) \
+			T(new_shrinker) T(cleanup) T(weak) T(table) T(pool) T(element) T(region)
 #define PAIRS_OWN(thing_) THING_##thing_,
 #define PAIRS_SHARED(thing_) THING_shared_##thing_,
 enum thing {
@@ -410,6 +410,7 @@ struct loop {
 	const char *state, *a, *b, *way;
 	int moment;
 	unsigned long cases; /* 0: all */
+	unsigned int moments; /* of an A at most; 0: all */
 	unsigned int most, left; /* instructions of an A, 0: any; how many had more */
 	uint64_t dice;
 	struct b bs[MOST_BS];

@@ -83,11 +83,11 @@ def run_unit(args, state, call, kept):
     if path and os.path.exists(path):
         with open(path, encoding="utf-8") as file:
             return Unit(state, call, file.read(), 0)
-    command = [args.binary, "--state", state, "--a", call]
+    command = [args.binary, "--state", state, "--a", call, "--moments", str(args.moments), "--seed", str(args.seed)]
     if args.b:
         command += ["--b", args.b]
     if args.seconds:
-        command += ["--cases", str(args.cases), "--seed", str(args.seed), "--most", str(SAMPLE_MOST)]
+        command += ["--cases", str(args.cases), "--most", str(SAMPLE_MOST)]
     limit = f"ulimit -t {UNIT_LIMIT_S}; exec \"$@\""
     done = subprocess.run(["sh", "-c", limit, "sh", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, errors="replace", check=False)
@@ -104,7 +104,7 @@ def kept_folder(args):
     if args.seconds or args.b:
         return None
     with open(args.binary, "rb") as file:
-        folder = os.path.join(args.out, hashlib.sha256(file.read()).hexdigest()[:16])
+        folder = os.path.join(args.out, f"{hashlib.sha256(file.read()).hexdigest()[:16]}.{args.moments}")
     os.makedirs(folder, exist_ok=True)
     return folder
 
@@ -176,6 +176,7 @@ def arguments():
     parser.add_argument("--seconds", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cases", type=int, default=SAMPLE_CASES)
+    parser.add_argument("--moments", type=int, default=300, help="of a call that has more, so many by the seed; 0: all")
     parser.add_argument("--shard", default="1/1")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--state")
@@ -184,7 +185,7 @@ def arguments():
     parser.add_argument("--most", type=int, default=4, help="failures shown of each unit")
     parser.add_argument("--counts", action="store_true", help="a last line as scripts/test.py wants it, of units")
     args = parser.parse_args()
-    args.seed = args.seed or int(time.time()) // 60
+    args.seed = args.seed or (int(time.time()) // 60 if args.seconds else 1)
     os.makedirs(args.out, exist_ok=True)
     return args
 

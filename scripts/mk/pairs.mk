@@ -22,10 +22,12 @@ $(eval $(call flags-file,$(pairs_dir)/flags,$$(CC) $$(pairs_flags) $$(CFLAGS) $$
 PAIRS_S ?= 0
 PAIRS_SHARD ?= 1/1
 PAIRS_SEED ?= 0
-run_pairs = scripts/pairs.py $(pairs_dir)/pairs --seconds $(PAIRS_S) --shard $(PAIRS_SHARD) --seed $(PAIRS_SEED) --jobs $(JOBS)
+PAIRS_MOMENTS ?= 300
+run_pairs = scripts/pairs.py $(pairs_dir)/pairs --seconds $(PAIRS_S) --shard $(PAIRS_SHARD) \
+	--seed $(PAIRS_SEED) --moments $(PAIRS_MOMENTS) --jobs $(JOBS)
 # Of make test.
 PAIRS_TEST_S ?= 120
 run_pairs_sample = scripts/pairs.py $(pairs_dir)/pairs --seconds $(PAIRS_TEST_S) --seed $(PAIRS_SEED) --jobs $(JOBS) --counts
 .PHONY: pairs
-pairs: $(pairs_dir)/pairs ## every pair of calls at every moment: PAIRS_S=seconds of a sample, PAIRS_SHARD=1/4, PAIRS_SEED=
+pairs: $(pairs_dir)/pairs ## every pair of calls at every moment: PAIRS_S=seconds of a sample, PAIRS_SHARD=1/4, PAIRS_SEED=, PAIRS_MOMENTS=0: all
 	$(Q)$(run_pairs)
