@@ -285,6 +285,10 @@ static int run_all(void)
 
 static int list(void)
 {
+	if (!states_cover()) {
+		fprintf(stderr, "pairs: two choices of states never meet\n");
+		return 1;
+	}
 	for (unsigned int i = 0; i < nr_states; i++)
 		printf("state\t%s\n", states[i].name);
 	for (unsigned int i = 0; i < nr_forms; i++)

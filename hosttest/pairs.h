@@ -51,19 +51,16 @@
 /* ---- things ---- */
 
 /* What a form ends, moves or adds: a field of struct things, of the caller's own or, with shared_, of us. */
-#define PAIRS_THINGS(T)                                                                             \
-	T(object)                                                                                   \
-	T(aligned)                                                                                  \
-	T(large)                                                                                    \
-	T(of_cache)                                                                                 \
-	T(bulk)                                                                                     \
-	T(collected) T(key) T(referred) T(ignored) T(page) T(run) T(stack) T(cache) T(empty)        \
-		T(old_root) T(new_root) T(to_pin) T(pinned) T(listener) T(new_listener) T(shrinker) \
-			T(new_shrinker) T(cleanup) T(weak) T(table) T(pool) T(element) T(region)
-#define PAIRS_OWN(thing_) THING_##thing_,
-#define PAIRS_SHARED(thing_) THING_shared_##thing_,
+#define PAIRS_THINGS(T)                                                                            \
+	T(object), T(aligned), T(large), T(of_cache), T(bulk), T(collected), T(key), T(referred),  \
+		T(ignored), T(page), T(run), T(stack), T(cache), T(empty), T(old_root),            \
+		T(new_root), T(to_pin), T(pinned), T(listener), T(new_listener), T(shrinker),      \
+		T(new_shrinker), T(cleanup), T(weak), T(table), T(pool), T(element), T(region)
+#define PAIRS_OWN(thing_) THING_##thing_
+#define PAIRS_SHARED(thing_) THING_shared_##thing_
 enum thing {
-	PAIRS_THINGS(PAIRS_OWN) NR_THINGS,
+	PAIRS_THINGS(PAIRS_OWN),
+	NR_THINGS,
 	THING_none = NR_THINGS,
 	PAIRS_THINGS(PAIRS_SHARED)
 };
@@ -334,6 +331,8 @@ struct state {
 };
 extern const struct state states[];
 extern const unsigned int nr_states;
+/* Does any choice meet any other one in one of them? */
+bool states_cover(void);
 /* A heap in that state. Return: false, see *failure. */
 bool state_make(const struct state *state);
 bool state_is_full(const struct state *state);

@@ -66,8 +66,64 @@ const struct state states[] = {
 	{ "failing", SPAN_CURRENT, MEMORY_AMPLE, AIDS_OFF, WATCH_FAILING, CPUS_BEGUN },
 	{ "a-not-begun", SPAN_CURRENT, MEMORY_AMPLE, AIDS_OFF, WATCH_OFF, CPUS_A_NOT },
 	{ "b-not-begun", SPAN_CURRENT, MEMORY_AMPLE, AIDS_OFF, WATCH_OFF, CPUS_B_NOT },
+	{ "mix-1", SPAN_KEPT, MEMORY_FULL, AIDS_SAFE, WATCH_SAMPLES, CPUS_A_NOT },
+	{ "mix-2", SPAN_PARTIAL, MEMORY_FULL, AIDS_DEBUG, WATCH_FAILING, CPUS_B_NOT },
+	{ "mix-3", SPAN_NEWBORN, MEMORY_RESERVE, AIDS_GC, WATCH_FAILING, CPUS_A_NOT },
+	{ "mix-4", SPAN_REMOTE, MEMORY_RESERVE, AIDS_DEBUG, WATCH_SAMPLES, CPUS_B_NOT },
+	{ "mix-5", SPAN_UNSWEPT, MEMORY_FULL, AIDS_GC, WATCH_SAMPLES, CPUS_B_NOT },
+	{ "mix-6", SPAN_UNOWNED, MEMORY_RESERVE, AIDS_SAFE, WATCH_FAILING, CPUS_B_NOT },
+	{ "mix-7", SPAN_UNOWNED, MEMORY_FULL, AIDS_DEBUG, WATCH_SAMPLES, CPUS_A_NOT },
+	{ "mix-8", SPAN_NEWBORN, MEMORY_FULL, AIDS_SAFE, WATCH_SAMPLES, CPUS_B_NOT },
+	{ "mix-9", SPAN_PARTIAL, MEMORY_RESERVE, AIDS_GC, WATCH_SAMPLES, CPUS_A_NOT },
+	{ "mix-10", SPAN_KEPT, MEMORY_RESERVE, AIDS_DEBUG, WATCH_FAILING, CPUS_B_NOT },
+	{ "mix-11", SPAN_REMOTE, MEMORY_FULL, AIDS_GC, WATCH_FAILING, CPUS_A_NOT },
+	{ "mix-12", SPAN_UNSWEPT, MEMORY_RESERVE, AIDS_SAFE, WATCH_FAILING, CPUS_A_NOT },
+	{ "mix-13", SPAN_FULL, MEMORY_FULL, AIDS_GC, WATCH_SAMPLES, CPUS_A_NOT },
+	{ "mix-14", SPAN_FULL, MEMORY_RESERVE, AIDS_SAFE, WATCH_FAILING, CPUS_B_NOT },
+	{ "mix-15", SPAN_PARTIAL, MEMORY_RESERVE, AIDS_SAFE, WATCH_OFF, CPUS_A_NOT },
+	{ "mix-16", SPAN_NEWBORN, MEMORY_AMPLE, AIDS_DEBUG, WATCH_OFF, CPUS_A_NOT },
+	{ "mix-17", SPAN_UNSWEPT, MEMORY_FULL, AIDS_DEBUG, WATCH_SAMPLES, CPUS_B_NOT },
+	{ "mix-18", SPAN_CURRENT, MEMORY_FULL, AIDS_GC, WATCH_OFF, CPUS_A_NOT },
+	{ "mix-19", SPAN_FULL, MEMORY_AMPLE, AIDS_DEBUG, WATCH_OFF, CPUS_B_NOT },
+	{ "mix-20", SPAN_UNOWNED, MEMORY_AMPLE, AIDS_GC, WATCH_SAMPLES, CPUS_BEGUN },
+	{ "mix-21", SPAN_CURRENT, MEMORY_RESERVE, AIDS_GC, WATCH_FAILING, CPUS_A_NOT },
+	{ "mix-22", SPAN_REMOTE, MEMORY_AMPLE, AIDS_SAFE, WATCH_SAMPLES, CPUS_BEGUN },
+	{ "mix-23", SPAN_KEPT, MEMORY_AMPLE, AIDS_GC, WATCH_FAILING, CPUS_A_NOT },
 };
 const unsigned int nr_states = PAIRS_LEN(states);
+
+static unsigned int choice(const struct state *state, unsigned int of)
+{
+	const unsigned int choices[] = { state->span, state->memory, state->aids, state->watch,
+					 state->cpus };
+
+	return choices[of];
+}
+
+static bool meet(unsigned int a, unsigned int x, unsigned int b, unsigned int y)
+{
+	for (unsigned int i = 0; i < nr_states; i++) {
+		if (choice(&states[i], a) == x && choice(&states[i], b) == y)
+			return true;
+	}
+	return false;
+}
+
+bool states_cover(void)
+{
+	static const unsigned int kinds[] = { SPAN_KEPT + 1, MEMORY_RESERVE + 1, AIDS_GC + 1,
+					      WATCH_FAILING + 1, CPUS_B_NOT + 1 };
+
+	for (unsigned int a = 0; a < PAIRS_LEN(kinds); a++) {
+		for (unsigned int b = a + 1; b < PAIRS_LEN(kinds); b++) {
+			for (unsigned int i = 0; i < kinds[a] * kinds[b]; i++) {
+				if (!meet(a, i % kinds[a], b, i / kinds[a]))
+					return false;
+			}
+		}
+	}
+	return true;
+}
 
 bool state_is_full(const struct state *state)
 {
