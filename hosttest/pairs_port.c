@@ -34,6 +34,11 @@ void port_yield(void)
 	machine->inside = inside;
 }
 
+void mw_port_yield(void)
+{
+	port_yield();
+}
+
 /* Until @who is not pinned; it runs meanwhile, and is asked to let go of the CPU. */
 static void wait_for(enum who who)
 {
