@@ -379,4 +379,57 @@ TEST_WITH(two_markers_share_spans, TEST_HOSTED)
 	test_note("%lu instructions, %lu steals", at, steals);
 }
 
+/* ---- a check, while aids are switched ---- */
+
+#define CHECK_STEPS 300u /* until the world is stopped there are fewer */
+
+static bool check_says;
+
+static void check(void *arg)
+{
+	(void)arg;
+	check_says = mw_gc_check();
+}
+
+static void no_aids(void *arg)
+{
+	(void)arg;
+	mw_gc_debug(0, 0);
+}
+
+static void aids(void *arg)
+{
+	(void)arg;
+	mw_gc_debug(MW_GC_DEBUG_POINTERS, 0);
+}
+
+TEST_WITH(a_check_checks_whatever_aids_are_on, TEST_HOSTED)
+{
+	unsigned long at = 0, missed = 0;
+	bool more;
+
+	setup(16 << 20);
+	do {
+		mw_gc.check_ok = false; /* of another check */
+		more = test_step(check, no_aids, NULL, at++);
+		missed += !check_says;
+	} while (more && at < CHECK_STEPS);
+	CHECK_EQ(missed, 0);
+}
+
+TEST_WITH(a_check_leaves_aids_as_they_were_set, TEST_HOSTED)
+{
+	unsigned long at = 0, lost = 0;
+	bool more;
+
+	setup(16 << 20);
+	do {
+		mw_gc_debug(0, 0);
+		more = test_step(check, aids, NULL, at++);
+		lost += atomic_load(&mw_gc.debug) != MW_GC_DEBUG_POINTERS;
+	} while (more && at < CHECK_STEPS);
+	mw_gc_debug(0, 0);
+	CHECK_EQ(lost, 0);
+}
+
 #endif

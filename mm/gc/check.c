@@ -263,16 +263,6 @@ bool mw_check_marks(void)
 	return mw_gc.check_ok;
 }
 
-bool mw_gc_check(void)
-{
-	unsigned int before =
-		atomic_fetch_or_explicit(&mw_gc.debug, MW_GC_DEBUG_CHECK, memory_order_relaxed);
-	bool ok = mw_gc_collect(MW_COLLECT_MARKED) && mw_gc.check_ok;
-
-	atomic_store_explicit(&mw_gc.debug, before, memory_order_relaxed);
-	return ok;
-}
-
 void mw_gc_debug(unsigned int aids, unsigned long every)
 {
 	mw_gc_ready();

@@ -379,7 +379,7 @@ static bool collect(enum mw_collect how, bool safe)
 	if (wide == MW_WIDE_SAFE)
 		mw_safe_look();
 	sum_markers(wide);
-	if (mw_gc.debug && wide == MW_WIDE_NOT)
+	if ((mw_gc.debug || mw_gc.check_wanted) && wide == MW_WIDE_NOT)
 		mw_check_marks();
 	mw_sweep_begin();
 	mw_weaks_settle();
@@ -392,19 +392,26 @@ static bool collect(enum mw_collect how, bool safe)
 	return true;
 }
 
-static bool collect_alone(enum mw_collect how, bool safe)
+static bool collect_alone(enum mw_collect how, bool check)
 {
 	bool done;
 
 	BEGIN_ALONE();
-	done = collect(how, safe);
+	mw_gc.check_wanted = check;
+	done = collect(how, !check) && (!check || mw_gc.check_ok);
+	mw_gc.check_wanted = false;
 	end_alone();
 	return done;
 }
 
 bool mw_gc_collect(enum mw_collect how)
 {
-	return collect_alone(how, true);
+	return collect_alone(how, false);
+}
+
+bool mw_gc_check(void)
+{
+	return collect_alone(MW_COLLECT_MARKED, true);
 }
 
 /* Before the worker came to be alone, a cycle that an allocation waited for may have done it. */

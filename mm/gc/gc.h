@@ -382,7 +382,8 @@ struct mw_gc {
 	uint64_t pause_total, pause_max; /* registry lock */
 	struct mw_pause pauses[MW_PAUSES]; /* the n-th at n % MW_PAUSES; registry lock */
 	size_t paused; /* how often; registry lock */
-	bool check_ok; /* of the last second mark; of who is collecting */
+	bool check_wanted,
+		check_ok; /* a second mark, and what came of the last one; of who is collecting */
 	_Atomic(bool) ready;
 };
 

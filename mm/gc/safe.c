@@ -90,7 +90,7 @@ void mw_up_safe_drain(void)
 void mw_safe_choose(bool asked)
 {
 	bool other = mw_word(&mw_gc.wide.mode) != MW_WIDE_NOT || mw_gc.stuck.wanted ||
-		     mw_gc.debug & MW_GC_DEBUG_CHECK;
+		     mw_gc.check_wanted || mw_gc.debug & MW_GC_DEBUG_CHECK;
 
 	if (!mw_gc.safe.on || other || !(asked || mw_safe_due()))
 		return;
