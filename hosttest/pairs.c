@@ -3,7 +3,7 @@
  * Every pair of calls, at every moment: the loop. See pairs.h; scripts/pairs.py runs it and makes the table.
  *
  *	pairs --list			names of states and of calls
- *	pairs [--state S] [--a CALL] [--b CALL] [--way W] [--moment M] [--cases N] [--seed N]
+ *	pairs [--state S] [--a CALL] [--b CALL] [--way W] [--moment M] [--cases N] [--seed N] [--twice]
  *
  * Of each state and A there is a line "unit ...", behind it one for each B and way, "pair ...", and "fail ..." for
  * each case that failed. --cases N: a sample of about so many for each state and A. --most N: leave each A that has more
@@ -92,7 +92,10 @@ static void at_moment(unsigned int m, const struct moment *moment, unsigned int 
 				continue;
 			}
 			step_stands_at(m);
-			case_run(i, way, m, moment);
+			if (loop->twice && way == WAY_CPU)
+				case_run_twice(i, m, moment);
+			else
+				case_run(i, way, m, moment);
 		}
 	}
 	copy_put_back(loop->moment_copy);
@@ -164,7 +167,8 @@ static void run_behind(unsigned int i, const struct form *a)
 		return;
 	(void)case_hold(i);
 	copy_take(loop->held);
-	n = step_record(a, true, loop->most);
+	machine_begin(CO_A, a, 1, 0, true);
+	n = step_record(loop->most);
 	(void)step_moments(&moments);
 	copy_put_back(loop->held);
 	machine_begin(CO_A, a, 1, 0, true);
@@ -209,7 +213,8 @@ static void run_unit(const struct form *a)
 	memset(loop->reference, 0, sizeof(loop->reference));
 	memset(loop->tally, 0, sizeof(loop->tally));
 	copy_put_back(loop->start);
-	n = step_record(a, false, loop->most);
+	machine_begin(CO_A, a, 1, 0, false);
+	n = step_record(loop->most);
 	if (!n && failure->verdict == V_LONG && loop->most) {
 		printf("long\t%s\t%s\n", loop->now_state->name, form_name(a));
 		loop->left++;
@@ -343,5 +348,7 @@ int main(int argc, char **argv)
 	loop->start = copy_new();
 	loop->moment_copy = copy_new();
 	loop->held = copy_new();
+	loop->second_copy = copy_new();
+	loop->twice = argc > 1 && !strcmp(argv[argc - 1], "--twice");
 	return run_all();
 }

@@ -345,9 +345,11 @@ struct moment {
 };
 
 void step_set_up(void);
-/* Record @form from where the machine is. @most: instructions; 0: as many as there is room for.
- * Return: how many moments; 0: it failed. */
-unsigned int step_record(const struct form *form, bool handler, unsigned int most);
+/* Of whose instructions all that follows is: A's or B's. */
+void step_use(enum who who);
+/* Record whom machine_begin() has begun. @most: instructions; 0: as many as there is room for. Return: how many moments;
+ * 0: it failed. */
+unsigned int step_record(unsigned int most);
 unsigned int step_moments(const struct moment **moments);
 unsigned int step_instructions(void);
 /* A's call begins and ends: from form_run(). */
@@ -359,8 +361,8 @@ bool step_to(unsigned int m);
 void step_stands_at(unsigned int m);
 /* A, or whoever stands at the moment, goes on: from machine_run(). */
 _Noreturn void step_go_on(void);
-/* Where A stands: stack pointer of who stands there. */
-uintptr_t step_stack_at(void);
+/* The stack pointer of @who, that stands at a moment. */
+uintptr_t step_stack_at(enum who who);
 void step_on_trap(ucontext_t *context);
 void step_end(void);
 /* Kept with a copy. */
@@ -414,7 +416,8 @@ struct loop {
 	uint64_t dice;
 	struct b bs[MOST_BS];
 	unsigned int nr_bs;
-	struct copy *start, *held, *moment_copy;
+	struct copy *start, *held, *moment_copy, *second_copy;
+	bool twice; /* A goes on at each moment of B, too */
 	const struct state *now_state;
 	const struct form *now_a;
 	struct reference reference[MOST_BS][NR_WAYS];
@@ -436,6 +439,8 @@ bool case_way_is_open(enum way way, const struct form *form);
 bool case_make_reference(unsigned int i, enum way way);
 /* The machine stands at moment @m. */
 void case_run(unsigned int i, enum way way, unsigned int m, const struct moment *moment);
+/* There, each moment of B too: A goes on at it. */
+void case_run_twice(unsigned int i, unsigned int m, const struct moment *moment);
 /* From loop->start until B has stopped the world. Return: false: it does not. */
 bool case_hold(unsigned int i);
 

@@ -185,26 +185,80 @@ static void explain(const struct outcome *seen, const struct reference *referenc
 		 text[2]);
 }
 
-/* The machine stands at the moment. */
-void case_run(unsigned int i, enum way way, unsigned int m, const struct moment *moment)
+/* Held against both orders. */
+static void judge(unsigned int i, enum way way, bool fine, const struct outcome *seen,
+		  const char *name, const struct moment *moment)
 {
-	const struct b *b = &loop->bs[i];
+	const struct form *b = loop->bs[i].form;
 	struct reference *reference = &loop->reference[i][way];
-	struct outcome seen = { .b = b, .way = way };
-	bool full = state_is_full(loop->now_state), fine;
-	char name[16];
+	bool full = state_is_full(loop->now_state);
 
 	loop->tally[i][way].cases++;
 	loop->unit_cases++;
+	if (fine && !check_alike(loop->now_a, b, full, seen, &reference->ab) &&
+	    !check_alike(loop->now_a, b, full, seen, &reference->ba)) {
+		explain(seen, reference);
+		fine = false;
+	}
+	if (!fine)
+		case_failed(i, way, name, moment->step, moment->ip);
+}
+
+void case_run(unsigned int i, enum way way, unsigned int m, const struct moment *moment)
+{
+	const struct b *b = &loop->bs[i];
+	struct outcome seen = { .b = b, .way = way };
+	char name[16];
+	bool fine;
+
 	if (way != WAY_STOPPER)
 		machine_begin(CO_B, b->form, b->times, cpu_for(way), way != WAY_CPU);
 	fine = machine_try(run_b, &seen);
-	if (fine && !check_alike(loop->now_a, b->form, full, &seen, &reference->ab) &&
-	    !check_alike(loop->now_a, b->form, full, &seen, &reference->ba)) {
-		explain(&seen, reference);
-		fine = false;
-	}
 	snprintf(name, sizeof(name), "%u", m);
-	if (!fine)
-		case_failed(i, way, name, moment->step, moment->ip);
+	judge(i, way, fine, &seen, name, moment);
+}
+
+static void run_a_again(void *arg)
+{
+	machine_run(CO_A);
+	look(arg);
+}
+
+/* B stands at its moment @k. */
+static void run_second(unsigned int i, unsigned int m, unsigned int k, const struct moment *moment)
+{
+	struct outcome seen = { .b = &loop->bs[i], .way = WAY_CPU };
+	char name[24];
+	bool fine;
+
+	if (!machine_may_run(CO_A))
+		return;
+	copy_take(loop->second_copy);
+	fine = machine_try(run_a_again, &seen);
+	snprintf(name, sizeof(name), "%u/%u", m, k);
+	judge(i, WAY_CPU, fine, &seen, name, moment);
+	copy_put_back(loop->second_copy);
+	step_stands_at(k);
+}
+
+void case_run_twice(unsigned int i, unsigned int m, const struct moment *moment)
+{
+	const struct b *b = &loop->bs[i];
+	const struct moment *moments;
+	unsigned int n;
+
+	step_use(CO_B);
+	machine_begin(CO_B, b->form, b->times, 1, false);
+	n = step_record(loop->most);
+	(void)step_moments(&moments);
+	copy_put_back(loop->moment_copy);
+	machine_begin(CO_B, b->form, b->times, 1, false);
+	for (unsigned int k = 0; k < n; k++) {
+		/* Where A had to go on, there is no second switch behind that. */
+		if (!step_to(k))
+			break;
+		run_second(i, m, k, moment);
+	}
+	step_end();
+	step_use(CO_A);
 }

@@ -174,7 +174,7 @@ static char *stack_at(enum who who)
 	if (!co->started || co->ended)
 		return machine_stack_top(who);
 	if (co->framed)
-		at = step_stack_at();
+		at = step_stack_at(who);
 	return (char *)((at - 256) & ~(uintptr_t)63);
 }
 

@@ -31,7 +31,7 @@ enum {
 	INSIDE = 4
 };
 
-OWN static struct steps {
+struct steps {
 	enum {
 		IDLE,
 		RECORDS,
@@ -42,7 +42,8 @@ OWN static struct steps {
 	uintptr_t at; /* of the breakpoint */
 	uint8_t byte; /* what stands there */
 	int memory;
-	_Alignas(64) char frame[FRAME];
+	enum who who; /* whose instructions these are */
+	bool fresh; /* it has not begun */
 	uintptr_t ip[MOST_STEPS];
 	uint8_t what[MOST_STEPS];
 	struct moment moment[MOST_STEPS];
@@ -50,17 +51,46 @@ OWN static struct steps {
 		uintptr_t ip;
 		unsigned int passes, chosen;
 	} place[PLACES];
-} * steps;
+};
+
+/* Mapped, so that it is not put back with the rest. */
+OWN static struct frames {
+	struct steps *now, *of[2]; /* of A, and of B */
+	/* Of each that stands at a moment. */
+	_Alignas(64) char frame[NR_CO][FRAME];
+	size_t used[NR_CO];
+} * frames;
+
+#define steps (frames->now)
+
+static void *fresh(size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at == MAP_FAILED)
+		abort();
+	return at;
+}
 
 void step_set_up(void)
 {
-	steps = mmap(NULL, sizeof(*steps), PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (steps == MAP_FAILED)
+	int memory = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+
+	if (memory < 0)
 		abort();
-	steps->memory = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
-	if (steps->memory < 0)
-		abort();
+	frames = fresh(sizeof(*frames));
+	for (unsigned int i = 0; i < 2; i++) {
+		frames->of[i] = fresh(sizeof(*steps));
+		frames->of[i]->memory = memory;
+		frames->of[i]->who = i ? CO_B : CO_A;
+	}
+	frames->now = frames->of[0];
+}
+
+void step_use(enum who who)
+{
+	frames->now = frames->of[who == CO_B];
 }
 
 /* ---- the record ---- */
@@ -70,13 +100,13 @@ void step_set_up(void)
 
 void step_call_begins(void)
 {
-	if (steps->mode == RECORDS && machine->now == CO_A)
+	if (steps->mode == RECORDS && machine->now == steps->who)
 		write_flags(read_flags() | TRAP_FLAG);
 }
 
 void step_call_ends(void)
 {
-	if (steps->mode == RECORDS && machine->now == CO_A)
+	if (steps->mode == RECORDS && machine->now == steps->who)
 		write_flags(read_flags() & ~TRAP_FLAG);
 }
 
@@ -153,22 +183,22 @@ static void choose(void)
 static void run_recorded(void *arg)
 {
 	(void)arg;
-	machine_run(CO_A);
+	machine_run(steps->who);
 }
 
-unsigned int step_record(const struct form *form, bool handler, unsigned int most)
+unsigned int step_record(unsigned int most)
 {
 	bool fine;
 
 	steps->count = 0;
 	steps->most = most && most < MOST_STEPS ? most : MOST_STEPS;
 	steps->mode = RECORDS;
-	machine_begin(CO_A, form, 1, 0, handler);
 	fine = machine_try(run_recorded, NULL);
 	steps->mode = IDLE;
 	if (!fine)
 		return 0;
 	choose();
+	steps->fresh = true;
 	return steps->moments;
 }
 
@@ -209,18 +239,20 @@ void step_end(void)
 /* The signal's frame, to be returned from later: the vectors lie apart, and must be where it says. */
 static void keep_frame(ucontext_t *context)
 {
+	char *frame = frames->frame[machine->now];
 	const struct _libc_fpstate *state = context->uc_mcontext.fpregs;
 	const uint32_t *software = (const uint32_t *)((const char *)state + 464);
 	/* Linux says there how long it is, if it is longer than the oldest form. */
 	size_t len = software[0] == 0x46505853 ? software[1] : 512;
-	ucontext_t *mine = (ucontext_t *)steps->frame;
+	ucontext_t *mine = (ucontext_t *)frame;
 	size_t at = (KERNEL_CONTEXT + 63) & ~(size_t)63;
 
 	if (at + len > FRAME)
 		abort();
 	memcpy(mine, context, KERNEL_CONTEXT);
-	memcpy(steps->frame + at, state, len);
-	mine->uc_mcontext.fpregs = (fpregset_t)(steps->frame + at);
+	memcpy(frame + at, state, len);
+	frames->used[machine->now] = at + len;
+	mine->uc_mcontext.fpregs = (fpregset_t)(frame + at);
 	memcpy(&machine->co[machine->now].context.uc_mcontext.gregs, &context->uc_mcontext.gregs,
 	       sizeof(gregset_t));
 }
@@ -243,35 +275,44 @@ void step_on_trap(ucontext_t *context)
 
 _Noreturn void step_go_on(void)
 {
-	__asm__ volatile("mov %0, %%rsp\n\tmov $15, %%eax\n\tsyscall" ::"r"(steps->frame)
-			 : "memory");
+	__asm__ volatile(
+		"mov %0, %%rsp\n\tmov $15, %%eax\n\tsyscall" ::"r"(frames->frame[machine->now])
+		: "memory");
 	__builtin_unreachable();
 }
 
-uintptr_t step_stack_at(void)
+uintptr_t step_stack_at(enum who who)
 {
-	return (uintptr_t)((const ucontext_t *)steps->frame)->uc_mcontext.gregs[REG_RSP];
+	return (uintptr_t)((const ucontext_t *)frames->frame[who])->uc_mcontext.gregs[REG_RSP];
 }
 
 size_t step_frame_size(void)
 {
-	return FRAME;
+	return sizeof(*frames);
+}
+
+static void copy_frames(struct frames *to, const struct frames *from)
+{
+	for (enum who who = CO_A; who < NR_CO; who++) {
+		to->used[who] = from->used[who];
+		memcpy(to->frame[who], from->frame[who], from->used[who]);
+	}
 }
 
 void step_frame_get(void *to)
 {
-	memcpy(to, steps->frame, FRAME);
+	copy_frames(to, frames);
 }
 
 void step_frame_put(const void *from)
 {
-	memcpy(steps->frame, from, FRAME);
+	copy_frames(frames, from);
 }
 
 static void go(void *arg)
 {
 	(void)arg;
-	machine_run(machine->now == CO_NOBODY ? CO_A : machine->now);
+	machine_run(steps->fresh ? steps->who : machine->now);
 }
 
 /* To step @to, which is the next time that its instruction comes. */
@@ -281,11 +322,12 @@ static bool hop(unsigned int to)
 
 	plant(steps->ip[to]);
 	fine = machine_try(go, NULL);
+	steps->fresh = false;
 	step_end();
-	if (fine && machine->now == CO_NOBODY) {
+	if (fine && machine->now != CO_WORKER && machine->now != steps->who) {
 		failure->verdict = V_ENGINE;
 		failure->ip = steps->ip[to];
-		snprintf(failure->text, sizeof(failure->text), "A does not come to step %u again",
+		snprintf(failure->text, sizeof(failure->text), "it goes another way before step %u",
 			 to);
 		fine = false;
 	}
@@ -298,7 +340,7 @@ bool step_to(unsigned int m)
 	unsigned int target = steps->moment[m].step, next;
 	bool fine = true;
 
-	if (machine->now == CO_NOBODY) {
+	if (steps->fresh) {
 		for (next = 0; steps->ip[next] != steps->ip[target]; next++)
 			;
 		fine = hop(next);
@@ -316,4 +358,5 @@ bool step_to(unsigned int m)
 void step_stands_at(unsigned int m)
 {
 	steps->now = steps->moment[m].step;
+	steps->fresh = false;
 }
