@@ -327,13 +327,14 @@ static void end_all(void)
 	(void)mw_finalizers_run(SIZE_MAX);
 	collect();
 	end_caches();
-	take_the_long_way();
 	for (unsigned int cpu = 0; cpu < NR_CPUS; cpu++) {
 		unsigned int before = machine_as(cpu);
 
 		mw_cpu_stop();
 		machine_as(before);
 	}
+	take_the_long_way();
+	mw_cpu_stop();
 }
 
 static void check_heap(const char *when)

@@ -92,8 +92,11 @@ def run_unit(args, state, call, kept):
     command = [args.binary, "--state", state, "--a", call, "--moments", str(moments_of(args, state)), "--seed", str(args.seed)]
     if args.b:
         command += ["--b", args.b]
+    if args.twice:
+        command += ["--way", "cpu"]
     if args.seconds:
         command += ["--cases", str(args.cases), "--most", str(SAMPLE_MOST)]
+    command += ["--twice"] if args.twice else []
     limit = f"ulimit -t {UNIT_LIMIT_S}; exec \"$@\""
     done = subprocess.run(["sh", "-c", limit, "sh", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, errors="replace", check=False)
@@ -188,6 +191,7 @@ def arguments():
     parser.add_argument("--state")
     parser.add_argument("--a")
     parser.add_argument("--b")
+    parser.add_argument("--twice", action="store_true", help="two switches: A goes on at each moment of B")
     parser.add_argument("--most", type=int, default=4, help="failures shown of each unit")
     parser.add_argument("--counts", action="store_true", help="a last line as scripts/test.py wants it, of units")
     args = parser.parse_args()

@@ -28,6 +28,12 @@ run_pairs = scripts/pairs.py $(pairs_dir)/pairs --seconds $(PAIRS_S) --shard $(P
 # Of make test.
 PAIRS_TEST_S ?= 120
 run_pairs_sample = scripts/pairs.py $(pairs_dir)/pairs --seconds $(PAIRS_TEST_S) --seed $(PAIRS_SEED) --jobs $(JOBS) --counts
-.PHONY: pairs
+# Calls that share words without a lock: each of them at each moment of each, and back at each of that one's.
+pairs_free_of_locks := mw_alloc.small,mw_alloc.large,mw_cache_alloc,mw_cache_free,mw_free.object,mw_free.large,mw_free.shared,$(strip \
+	)mw_free.shared_large,mw_free.referred,mw_weak_get,mw_weak_new,mw_weak_free,mw_tag_set,mw_tag_get,mw_lookup,mw_usable_size,$(strip \
+	)mw_pages_alloc.one,mw_pages_free.one,mw_pages_free.shared_one,mw_stack_alloc,mw_stack_free,mw_cpu_start
+.PHONY: pairs pairs-twice
+pairs-twice: $(pairs_dir)/pairs ## the same with two switches, A to B to A, for calls that share words without a lock
+	$(Q)$(run_pairs) --twice --a $(pairs_free_of_locks) --b $(pairs_free_of_locks) --out build/pairs-twice
 pairs: $(pairs_dir)/pairs ## every pair of calls at every moment: PAIRS_S=seconds of a sample, PAIRS_SHARD=1/4, PAIRS_SEED=, PAIRS_MOMENTS=0: all
 	$(Q)$(run_pairs)
