@@ -52,6 +52,12 @@ __attribute__((always_inline)) static UNUSED inline void forget(void)
 #elif defined(__i386__)
 	__asm__ volatile("xor %%eax, %%eax\n\txor %%ecx, %%ecx\n\txor %%edx, %%edx" ::
 				 : "eax", "ecx", "edx", "cc");
+#elif defined(__riscv)
+	__asm__ volatile("li t0, 0\n\tli t1, 0\n\tli t2, 0\n\tli t3, 0\n\tli t4, 0\n\tli t5, 0\n\t"
+			 "li t6, 0\n\tli a0, 0\n\tli a1, 0\n\tli a2, 0\n\tli a3, 0\n\tli a4, 0\n\t"
+			 "li a5, 0\n\tli a6, 0\n\tli a7, 0" ::
+				 : "t0", "t1", "t2", "t3", "t4", "t5", "t6", "a0", "a1", "a2", "a3",
+				   "a4", "a5", "a6", "a7");
 #endif
 }
 

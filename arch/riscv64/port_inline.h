@@ -44,7 +44,7 @@ static inline unsigned int mw_port_cpu(void)
 	return cpu;
 }
 
-/* See arch/riscv64/ipi.c: where CPUs share a host's thread, it takes more than an instruction to let others run. */
+/* See arch/riscv64/messages.c: where CPUs share a host's thread, it takes more than an instruction to let others run. */
 void arch_yield(void);
 
 static inline void mw_port_relax(void)

@@ -31,4 +31,4 @@ test-machine: $(kernel_elf) $(seams_elf)
 		--part $(ARCH)-seeds "$(MAKE) --no-print-directory seeds N=$(MACHINE_SEEDS) JOBS=1 SEED_TESTS=own"
 
 # What is about CPUs and nothing else.
-on_many_cpus := arch,smp,stop,thread,traps,paging,pagetable,window,misery,object_cpus,gc_race,page_race
+on_many_cpus := arch,smp,stop,traps,paging
