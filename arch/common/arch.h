@@ -188,7 +188,9 @@ _Noreturn void arch_cpu_loop(void);
  * arch_capture - registers of all CPUs as they are now
  * @regs: one for each CPU; this CPU's are those of the call
  *
- * Where there are NMIs (ARCH_HAS_NMI) it works on CPUs with interrupts off. irq: any. Return: the CPUs that answered within a second.
+ * Where there are NMIs (ARCH_HAS_NMI) it works on CPUs with interrupts off. irq: any.
+ *
+ * Return: the CPUs that answered within a second, or four without NMIs.
  */
 arch_cpus_t arch_capture(struct arch_regs regs[ARCH_MAX_CPUS]);
 /* Print registers and backtrace of every CPU. irq: any. So does an NMI from outside. */
