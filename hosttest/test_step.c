@@ -2,9 +2,11 @@
 /* The ways in which test_step_way() lets one call come into another one. */
 #include <marrow/gc.h>
 #include "gc_heap.h"
-#include "port_hosted.h"
 
 #if MW_GC
+
+/* Of the hosted port. */
+__attribute__((weak)) bool port_world_is_stopped(void);
 
 static struct {
 	unsigned long pinned, unpinned, stopped, running; /* where b came */
