@@ -10,7 +10,7 @@ from mw_heap import Object
 from mw_memory import Reader, address_of, has_symbol, value
 
 # Marrow's own state: it holds addresses of objects, and keeps none alive.
-OWN = "mw_map_root mw_page mw_object mw_gc mw_special mw_page_stocks mw_cpus mw_cpu_none mw_profile".split()
+OWN = "mw_map_root mw_base mw_page mw_object mw_caches mw_gc mw_special mw_page_stocks mw_cpus mw_cpu_none mw_profile".split()
 MOST_STACK = 8 << 20
 
 

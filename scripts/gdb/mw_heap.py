@@ -144,8 +144,8 @@ class Heap:
         return self.caches[address]
 
     def all_caches(self):
-        table = address_of("mw_object.cache")
-        count = gdb.parse_and_eval("mw_object.cache").type.sizeof // self.memory.word
+        table = address_of("mw_caches.by_id")
+        count = gdb.parse_and_eval("mw_caches.by_id").type.sizeof // self.memory.word
         for at in self.memory.words(table, count):
             if at:
                 yield self.cache(at)
