@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* The event trace, read while it is written and written while it is read: a switch at each instruction. */
+/*
+ * The event trace, read while it is written and written while it is read: a switch at each instruction. And how
+ * many instructions there are to figures that are said to be had in a bounded time.
+ */
+#include <marrow/watch.h>
 #include "test.h"
 #include "../mm/watch/trace.h"
 
@@ -97,6 +101,56 @@ TEST_WITH(a_writer_at_each_step_of_a_reader, TEST_HOSTED)
 	CHECK(believed > 0 && believed < at);
 	CHECK_EQ(trace.torn, 0);
 	test_note("%lu instructions", at);
+}
+
+/* ---- figures ---- */
+
+#define RUNS 3000u
+#define FEW 2500u /* a look at some of the longest runs */
+
+static void page_figures(void *arg)
+{
+	mw_page_stats(arg);
+}
+
+static unsigned long instructions_of_figures(void)
+{
+	struct mw_page_stats stats;
+	unsigned long at = 0;
+
+	while (test_step(page_figures, nothing, &stats, at))
+		at++;
+	return at;
+}
+
+/* Runs of @pages pages, of which every second one is free. */
+static void make_runs(void **run, size_t pages)
+{
+	for (unsigned int i = 0; i < RUNS; i++)
+		NEED(run[i] = mw_pages_alloc(pages, 0));
+	for (unsigned int i = 0; i < RUNS; i += 2)
+		mw_pages_free(run[i], pages);
+}
+
+TEST_WITH(figures_of_pages_take_as_long_whatever_is_in_use, TEST_HOSTED)
+{
+	static const size_t lengths[] = { 1, 3, 200 };
+	static void *run[RUNS];
+	unsigned long empty, now;
+
+	test_heap((size_t)4 << 30);
+	mw_pages_free(mw_pages_alloc(1, 0), 1);
+	empty = instructions_of_figures();
+	CHECK(empty > 500);
+	for (unsigned int i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		make_runs(run, lengths[i]);
+		now = instructions_of_figures();
+		test_note("%lu instructions among runs of %zu pages", now, lengths[i]);
+		CHECK(now < empty + FEW);
+		for (unsigned int k = 1; k < RUNS; k += 2)
+			mw_pages_free(run[k], lengths[i]);
+	}
+	test_note("%lu instructions", empty);
 }
 
 #endif

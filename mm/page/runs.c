@@ -297,10 +297,12 @@ bool mw_run_find(const struct mw_zone *zone, const struct mw_want *want, struct 
 	return find_odd(zone, want, run, start);
 }
 
+#define LARGEST_LOOKS 32u
+
 size_t mw_run_largest(enum mw_zone_index z)
 {
 	const struct mw_zone *zone = &mw_page.zone[z];
-	size_t largest = 0, list, last;
+	size_t largest = 0, looks, list, last;
 
 	for (size_t i = 0; i < MW_LEN(zone->singles); i++)
 		largest |= zone->singles[i] != 0;
@@ -311,8 +313,10 @@ size_t mw_run_largest(enum mw_zone_index z)
 	for (unsigned int good = 0; good < 2; good++, list = (list ^ 1)) {
 		if (!(zone->lists[list / MW_WORD_BITS] >> (list % MW_WORD_BITS) & 1))
 			continue;
+		/* All runs of an exact list are as long; of others, a look at some tells within a sixteenth. */
+		looks = list / 2 < MW_EXACT ? 1 : LARGEST_LOOKS;
 		last = zone->head[list];
-		for (unsigned int i = 0; i < 1024 && last != MW_PN_NONE; i++, last = next_of(last))
+		for (unsigned int i = 0; i < looks && last != MW_PN_NONE; i++, last = next_of(last))
 			largest = mw_max(largest, mw_run_ending_at(last).n);
 	}
 	return largest;

@@ -26,7 +26,7 @@ struct mw_zone_stats {
 	size_t low_water; /* fewest free pages ever */
 	size_t released; /* of the free ones, given to mw_port_release() */
 	size_t runs; /* free runs */
-	size_t largest; /* pages of the longest */
+	size_t largest; /* pages of the longest; where many are nearly as long, a sixteenth less at most */
 	/* How much of the free memory is not in the longest run, in thousandths: 0 is one run. */
 	unsigned int fragmentation;
 	unsigned int by_order[MW_ORDERS]; /* runs of [2^i, 2^(i+1)) pages */
