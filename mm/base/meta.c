@@ -7,6 +7,9 @@
  * heap of a megabyte does not pay 16 KiB for its first span, and a walk over a large one visits few
  * chunks.
  *
+ * A chunk is made without the lock, and joins under it when the one before has no fresh record left; these
+ * become free before, a few at a time, if two CPUs grow at once or a stock is wanted.
+ *
  * Invariants, under the lock:
  *   spare == length of free + (fresh_end - fresh) / size
  *   in_use + spare == sum of chunk->records
@@ -15,6 +18,9 @@
  */
 #include "fail.h"
 #include "meta.h"
+
+/* Fresh records that become free with the lock held once. */
+#define MW_FIXED_STEP 64u
 
 /* Relaxed: a reader without a lock may look at the first word of a record that is being freed. */
 static void *mw_link_get(void *record)
@@ -93,7 +99,47 @@ static struct mw_fixed_chunk *mw_fixed_carve(struct mw_fixed *fixed, size_t reco
 	return chunk;
 }
 
-/* One more chunk with room for @least records if possible. What is fresh becomes free before. */
+/* A record that is there. */
+static void *mw_fixed_take(struct mw_fixed *fixed)
+{
+	unsigned long state = mw_lock(&fixed->lock);
+	void *record = NULL;
+
+	if (fixed->free) {
+		record = fixed->free;
+		fixed->free = mw_link_get(record);
+	} else if (fixed->fresh != fixed->fresh_end) {
+		record = mw_fixed_take_fresh(fixed);
+	}
+	if (record) {
+		mw_add(&fixed->in_use, 1);
+		mw_add(&fixed->spare, (size_t)-1);
+	}
+	mw_unlock(&fixed->lock, state);
+	return record;
+}
+
+/* Some of what is fresh becomes free; if nothing is, @chunk joins. Return: whether it did. */
+static bool mw_fixed_join(struct mw_fixed *fixed, struct mw_fixed_chunk *chunk)
+{
+	unsigned long state = mw_lock(&fixed->lock);
+	bool joins;
+
+	for (unsigned int n = 0; n < MW_FIXED_STEP && fixed->fresh != fixed->fresh_end; n++)
+		mw_fixed_put(fixed, mw_fixed_take_fresh(fixed));
+	joins = fixed->fresh == fixed->fresh_end;
+	if (joins) {
+		fixed->fresh = chunk->base;
+		fixed->fresh_end = chunk->base + chunk->records * fixed->size;
+		mw_add(&fixed->spare, chunk->records);
+		chunk->next = atomic_load_explicit(&fixed->chunks, memory_order_relaxed);
+		atomic_store_explicit(&fixed->chunks, chunk, memory_order_release);
+	}
+	mw_unlock(&fixed->lock, state);
+	return joins;
+}
+
+/* One more chunk with room for @least records if possible. The lock is not held, as it is made zero first. */
 static bool mw_fixed_grow(struct mw_fixed *fixed, size_t least)
 {
 	size_t have = (mw_get(&fixed->in_use) + mw_get(&fixed->spare)) / 4;
@@ -103,35 +149,20 @@ static bool mw_fixed_grow(struct mw_fixed *fixed, size_t least)
 	chunk = mw_fixed_carve(fixed, mw_min(mw_max(mw_max(have, least), 4), most));
 	if (!chunk)
 		return false;
-	while (fixed->fresh != fixed->fresh_end)
-		mw_fixed_put(fixed, mw_fixed_take_fresh(fixed));
-	fixed->fresh = chunk->base;
-	fixed->fresh_end = chunk->base + chunk->records * fixed->size;
-	mw_add(&fixed->spare, chunk->records);
-	chunk->next = atomic_load_explicit(&fixed->chunks, memory_order_relaxed);
-	atomic_store_explicit(&fixed->chunks, chunk, memory_order_release);
+	while (!mw_fixed_join(fixed, chunk))
+		;
 	return true;
 }
 
 void *mw_fixed_alloc(struct mw_fixed *fixed)
 {
-	void *record = NULL;
-	unsigned long state;
+	void *record;
 
 	if (mw_should_fail(fixed->size, MW_FAIL_OWN, 0))
 		return NULL;
-	state = mw_lock(&fixed->lock);
-	if (fixed->free) {
-		record = fixed->free;
-		fixed->free = mw_link_get(record);
-	} else if (fixed->fresh != fixed->fresh_end || mw_fixed_grow(fixed, 1)) {
-		record = mw_fixed_take_fresh(fixed);
-	}
-	if (record) {
-		mw_add(&fixed->in_use, 1);
-		mw_add(&fixed->spare, (size_t)-1);
-	}
-	mw_unlock(&fixed->lock, state);
+	do
+		record = mw_fixed_take(fixed);
+	while (!record && mw_fixed_grow(fixed, 1));
 	return record;
 }
 
@@ -148,14 +179,13 @@ void mw_fixed_free(struct mw_fixed *fixed, void *record)
 
 bool mw_fixed_stock(struct mw_fixed *fixed, size_t n)
 {
-	unsigned long state = mw_lock(&fixed->lock);
-	bool ok = true;
+	size_t spare;
 
-	/* Fewer than @n records are fresh when a chunk is added: their move is as bounded as @n. */
-	while (ok && mw_get(&fixed->spare) < n)
-		ok = mw_fixed_grow(fixed, n - mw_get(&fixed->spare));
-	mw_unlock(&fixed->lock, state);
-	return ok;
+	while ((spare = mw_get(&fixed->spare)) < n) {
+		if (!mw_fixed_grow(fixed, n - spare))
+			return false;
+	}
+	return true;
 }
 
 void *mw_fixed_next_chunk(struct mw_fixed *fixed, struct mw_fixed_cursor *cursor)

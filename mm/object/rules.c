@@ -73,16 +73,23 @@ unsigned int mw_debug_flags_of(const char *name)
 	return flags;
 }
 
-/* Registry lock held. */
-static void mw_rules_apply(void)
+/* Caches that follow the rules with the lock held once. */
+#define MW_RULES_STEP 4u
+
+/* By the rules that there are: of two calls at once, both apply those of the later one. */
+static void mw_rules_apply_to(unsigned int first)
 {
-	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
+	unsigned int end = mw_min(first + MW_RULES_STEP, MW_MAX_CACHES);
+	unsigned long state = mw_lock(&mw_object.lock);
+
+	for (unsigned int id = first; id < end; id++) {
 		struct mw_cache *cache = mw_cache_by_id_locked(id);
 
 		if (cache && !(cache->span_flags & MW_SPAN_COLLECTED))
 			atomic_store_explicit(&cache->debug, mw_debug_flags_for(cache),
 					      memory_order_relaxed);
 	}
+	mw_unlock(&mw_object.lock, state);
 }
 
 /* A rule for all caches replaces the ones before it. */
@@ -124,8 +131,9 @@ bool mw_debug_set(const char *spec)
 		at = mw_rule_read(at, &rule);
 		ok = mw_rule_add(&rule);
 	}
-	mw_rules_apply();
 	mw_unlock(&mw_object.lock, state);
+	for (unsigned int id = 0; id < MW_MAX_CACHES; id += MW_RULES_STEP)
+		mw_rules_apply_to(id);
 	mw_rules_shrink();
 	return ok;
 }

@@ -3,6 +3,17 @@
 #include "runs.h"
 #include "stock.h"
 
+void mw_regions_change(void)
+{
+	while (atomic_exchange_explicit(&mw_page.changing, 1, memory_order_acquire))
+		mw_port_yield();
+}
+
+void mw_regions_changed(void)
+{
+	atomic_store_explicit(&mw_page.changing, 0, memory_order_release);
+}
+
 static size_t bits_words(size_t n)
 {
 	return (n + MW_WORD_BITS - 1) / MW_WORD_BITS;
@@ -26,18 +37,25 @@ static bool overlaps_region(const struct mw_frames *want, const struct mw_region
 	       (want->frame < region->frame + n && region->frame < want->frame + want->n);
 }
 
+static bool overlaps_leaving(const struct mw_frames *want)
+{
+	unsigned long state = mw_lock(&mw_page.add);
+	struct mw_list *at;
+	bool found = false;
+
+	mw_list_for_each (at, &mw_page.leaving)
+		found = found || overlaps_region(want, mw_container(at, struct mw_region, growing));
+	mw_unlock(&mw_page.add, state);
+	return found;
+}
+
 /* One that is leaving is there, too. */
 static bool overlaps(const struct mw_frames *want)
 {
-	struct mw_list *at;
-
 	for (size_t i = 0; i < mw_page.nr_regions; i++)
 		if (overlaps_region(want, mw_page.by_address[i]))
 			return true;
-	mw_list_for_each (at, &mw_page.leaving)
-		if (overlaps_region(want, mw_container(at, struct mw_region, growing)))
-			return true;
-	return false;
+	return overlaps_leaving(want);
 }
 
 static unsigned int new_id(bool low)
@@ -90,24 +108,45 @@ static void place_bitmaps(struct mw_region *region, size_t n, unsigned long *at)
 	region->poison_bits = (mw_atomic_t *)(at + 2 * bits_words(n));
 }
 
-/* Heap lock held. */
+/* Nobody finds the region yet, and its leaves sleep. */
+static void claim_map(const struct mw_region *region, char *own)
+{
+	struct mw_map_claim claim = {
+		.first = region->first,
+		.end = region->end,
+		.slot = region->first >> MW_LEAF_PAGE_SHIFT,
+		.at = own,
+	};
+	bool more;
+
+	do {
+		unsigned long state = mw_lock(&mw_page.heap);
+
+		more = mw_map_claim(&claim);
+		mw_unlock(&mw_page.heap, state);
+	} while (more);
+}
+
 static void publish(struct mw_region *region, size_t n)
 {
 	struct mw_zone *zone = region->index;
-	size_t end = region->end, map_bytes = mw_map_bytes(region->first, end);
-	char *own = mw_pn_address(end - region->own + 1);
+	char *own = mw_pn_address(region->end - region->own + 1);
+	char *bitmaps = own + mw_map_bytes(region->first, region->end);
+	unsigned long state;
 
+	claim_map(region, own);
+	state = mw_lock(&mw_page.heap);
 	/* Lists are long, and of most machines' zones some stay empty for ever. */
 	for (size_t i = 0; !zone->ready && i < MW_LISTS; i++)
 		zone->head[i] = MW_PN_NONE;
 	zone->ready = true;
-	mw_map_claim(region->first, end, own);
-	place_bitmaps(region, n, (unsigned long *)(own + map_bytes));
+	place_bitmaps(region, n, (unsigned long *)bitmaps);
 	atomic_store_explicit(&mw_page.by_id[region->id], region, memory_order_release);
 	mw_list_push_back(&zone->growing, &region->growing);
 	zone->pages += n - region->own;
 	region->live = true;
 	mw_tables_insert(region);
+	mw_unlock(&mw_page.heap, state);
 }
 
 /* A part that lies in one zone. Return: pages that became usable. */
@@ -116,7 +155,6 @@ static size_t add_part(const struct mw_frames *part, enum mw_zone_index zone, co
 	size_t own = own_pages(part->first, part->n);
 	struct mw_region *region;
 	unsigned int id = new_id(zone == MW_ZONE_16M);
-	unsigned long state;
 
 	if (own >= part->n || !id || mw_page.nr_regions >= MW_MAX_REGIONS)
 		return 0;
@@ -136,9 +174,7 @@ static size_t add_part(const struct mw_frames *part, enum mw_zone_index zone, co
 	atomic_init(&region->some_zero, part->zeroed);
 	region->own = own;
 	region->base = base;
-	state = mw_lock(&mw_page.heap);
 	publish(region, part->n);
-	mw_unlock(&mw_page.heap, state);
 	atomic_fetch_add_explicit(&mw_page.metadata, own, memory_order_relaxed);
 	return part->n - own;
 }
@@ -205,19 +241,18 @@ static size_t add(void *base, uint64_t phys, size_t len, bool zeroed, uintptr_t 
 	struct mw_report report = {
 		.what = MW_BAD_REGION, .address = base, .given = len, .here.pcs[0] = site
 	};
-	unsigned long state;
 	size_t usable = 0;
 
 	mw_page_init();
 	if (!wrong) {
-		state = mw_lock(&mw_page.add);
+		mw_regions_change();
 		if (overlaps(&want)) {
 			wrong = "region overlaps another one";
 		} else {
 			mw_shadow_live(mw_pn_address(want.first), want.n << MW_PAGE_SHIFT);
 			usable = add_parts(want, base);
 		}
-		mw_unlock(&mw_page.add, state);
+		mw_regions_changed();
 	}
 	if (!wrong && !usable)
 		wrong = "region too small for its own bookkeeping, or one too many";

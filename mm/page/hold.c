@@ -3,20 +3,24 @@
 #include "../base/hold.h"
 #include "stock.h"
 
-/* A piece that is being scavenged is in nobody's list, and its scavenger is not copied. */
-static void hold_scavenger(bool hold)
+/*
+ * A piece that is being scavenged is in nobody's list, and a region that comes or goes is there in part; who is at
+ * it is not copied.
+ */
+static void hold_flag(mw_atomic_t *flag, bool hold)
 {
 	if (!hold) {
-		atomic_store_explicit(&mw_page.scavenging, 0, memory_order_release);
+		atomic_store_explicit(flag, 0, memory_order_release);
 		return;
 	}
-	while (atomic_exchange_explicit(&mw_page.scavenging, 1, memory_order_acquire))
+	while (atomic_exchange_explicit(flag, 1, memory_order_acquire))
 		mw_port_relax();
 }
 
 void mw_page_hold_registry(bool hold)
 {
-	hold_scavenger(hold);
+	hold_flag(&mw_page.scavenging, hold);
+	hold_flag(&mw_page.changing, hold);
 	mw_hold(&mw_page.add, hold);
 }
 

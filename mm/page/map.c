@@ -10,7 +10,8 @@
  * megabyte pays two and a half KiB, not 128.
  *
  * Entries and twigs change under the heap lock, from 0 to something, and back only when a region is
- * removed; a reader without a lock sees the one or the other.
+ * removed; a reader without a lock sees the one or the other. Only who adds or removes a region changes them,
+ * but for leaves that wake, so between its steps it finds them as it left them.
  */
 #include "page.h"
 
@@ -21,6 +22,7 @@
 #define LEAF_BYTES (MW_LEAF_PAGES * sizeof(mw_map_word))
 #define TWIG_BYTES (MW_TWIG_PAGES * sizeof(mw_map_word))
 #define TABLE_BYTES (TWIGS * sizeof(mw_map_word))
+#define TWIGS_AT_ONCE 16u
 
 mw_map_word mw_map_root[(size_t)1 << (MW_ADDR_BITS - MW_MAP_LEAF_SHIFT)];
 struct mw_map_flat mw_map_flat;
@@ -116,40 +118,43 @@ size_t mw_map_bytes(size_t first, size_t end)
 	return bytes;
 }
 
-static char *claim_twigs(size_t slot, size_t first, size_t end, char *at)
+/* Some twigs more, for @claim->slot. Return: there were no more to make. */
+static bool claim_twigs(struct mw_map_claim *claim)
 {
-	size_t lo = mw_max(first, slot << MW_LEAF_PAGE_SHIFT) >> MW_TWIG_PAGE_SHIFT;
-	size_t hi = (mw_min(end, (slot + 1) << MW_LEAF_PAGE_SHIFT) - 1) >> MW_TWIG_PAGE_SHIFT;
+	size_t slot = claim->slot, start = slot << MW_LEAF_PAGE_SHIFT;
+	size_t lo = mw_max(claim->first, start) >> MW_TWIG_PAGE_SHIFT;
+	size_t hi = (mw_min(claim->end, start + MW_LEAF_PAGES) - 1) >> MW_TWIG_PAGE_SHIFT;
 	uintptr_t entry = root_get(slot);
 	mw_map_word *table;
 
 	if (!entry) {
-		__builtin_memset(at, 0, TABLE_BYTES);
-		entry = (uintptr_t)at + MAP_TABLE;
-		at += TABLE_BYTES;
+		__builtin_memset(claim->at, 0, TABLE_BYTES);
+		entry = (uintptr_t)claim->at + MAP_TABLE;
+		claim->at += TABLE_BYTES;
 	}
 	table = (mw_map_word *)(entry - MAP_TABLE);
-	for (size_t twig = lo; twig <= hi; twig++) {
+	for (size_t n = 0; n < TWIGS_AT_ONCE && lo + claim->done <= hi; n++, claim->done++) {
+		size_t twig = lo + claim->done;
+
 		if (twig_of(entry, twig << MW_TWIG_PAGE_SHIFT))
 			continue;
-		__builtin_memset(at, 0, TWIG_BYTES);
-		atomic_store_explicit(&table[twig & (TWIGS - 1)], (uintptr_t)at,
+		__builtin_memset(claim->at, 0, TWIG_BYTES);
+		atomic_store_explicit(&table[twig & (TWIGS - 1)], (uintptr_t)claim->at,
 				      memory_order_release);
-		at += TWIG_BYTES;
+		claim->at += TWIG_BYTES;
 	}
 	root_set(slot, entry);
-	return at;
+	return lo + claim->done > hi;
 }
 
 /*
- * A leaf instead of a table of twigs. Nobody writes words meanwhile: the heap lock is held and the
+ * A leaf, made zero before, instead of a table of twigs. Nobody writes words meanwhile: the heap lock is held and the
  * stocks are closed. Readers see the one or the other; what the twigs lay in is lost.
  */
 static void replace_twigs(size_t slot, mw_map_word *leaf)
 {
 	uintptr_t entry = root_get(slot);
 
-	__builtin_memset((void *)leaf, 0, LEAF_BYTES);
 	for (size_t i = 0; i < TWIGS; i++) {
 		mw_map_word *twig = twig_of(entry, i << MW_TWIG_PAGE_SHIFT);
 
@@ -215,36 +220,62 @@ void mw_map_readers_gone(const char *lo, const char *hi)
 		__builtin_memset((void *)&mw_map_flat, 0, sizeof(mw_map_flat));
 }
 
-/* Return: where the next leaf would be. */
-static char *claim_leaf(size_t slot, char *at)
+/* Where there are twigs it is made zero in one step, and takes their place in the next. Return: it is there. */
+static bool claim_leaf(struct mw_map_claim *claim)
 {
-	if (root_get(slot))
-		replace_twigs(slot, (mw_map_word *)at);
+	bool twigs = root_get(claim->slot);
+
+	if (twigs && !claim->done++) {
+		__builtin_memset(claim->at, 0, LEAF_BYTES);
+		return false;
+	}
+	if (twigs)
+		replace_twigs(claim->slot, (mw_map_word *)claim->at);
 	else
-		root_set(slot, (uintptr_t)at + MAP_ASLEEP);
-	return at + LEAF_BYTES;
+		root_set(claim->slot, (uintptr_t)claim->at + MAP_ASLEEP);
+	claim->leaf = claim->leaves++ ? claim->leaf : claim->at;
+	claim->at += LEAF_BYTES;
+	return true;
 }
 
-void mw_map_claim(size_t first, size_t end, char *at)
+/* The leaves in a row end before the entry that is next. */
+static void claim_offer(struct mw_map_claim *claim)
 {
-	size_t slot = first >> MW_LEAF_PAGE_SHIFT, last = (end - 1) >> MW_LEAF_PAGE_SHIFT, leaves = 0;
-	char *leaf = at;
+	if (claim->leaves)
+		flat_offer(claim->slot - claim->leaves, claim->leaves, claim->leaf);
+	claim->leaves = 0;
+}
 
-	for (; slot <= last; slot++) {
-		if (!(root_get(slot) & (MW_MAP_LEAF | MAP_ASLEEP))) {
-			if (wants_leaf(slot, first, end)) {
-				leaf = leaves++ ? leaf : at;
-				at = claim_leaf(slot, at);
-				continue;
-			}
-			at = claim_twigs(slot, first, end, at);
+/* Return: whether the slot has what it needs. */
+static bool claim_slot(struct mw_map_claim *claim)
+{
+	bool done = root_get(claim->slot) & (MW_MAP_LEAF | MAP_ASLEEP);
+
+	if (!done && wants_leaf(claim->slot, claim->first, claim->end))
+		return claim_leaf(claim);
+	done = done || claim_twigs(claim);
+	claim_offer(claim);
+	return done;
+}
+
+bool mw_map_claim(struct mw_map_claim *claim)
+{
+	size_t last = (claim->end - 1) >> MW_LEAF_PAGE_SHIFT;
+	bool quick = true;
+
+	for (size_t n = 0; n < MW_MAP_STEP && quick && claim->slot <= last; n++) {
+		/* A leaf that sleeps, or what is there, takes no time. */
+		quick = !(root_get(claim->slot) & MAP_TABLE) &&
+			wants_leaf(claim->slot, claim->first, claim->end);
+		if (claim_slot(claim)) {
+			claim->slot++;
+			claim->done = 0;
 		}
-		if (leaves)
-			flat_offer(slot - leaves, leaves, leaf);
-		leaves = 0;
 	}
-	if (leaves)
-		flat_offer(slot - leaves, leaves, leaf);
+	if (claim->slot <= last)
+		return true;
+	claim_offer(claim);
+	return false;
 }
 
 void mw_map_wake(size_t first, size_t end, bool clear)

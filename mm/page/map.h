@@ -168,11 +168,19 @@ static inline void mw_map_write(size_t pn, uintptr_t word)
 }
 
 /*
- * Regions come and go under the heap lock. mw_map_bytes() says what [@first, @end) lacks, at most;
- * mw_map_claim() carves it from @at on. Large leaves stay asleep, untouched, until mw_map_wake().
+ * For who adds a region, alone. mw_map_bytes() says what [@first, @end) lacks, at most. mw_map_claim() carves it
+ * from @at on, a step with the heap lock held at a time: with @slot that of @first, until it returns false. Large
+ * leaves stay asleep, untouched, until mw_map_wake().
  */
+#define MW_MAP_STEP 64u /* leaves */
+struct mw_map_claim {
+	size_t first, end, slot;
+	char *at, *leaf; /* where the next one would be; where those in a row begin */
+	size_t leaves; /* that are in a row, up to @slot */
+	size_t done; /* steps or twigs of @slot */
+};
 size_t mw_map_bytes(size_t first, size_t end);
-void mw_map_claim(size_t first, size_t end, char *at);
+bool mw_map_claim(struct mw_map_claim *claim);
 void mw_map_wake(size_t first, size_t end, bool clear);
 /*
  * Leaves, tables and twigs in [@lo, @hi) leave the map, as far as they serve pages of [@first, @end).

@@ -116,7 +116,7 @@ struct mw_frames {
 
 /* See heap.c for what the fields under the lock mean together. */
 struct mw_page {
-	struct mw_lock add; /* MW_RANK_REGISTRY: one region at a time */
+	struct mw_lock add; /* MW_RANK_REGISTRY: guards @leaving, and the shrinkers */
 	struct mw_lock heap; /* MW_RANK_HEAP */
 	struct mw_zone zone[MW_ZONES];
 	struct mw_region *_Atomic by_id[MW_NR_IDS];
@@ -143,6 +143,7 @@ struct mw_page {
 	unsigned int epoch; /* of the scavenger; heap lock */
 	uint64_t epoch_at[MW_AGE_MASK + 1]; /* when each began; heap lock */
 	mw_atomic_t scavenging; /* somebody is */
+	mw_atomic_t changing; /* somebody adds or removes regions, who alone does, see mw_regions_change() */
 	mw_atomic_t lifted; /* pages that the scavenger has taken out of the heap now */
 	_Atomic(bool) poison; /* fill what is freed, see poison.c */
 	size_t raw, objects; /* pages; heap lock */
@@ -243,6 +244,9 @@ bool mw_page_reclaim_for(const struct mw_want *want, const void *at, unsigned in
 /* region.c */
 void mw_page_init(void);
 bool mw_region_grow(struct mw_region *region, size_t pages);
+/* One adds or removes regions at a time; others wait, turning. Not pinned. */
+void mw_regions_change(void);
+void mw_regions_changed(void);
 /* It is among those that grow, and the gap is gone. Heap lock held. */
 void mw_region_shut(struct mw_region *region);
 /* Pinned, as long as it is looked at, unless a page of it is the caller's. */

@@ -8,18 +8,19 @@
 #include "stock.h"
 #include "up.h"
 
+/* Leaves, or tables of twigs, that are looked at with the heap lock held once. */
+#define DISOWN_STEP 16u
+
 /*
- * Shut the gap and look whether anything but the region's own bookkeeping is in use. Heap lock and
- * @add held, stocks closed. Return: false, with the gap as before, if it cannot go.
+ * Shut the gap and look whether anything but the region's own bookkeeping is in use. Heap lock held, stocks
+ * closed. Return: false, with the gap as before, if it cannot go.
  */
 static bool let_go(struct mw_region *region)
 {
 	size_t own = region->end - region->own;
 	size_t gap = atomic_exchange_explicit(&region->gap, 0, memory_order_relaxed);
-	const char *lo = mw_pn_address(own), *hi = mw_pn_address(region->end);
 
-	if (!region->used && region->frontier + gap == own &&
-	    !mw_map_lends(region, region->first, region->end, lo, hi))
+	if (!region->used && region->frontier + gap == own)
 		return true;
 	atomic_store_explicit(&region->gap, gap, memory_order_relaxed);
 	return false;
@@ -29,7 +30,7 @@ static bool let_go(struct mw_region *region)
 static void unlink_region(struct mw_region *region)
 {
 	struct mw_zone *zone = region->index;
-	size_t first = mw_region_first(region), end = region->end, own = end - region->own;
+	size_t first = mw_region_first(region), own = region->end - region->own;
 	size_t grown = region->frontier - first;
 
 	if (grown) {
@@ -45,12 +46,43 @@ static void unlink_region(struct mw_region *region)
 	region->live = false;
 	mw_tables_remove(region);
 	atomic_store_explicit(&mw_page.by_id[region->id], NULL, memory_order_relaxed);
-	mw_map_disown(first, end, mw_pn_address(own), mw_pn_address(end));
-	mw_list_push_back(&mw_page.leaving, &region->growing);
 	atomic_fetch_sub_explicit(&mw_page.metadata, region->own, memory_order_relaxed);
 }
 
-/* The regions that mw_region_add(@base) made. @add held. Return: how many. */
+/* Do other regions' parts of the page map lie in one of @parts? As long as nobody else changes regions. */
+static bool lends(struct mw_region **parts, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct mw_region *region = parts[i];
+		size_t own = region->end - region->own;
+
+		if (mw_map_lends(region, region->first, region->end, mw_pn_address(own),
+				 mw_pn_address(region->end)))
+			return true;
+	}
+	return false;
+}
+
+/* It is in nobody's list: out of the page map, a few leaves at a time; then it waits for its readers. */
+static void disown(struct mw_region *region)
+{
+	const size_t step = (size_t)DISOWN_STEP << MW_LEAF_PAGE_SHIFT;
+	size_t end = region->end;
+	const char *lo = mw_pn_address(end - region->own), *hi = mw_pn_address(end);
+	unsigned long state;
+
+	for (size_t at = region->first, next; at < end; at = next) {
+		next = mw_min(mw_round_down(at, step) + step, end);
+		state = mw_lock(&mw_page.heap);
+		mw_map_disown(at, next, lo, hi);
+		mw_unlock(&mw_page.heap, state);
+	}
+	state = mw_lock(&mw_page.add);
+	mw_list_push_back(&mw_page.leaving, &region->growing);
+	mw_unlock(&mw_page.add, state);
+}
+
+/* The regions that mw_region_add(@base) made. Return: how many. */
 static size_t parts_of(const void *base, struct mw_region **parts)
 {
 	size_t n = 0;
@@ -64,7 +96,7 @@ static size_t parts_of(const void *base, struct mw_region **parts)
 	return n;
 }
 
-/* All of @parts or none. Heap lock and @add held, stocks closed. */
+/* All of @parts or none. Heap lock held, stocks closed. */
 static bool unlink_parts(struct mw_region **parts, size_t n)
 {
 	size_t ready = 0;
@@ -137,34 +169,47 @@ enum taken {
 	TAKEN_OUT, /* nobody finds it any more, from now on or already */
 };
 
+static bool is_leaving(const void *base)
+{
+	struct mw_region *parts[MW_ZONES];
+	unsigned long state = mw_lock(&mw_page.add);
+	size_t n = leaving(base, parts, false);
+
+	mw_unlock(&mw_page.add, state);
+	return n > 0;
+}
+
 static enum taken unlink_all(const void *base)
 {
 	struct mw_region *parts[MW_ZONES];
 	size_t n = parts_of(base, parts);
-	enum taken taken = TAKEN_NONE;
 	unsigned long state;
+	bool out;
 
 	if (!n)
-		return leaving(base, parts, false) ? TAKEN_OUT : TAKEN_NONE;
+		return is_leaving(base) ? TAKEN_OUT : TAKEN_NONE;
+	if (lends(parts, n))
+		return TAKEN_USED;
 	mw_stocks_close();
 	state = mw_lock(&mw_page.heap);
-	taken = unlink_parts(parts, n) ? TAKEN_OUT : TAKEN_USED;
+	out = unlink_parts(parts, n);
 	mw_unlock(&mw_page.heap, state);
+	for (size_t i = 0; out && i < n; i++)
+		disown(parts[i]);
 	mw_stocks_open();
-	return taken;
+	return out ? TAKEN_OUT : TAKEN_USED;
 }
 
 static enum taken take_out(const void *base)
 {
 	enum taken taken;
-	unsigned long state;
 
 	/* The scavenger keeps a region in mind between its pieces. */
 	while (atomic_exchange_explicit(&mw_page.scavenging, 1, memory_order_acquire))
 		mw_port_yield();
-	state = mw_lock(&mw_page.add);
+	mw_regions_change();
 	taken = unlink_all(base);
-	mw_unlock(&mw_page.add, state);
+	mw_regions_changed();
 	atomic_store_explicit(&mw_page.scavenging, 0, memory_order_release);
 	return taken;
 }

@@ -94,7 +94,7 @@ bool mw_memmap_next(const struct mw_memrange *map, size_t n, enum mw_memtype typ
  * MW_ADDR_BASE and MW_ADDR_BITS give are left out.
  * The first call sets the heap up; its bookkeeping is carved from the region itself. More may
  * come at any time: boot memory that has been read, hot-added memory.
- * early: yes, it is the beginning. interrupt: no. waits: no.
+ * early: yes, it is the beginning. interrupt: no. waits: for another call that adds or removes a region, no longer.
  *
  * Return: bytes that became usable; 0 if the region is too small, overlaps another, or lies outside
  * MW_ADDR_BASE and MW_ADDR_BITS, after a report that says which.
