@@ -129,3 +129,113 @@ TEST_WITH(rules_for_many_caches, TEST_HOSTED)
 	NEED(mw_debug_set("-"));
 	end("lose them", 8);
 }
+
+/* ---- spans with debug aids ---- */
+
+#define FULL_SPANS 3000u
+
+static void **fill_spans(struct mw_cache *cache, unsigned int spans)
+{
+	void **chain = NULL;
+
+	while (cache->spans < spans) {
+		void **object = mw_cache_alloc(cache, 0);
+
+		NEED(object);
+		*object = chain;
+		chain = object;
+	}
+	return chain;
+}
+
+static struct mw_cache *cache_with_aids(void)
+{
+	const struct mw_cache_want want = { .name = "aided", .size = 512 };
+	struct mw_cache *cache;
+
+	test_heap(32 * MIB);
+	NEED(mw_debug_set("ZP,aided"));
+	cache = mw_cache_create(&want);
+	NEED(cache);
+	return cache;
+}
+
+static void end_with_aids(struct mw_cache *cache, void **chain)
+{
+	for (void **next; chain; chain = next) {
+		next = *chain;
+		mw_cache_free(cache, chain);
+	}
+	CHECK(mw_object_check());
+	CHECK(mw_cache_destroy(cache));
+	NEED(mw_debug_set("-"));
+}
+
+/* What has no free object is in no list, and what is empty is last: nothing is searched for with the lock held. */
+TEST(spans_with_aids_have_their_places)
+{
+	struct mw_cache *cache = cache_with_aids();
+	void **chain = fill_spans(cache, 100);
+	struct mw_list *at;
+	size_t listed = 0;
+
+	mw_list_for_each (at, &cache->debug_spans)
+		listed++;
+	CHECK(listed <= 1);
+	for (void **next; chain; chain = next) {
+		next = *chain;
+		mw_cache_free(cache, chain);
+	}
+	CHECK(mw_cache_shrink(cache) >= 100);
+	CHECK_EQ(cache->spans, 0);
+	end_with_aids(cache, NULL);
+}
+
+TEST_WITH(a_shrink_in_vain_among_spans_with_aids, TEST_COUNTED)
+{
+	uint64_t a = test_instructions(), b = test_instructions();
+	struct mw_cache *cache;
+	void **chain;
+	size_t cost;
+
+	if (!a || b - a > 200)
+		test_skip("instructions are not counted here");
+	cache = cache_with_aids();
+	chain = fill_spans(cache, FULL_SPANS);
+	a = test_instructions();
+	CHECK_EQ(mw_cache_shrink(cache), 0);
+	cost = (size_t)(test_instructions() - a);
+	test_note("%zu instructions", cost);
+	CHECK(cost <= 4000);
+	end_with_aids(cache, chain);
+}
+
+/* Spans of other aids are between those that are allocated from now; none is taken that should not be. */
+TEST(aids_that_change_among_spans)
+{
+	static const char *const rules[] = { "-;ZP,aided", "-;GZ,aided", "-;U,aided" };
+	const struct mw_cache_want want = { .name = "aided", .size = 512 };
+	void *objects[40] = { NULL };
+	struct mw_cache *cache;
+
+	test_heap(16 * MIB);
+	cache = mw_cache_create(&want);
+	NEED(cache);
+	for (unsigned long n = test_rounds(3000); n; n--) {
+		void **object = &objects[test_below(MW_LEN(objects))];
+
+		if (!test_below(50))
+			NEED(mw_debug_set(rules[test_below(MW_LEN(rules))]));
+		if (*object)
+			mw_cache_free(cache, *object);
+		*object = test_below(3) ? mw_cache_alloc(cache, 0) : NULL;
+	}
+	CHECK(mw_object_check());
+	for (size_t i = 0; i < MW_LEN(objects); i++)
+		if (objects[i])
+			mw_cache_free(cache, objects[i]);
+	test_note("%zu spans", cache->spans);
+	CHECK(mw_object_check());
+	CHECK(mw_cache_destroy(cache));
+	NEED(mw_debug_set("-"));
+}

@@ -11,6 +11,7 @@
 
 /* Spans that fault when touched are kept for so many frees before their pages are used again. */
 #define MW_DEBUG_QUARANTINE 64
+#define MW_DEBUG_LOOKS 128
 
 static size_t mw_debug_align(const struct mw_cache *cache)
 {
@@ -128,15 +129,39 @@ static struct mw_span *mw_debug_make(struct mw_cache *cache, unsigned int debug,
 	return span;
 }
 
+/* Nothing of it is live or between. */
+static bool mw_debug_is_empty(const struct mw_span *span)
+{
+	return span->debug->some == span->count;
+}
+
 void mw_debug_settle_locked(struct mw_cache *cache, struct mw_span *span)
 {
 	if (span->where == MW_WHERE_DEBUG)
 		mw_list_remove(&span->link);
 	span->where = MW_WHERE_DEBUG;
-	if (span->debug->some && !(span->debug->flags & MW_DEBUG_FAULT))
-		mw_list_push_front(&cache->debug_spans, &span->link);
-	else
+	if (!span->debug->some)
+		mw_list_init(&span->link);
+	else if (mw_debug_is_empty(span))
 		mw_list_push_back(&cache->debug_spans, &span->link);
+	else
+		mw_list_push_front(&cache->debug_spans, &span->link);
+}
+
+/*
+ * The span that is allocated from: the first, or if that has to be left alone, the last; they differ in kind only where
+ * a cache had other aids before. NULL: neither will do.
+ */
+static struct mw_span *mw_debug_first_locked(struct mw_cache *cache)
+{
+	struct mw_list *first = cache->debug_spans.next, *last = cache->debug_spans.prev;
+	struct mw_span *span = mw_container(first, struct mw_span, link);
+
+	if (mw_list_empty(&cache->debug_spans))
+		return NULL;
+	if (mw_unlikely(span->debug->flags & MW_DEBUG_FAULT))
+		span = mw_container(last, struct mw_span, link);
+	return span->debug->flags & MW_DEBUG_FAULT ? NULL : span;
 }
 
 /* The bit of an object that is neither live nor free; others change their own in the same word. */
@@ -167,17 +192,17 @@ static inline unsigned long mw_debug_some(const struct mw_span *span, size_t *w)
 static struct mw_span *mw_debug_take(struct mw_cache *cache, size_t *index)
 {
 	unsigned long state = mw_lock(&cache->lock), some = 0;
-	struct mw_span *span = mw_container(cache->debug_spans.next, struct mw_span, link);
+	struct mw_span *span = mw_debug_first_locked(cache);
 	size_t w;
 
-	if (!mw_list_empty(&cache->debug_spans) && !(span->debug->flags & MW_DEBUG_FAULT))
+	if (span)
 		some = mw_debug_some(span, &w);
 	if (mw_likely(some)) {
 		*index = w * MW_WORD_BITS + mw_lowest_bit(some);
 		mw_debug_between(span, *index, true);
 		mw_set_word(&span->free[w], mw_word(&span->free[w]) & ~mw_bit(*index));
 		cache->allocs++;
-		if (!--span->debug->some)
+		if (!--span->debug->some || cache->debug_spans.next != &span->link)
 			mw_debug_settle_locked(cache, span);
 	}
 	mw_unlock(&cache->lock, state);
@@ -213,7 +238,7 @@ static void mw_debug_end(struct mw_span *span, size_t index)
 	mw_set_word(&span->free[w], mw_word(&span->free[w]) | mw_bit(index));
 	mw_debug_between(span, index, false);
 	cache->frees++;
-	if (!span->debug->some++)
+	if (!span->debug->some++ || mw_debug_is_empty(span))
 		mw_debug_settle_locked(cache, span);
 	mw_unlock(&cache->lock, state);
 }
@@ -249,26 +274,25 @@ static void mw_debug_retire_locked(struct mw_span *span)
 	mw_set_owner(span, MW_OWNER_GONE);
 }
 
-/* Make room in the quarantine of faulting spans. */
+/*
+ * Make room in the quarantine of faulting spans, which are at the end of the list, the last ones of all that are kept.
+ * Others are among them only if the aids have changed; those are looked at too, but not for long.
+ */
 static struct mw_span *mw_debug_oldest(struct mw_cache *cache)
 {
 	unsigned long state = mw_lock(&cache->lock);
+	struct mw_list *at = cache->debug_spans.prev;
 	struct mw_span *oldest = NULL;
-	struct mw_list *it;
 	size_t n = 0;
 
-	mw_list_for_each (it, &cache->debug_spans) {
-		struct mw_span *span = mw_container(it, struct mw_span, link);
+	for (size_t looks = 0; !oldest && looks < MW_DEBUG_LOOKS && at != &cache->debug_spans;
+	     looks++) {
+		struct mw_span *span = mw_container(at, struct mw_span, link);
 
-		if (!(span->debug->flags & MW_DEBUG_FAULT) || !mw_span_all_free(span))
-			continue;
-		if (!n++)
+		at = at->prev;
+		if (span->debug->flags & MW_DEBUG_FAULT && n++ == MW_DEBUG_QUARANTINE)
 			oldest = span;
-		if (n > MW_DEBUG_QUARANTINE)
-			break;
 	}
-	if (n <= MW_DEBUG_QUARANTINE)
-		oldest = NULL;
 	if (oldest)
 		mw_debug_retire_locked(oldest);
 	mw_unlock(&cache->lock, state);
@@ -316,31 +340,34 @@ enum mw_freed mw_debug_free(struct mw_span *span, const void *object, uintptr_t 
 	return MW_FREED;
 }
 
+/* The last span of the list, if it is empty; in no list then. */
+static struct mw_span *mw_debug_last_empty(struct mw_cache *cache)
+{
+	unsigned long state = mw_lock(&cache->lock);
+	struct mw_span *span = NULL;
+
+	if (!mw_list_empty(&cache->debug_spans)) {
+		span = mw_container(cache->debug_spans.prev, struct mw_span, link);
+		if (mw_debug_is_empty(span))
+			mw_debug_retire_locked(span);
+		else
+			span = NULL;
+	}
+	mw_unlock(&cache->lock, state);
+	return span;
+}
+
 /* Empty spans back to the page heap. Return: pages. */
 size_t mw_debug_shrink(struct mw_cache *cache)
 {
+	struct mw_span *span;
 	size_t pages = 0;
 
-	for (;;) {
-		unsigned long state = mw_lock(&cache->lock);
-		struct mw_span *empty = NULL;
-		struct mw_list *it;
-
-		mw_list_for_each (it, &cache->debug_spans) {
-			struct mw_span *span = mw_container(it, struct mw_span, link);
-
-			if (mw_span_all_free(span)) {
-				empty = span;
-				mw_debug_retire_locked(span);
-				break;
-			}
-		}
-		mw_unlock(&cache->lock, state);
-		if (!empty)
-			return pages;
-		pages += empty->pages;
-		mw_debug_unmake(empty);
+	while ((span = mw_debug_last_empty(cache))) {
+		pages += span->pages;
+		mw_debug_unmake(span);
 	}
+	return pages;
 }
 
 /* On demand: no free object was written, no live one overrun. Nobody else is inside. */
@@ -351,6 +378,7 @@ bool mw_debug_check_span(const struct mw_span *span)
 	for (size_t w = 0; w < span->words; w++)
 		some += mw_count_bits(mw_word(&span->free[w]) & mw_span_mask(span, w));
 	MW_CHECK(span, span->debug->some == some);
+	MW_CHECK(span, mw_list_empty(&span->link) == !some);
 	if (span->debug->flags & MW_DEBUG_FAULT)
 		return true;
 	for (size_t i = 0; i < span->count; i++) {

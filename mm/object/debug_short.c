@@ -229,7 +229,7 @@ __attribute__((noinline)) void *mw_debug_alloc_short(struct mw_cache *cache, mw_
 
 /* ---- frees ---- */
 
-/* The first free into a span that had no free object. As mw_short_taken_last(). */
+/* The first free into a span that had no free object, or the last one. As mw_short_taken_last(). */
 static __attribute__((noinline)) void mw_short_put_first(struct mw_cache *cache,
 							 struct mw_span *span, unsigned long state)
 {
@@ -291,7 +291,7 @@ static MW_SHORT void mw_short_free(char *object, struct mw_span *span, struct mw
 				   bool full, const struct mw_trace *here)
 {
 	struct mw_debug_span *debug;
-	unsigned int aids;
+	unsigned int aids, some;
 
 	if (full) {
 		mw_lock_pinned(&cache->lock);
@@ -323,7 +323,8 @@ static MW_SHORT void mw_short_free(char *object, struct mw_span *span, struct mw
 	if (full && (aids & MW_DEBUG_TRACK))
 		debug->track[mw_span_index(span, object)].freed = *here;
 	mw_shadow_dead(object, span->size, MW_SHADOW_FREE);
-	if (mw_unlikely(!debug->some++)) {
+	some = debug->some++;
+	if (mw_unlikely(!some || some + 1 == span->count)) {
 		mw_short_put_first(cache, span, state);
 		return;
 	}

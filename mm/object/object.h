@@ -90,7 +90,7 @@ enum mw_where {
 	MW_WHERE_FULL, /* slot->full */
 	MW_WHERE_CENTRAL_SOME, /* cache->some */
 	MW_WHERE_CENTRAL_FULL, /* cache->full */
-	MW_WHERE_DEBUG, /* cache->debug_spans */
+	MW_WHERE_DEBUG, /* cache->debug_spans; without free objects in no list */
 };
 
 /* span->flags: what the collector asks without looking at the cache */
@@ -223,7 +223,7 @@ struct mw_cache {
 	struct mw_lock lock; /* MW_RANK_CENTRAL; guards what follows up to the blank line */
 	struct mw_list some; /* spans of no CPU with a free object */
 	struct mw_list full; /* and without; of a collected cache, unswept ones first */
-	struct mw_list debug_spans; /* with debug aids; the ones with free objects first */
+	struct mw_list debug_spans; /* with debug aids and free objects; empty ones behind all others */
 	size_t spans, pages; /* in all, with those of CPUs */
 	unsigned long allocs, frees; /* by way of the lock */
 	unsigned long remote_frees; /* gathered by way of the lock */
