@@ -251,3 +251,62 @@ TEST(interrupts_while_a_cache_shrinks)
 	CHECK(mw_cache_destroy(shared) && mw_cache_destroy(passing));
 	shared = passing = NULL;
 }
+
+/* ---- a CPU whose first allocation is an interrupt's while it is stopped, when it has had its turn ---- */
+
+static struct {
+	mw_atomic_t begun, struck, others;
+} late;
+
+static void allocate_late(void *arg)
+{
+	(void)arg;
+	if (!mw_word(&late.begun) || mw_word(&late.struck))
+		return;
+	mw_free(mw_alloc(64, MW_ATOMIC));
+	mw_set_word(&late.struck, 1);
+}
+
+/* Until the other one has been struck, or some seconds at most. */
+static void do_part(struct mw_cpu *cpu, void *arg)
+{
+	uint64_t end = mw_port_now() + UINT64_C(5000000000);
+	unsigned long state = mw_port_pin();
+
+	if (cpu->number != mw_port_cpu())
+		atomic_fetch_add(&late.others, 1);
+	mw_port_unpin(state);
+	mw_set_word(&late.begun, 1);
+	while (*(bool *)arg && !mw_word(&late.struck) && mw_port_now() < end)
+		mw_port_relax();
+}
+
+static void stop_or_be_late(unsigned int i, void *arg)
+{
+	bool *on = arg;
+
+	if (i)
+		*on = test_interrupts_on(allocate_late, NULL);
+	else
+		mw_free(mw_alloc(64, 0));
+	test_barrier();
+	if (!i)
+		CHECK(mw_cpus_stopped(do_part, on));
+	test_barrier();
+	if (i && *on)
+		(void)test_interrupts_off();
+}
+
+TEST(an_interrupt_begins_a_stopped_cpu)
+{
+	bool on = false;
+
+	if (test_cpus() < 2)
+		test_skip("one CPU");
+	NEED(test_heap(HEAP));
+	__builtin_memset(&late, 0, sizeof(late));
+	test_parallel(2, stop_or_be_late, &on);
+	CHECK(mw_word(&late.struck) || !on);
+	CHECK_EQ(mw_word(&late.others), 0);
+	CHECK(mw_object_check());
+}

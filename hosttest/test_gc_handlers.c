@@ -80,14 +80,14 @@ TEST_WITH(a_weak_reference_is_read_at_each_step_of_a_sweep, TEST_HOSTED)
 /* ---- the end of a mark meanwhile ---- */
 
 /* As the world is when all roots but the last one have been looked at. It is not stopped: so the mark is pinned. */
-static void begin_mark(unsigned long cycle)
+static void begin_mark(void)
 {
 	unsigned long state;
 
 	mw_sweep_finish();
 	mw_weaks_open();
 	mw_sweep_hold();
-	mw_object_flush_here(cycle);
+	mw_object_flush_here();
 	state = mw_port_pin();
 	mw_mark_begin(1);
 	mw_mark_add_range(root, root + 1, NULL);
@@ -162,7 +162,7 @@ static void among_ends(bool rooted, bool late)
 	hidden.wrong = hidden.gone = 0;
 	do {
 		make_weak(rooted);
-		begin_mark(at + 1000);
+		begin_mark();
 		more = late ? test_step(end_mark, get, NULL, at++)
 			    : test_step(get, close_mark, NULL, at++);
 		judge(rooted);

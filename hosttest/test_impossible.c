@@ -19,7 +19,7 @@ static size_t ask(struct mw_shrinker *self, size_t pages)
 }
 
 static struct {
-	unsigned long drains, cycles, asked;
+	unsigned long turns, cycles, asked;
 } before;
 
 static struct mw_shrinker shrinker;
@@ -42,14 +42,14 @@ static void begin(void)
 	/* Something that could be collected and drained. */
 	for (size_t i = 0; i < 1000; i++)
 		(void)mw_alloc(512, MW_COLLECTED);
-	before.drains = mw_object.drains;
+	before.turns = mw_object.last_turn;
 	before.cycles = cycles();
 	before.asked = asked;
 }
 
 static bool nothing_was_tried(void)
 {
-	return mw_object.drains == before.drains && cycles() == before.cycles &&
+	return mw_object.last_turn == before.turns && cycles() == before.cycles &&
 	       asked == before.asked;
 }
 
@@ -175,7 +175,7 @@ TEST(more_than_is_collected)
 	CHECK_EQ(cycles(), before.cycles);
 	for (size_t i = 0; i < 50; i++)
 		mw_free(keep[i]);
-	before.drains = mw_object.drains;
+	before.turns = mw_object.last_turn;
 	asked = before.asked;
 	end();
 }
@@ -199,7 +199,7 @@ TEST(as_much_as_is_collected)
 	CHECK(cycles() > before.cycles);
 	mw_pages_free(run, 30 * MIB / PAGE);
 	before.cycles = cycles();
-	before.drains = mw_object.drains;
+	before.turns = mw_object.last_turn;
 	asked = before.asked;
 	end();
 }

@@ -50,10 +50,12 @@ static void free_it(void *arg)
 
 static void drop(void *arg)
 {
+	struct mw_list *chain = NULL;
 	unsigned long state = mw_port_pin();
 
 	(void)arg;
-	(void)mw_stock_drop(mw_cpu_here(), SIZE_MAX);
+	(void)mw_stock_cut(mw_cpu_here(), SIZE_MAX, &chain);
+	mw_stock_free(chain);
 	mw_port_unpin(state);
 }
 

@@ -14,6 +14,9 @@ __attribute__((weak)) void port_interrupt_set(void (*fn)(void *arg), void *arg);
 __attribute__((weak)) void port_interrupt_each(bool on);
 
 #define WIDE (sizeof(void *) == 8)
+#define HEAP ((WIDE ? 256 : 32) * MIB)
+#define LARGE (HEAP / 2)
+#define WORDS_AT_ONCE 1024u /* of the page map */
 
 static struct {
 	size_t (*progress)(void);
@@ -50,9 +53,127 @@ static void end(const char *what, size_t most)
 	CHECK(seen.most > 0 && seen.most <= most);
 }
 
-/* ---- regions ---- */
+/* ---- long spans enter the page map, and leave it ---- */
 
 static char *heap;
+
+static size_t words_of_spans(void)
+{
+	size_t count = 0;
+
+	for (size_t at = 0; at < HEAP; at += PAGE)
+		count += mw_map_span(mw_map_get((uintptr_t)heap + at)) != NULL;
+	return count;
+}
+
+static void sparse_heap(void)
+{
+	test_heap(PAGE * 4);
+	heap = test_memory(HEAP);
+	mw_reset();
+	NEED(mw_region_add_zeroed(heap, (uint64_t)1 << 30, HEAP));
+}
+
+TEST_WITH(a_large_object, TEST_HOSTED)
+{
+	void *object;
+
+	sparse_heap();
+	begin(words_of_spans);
+	object = mw_alloc(LARGE, 0);
+	end("is shown", WORDS_AT_ONCE);
+	NEED(object && mw_usable_size(object) >= LARGE);
+	begin(words_of_spans);
+	mw_free(object);
+	end("is freed", WORDS_AT_ONCE);
+	CHECK_EQ(words_of_spans(), 0);
+}
+
+TEST_WITH(a_typed_cache_of_large_objects, TEST_HOSTED)
+{
+	const struct mw_cache_want want = { .name = "long", .size = LARGE / 2 };
+	struct mw_cache *cache;
+	void *object;
+
+	sparse_heap();
+	cache = mw_cache_create(&want);
+	NEED(cache);
+	begin(words_of_spans);
+	object = mw_cache_alloc(cache, 0);
+	end("grows", WORDS_AT_ONCE);
+	NEED(object);
+	mw_cache_free(cache, object);
+	begin(words_of_spans);
+	CHECK(mw_cache_shrink(cache) >= LARGE / 2 / PAGE);
+	end("shrinks", WORDS_AT_ONCE);
+	CHECK(mw_object_check());
+	CHECK(mw_cache_destroy(cache));
+}
+
+#if MW_GC
+TEST_WITH(a_large_collected_object, TEST_HOSTED)
+{
+	void *object;
+
+	sparse_heap();
+	begin(words_of_spans);
+	object = mw_alloc(LARGE, MW_COLLECTED | MW_NOSCAN);
+	end("is shown", WORDS_AT_ONCE);
+	NEED(object);
+	begin(words_of_spans);
+	mw_free(object);
+	end("is freed", WORDS_AT_ONCE);
+}
+
+/* Returns no pointer to it. */
+static __attribute__((noinline)) void leave_garbage(void)
+{
+	NEED(mw_alloc(LARGE, MW_COLLECTED | MW_NOSCAN));
+}
+
+static __attribute__((noinline)) void overwrite_stack(void)
+{
+	volatile char bytes[16384];
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = 0;
+}
+
+TEST_WITH(a_large_object_that_is_swept, TEST_HOSTED)
+{
+	void *first;
+
+	sparse_heap();
+	/* Not the object, as @heap is a root. */
+	first = mw_pages_alloc(1, 0);
+	NEED(first);
+	leave_garbage();
+	overwrite_stack();
+	begin(words_of_spans);
+	NEED(mw_gc_collect(MW_COLLECT_SWEPT));
+	end("is swept", WORDS_AT_ONCE);
+	mw_pages_free(first, 1);
+}
+
+TEST_WITH(a_large_object_that_is_held_back, TEST_HOSTED)
+{
+	const struct mw_safe_policy on = { .on = true, .hold = SIZE_MAX / 2 }, off = { 0 };
+	void *object;
+
+	sparse_heap();
+	NEED(mw_safe_free(NULL, &on));
+	object = mw_alloc(LARGE, 0);
+	NEED(object);
+	mw_free(object);
+	CHECK(words_of_spans() >= LARGE / PAGE);
+	begin(words_of_spans);
+	NEED(mw_safe_free(NULL, &off));
+	end("is let go", WORDS_AT_ONCE);
+	CHECK_EQ(mw_object_live_bytes(), 0);
+}
+#endif
+
+/* ---- regions ---- */
 
 #define LONG_REGION ((size_t)64 << 30)
 #define LEAVES (LONG_REGION >> MW_MAP_LEAF_SHIFT)
@@ -128,6 +249,30 @@ TEST_WITH(rules_for_many_caches, TEST_HOSTED)
 	begin(caches_with_aids);
 	NEED(mw_debug_set("-"));
 	end("lose them", 8);
+}
+
+static size_t spans_here(void)
+{
+	return mw_cpu_here()->owned_count;
+}
+
+TEST_WITH(empty_spans_that_are_drained, TEST_HOSTED)
+{
+	void **chain = NULL, **next;
+
+	test_heap(16 * MIB);
+	for (unsigned int i = 0; i < 4000; i++) {
+		NEED((next = mw_alloc(1024, 0)));
+		*next = chain;
+		chain = next;
+	}
+	for (; chain; chain = next) {
+		next = *chain;
+		mw_free(chain);
+	}
+	begin(spans_here);
+	(void)mw_up_reclaim(0, MW_NORMAL, 0);
+	end("are drained", MW_DRAIN_STEP);
 }
 
 /* ---- spans with debug aids ---- */

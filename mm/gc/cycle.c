@@ -77,7 +77,8 @@ static void end_alone(void)
 
 bool mw_half_done(void)
 {
-	return mw_word(&mw_gc.collecting) || mw_word(&mw_page.scavenging) || mw_word(&mw_page.asking);
+	return mw_word(&mw_gc.collecting) || mw_word(&mw_page.scavenging) ||
+	       mw_word(&mw_page.changing) || mw_word(&mw_page.asking);
 }
 
 /* ---- who listens ---- */
@@ -247,24 +248,14 @@ void mw_handlers_wait(void)
 	mw_port_run_stopped(nothing, NULL);
 }
 
-static void flush_here(unsigned int worker, void *arg)
-{
-	(void)worker;
-	mw_object_flush_here(mw_gc.cycle.number);
-	atomic_fetch_add_explicit((mw_atomic_t *)arg, 1, memory_order_relaxed);
-}
-
 /* Every CPU gives up its collected spans. Return: how many CPUs can mark. */
 static unsigned int flush(void)
 {
-	unsigned int most = mw_gc.pace.policy.markers;
-	mw_atomic_t n = 0;
+	unsigned int most = mw_gc.pace.policy.markers, n = mw_object_flush();
 
-	mw_port_run_stopped(flush_here, (void *)&n);
-	mw_object_flush_rest(mw_gc.cycle.number);
 	if (!most || most > MW_MAX_MARKERS)
 		most = MW_MAX_MARKERS;
-	return (unsigned int)mw_min(mw_word(&n), most);
+	return mw_min(n, most);
 }
 
 static void mark_roots(void)

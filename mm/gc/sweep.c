@@ -170,9 +170,9 @@ void mw_sweep_clear(struct mw_span *span)
 
 /*
  * The caller has claimed the span, and is pinned. Return: false: it has many records, and is given back for who
- * comes next to go on; else the span is not to be touched after this.
+ * comes next to go on; else the span is not to be touched after this, unless *@gone: then mw_span_free() is to follow.
  */
-static bool sweep_claimed(struct mw_span *span, mw_atomic_t *counter)
+static bool sweep_claimed(struct mw_span *span, mw_atomic_t *counter, bool *gone)
 {
 	struct mw_cache *cache = mw_span_cache(span);
 	/* A large object that was freed during the mark, when its span had to stay. */
@@ -191,22 +191,24 @@ static bool sweep_claimed(struct mw_span *span, mw_atomic_t *counter)
 	if (dead && cache)
 		mw_object_swept(cache, span, dead);
 	else if (dead || freed)
-		mw_object_free_large(span);
+		*gone = mw_object_end_large(span);
 	return true;
 }
 
 /* With a look at interrupts between two pieces. Return: false: somebody else is at it, or it is swept. */
 static bool sweep(struct mw_span *span, mw_atomic_t *counter)
 {
-	bool ours, done;
+	bool ours, done, gone = false;
 
 	do {
 		unsigned long state = mw_port_pin();
 
 		ours = claim(span);
-		done = ours && sweep_claimed(span, counter);
+		done = ours && sweep_claimed(span, counter, &gone);
 		mw_port_unpin(state);
 	} while (ours && !done);
+	if (gone)
+		mw_span_free(span);
 	return done;
 }
 

@@ -34,20 +34,20 @@ static void *mw_cache_grow(struct mw_cache *cache, mw_flags_t flags, struct mw_a
 		if (!length--)
 			return NULL;
 	}
+	/* It may be long, and is nobody's and free until it is adopted. */
+	mw_span_publish(span);
 	state = mw_port_pin();
 	cpu = mw_cpu_here();
 	slot = cpu ? mw_slot_of(cpu, cache) : NULL;
-	mw_span_follow(span);
+	(void)mw_span_follow(span); /* it is new */
 	/* A cycle may have come and gone since the span was made. */
 	if (span->flags & MW_SPAN_COLLECTED)
 		mw_up_span_sweep(span);
 	if (slot) {
 		mw_slot_adopt(cpu, slot, span);
-		mw_span_publish(span);
 		object = mw_slot_refill(cpu, slot);
 		*after = mw_slot_after(slot);
 	} else {
-		mw_span_publish(span);
 		mw_central_give(span);
 	}
 	mw_port_unpin(state);

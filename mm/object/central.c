@@ -144,6 +144,7 @@ size_t mw_central_let_go(struct mw_span *span, const mw_atomic_t *held, const mw
 static struct mw_span *mw_central_first(struct mw_cache *cache, struct mw_list *list, unsigned int cpu)
 {
 	struct mw_span *span = NULL;
+	bool ended = false;
 
 	mw_lock_pinned(&cache->lock);
 	if (!mw_list_empty(list)) {
@@ -153,9 +154,12 @@ static struct mw_span *mw_central_first(struct mw_cache *cache, struct mw_list *
 		} else {
 			mw_central_unlink(span);
 			mw_set_owner(span, cpu);
+			ended = mw_span_follow(span);
 		}
 	}
 	mw_unlock_pinned(&cache->lock);
+	if (mw_unlikely(ended))
+		mw_span_end_mode(span);
 	return span;
 }
 

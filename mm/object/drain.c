@@ -17,13 +17,14 @@
 #define MW_BRIEF_SPAN 4
 #define MW_BRIEF_CACHES 8
 
-static bool mw_drain_step(struct mw_cpu *cpu, size_t *left, size_t *pages)
+/* Pinned. *@chain: of kept spans, for mw_stock_free(). Return: there may be more. */
+static bool mw_drain_step(struct mw_cpu *cpu, size_t *left, size_t *pages, struct mw_list **chain)
 {
 	size_t step = mw_min(*left, MW_DRAIN_STEP);
 
 	(void)mw_cpu_gather(cpu, MW_DRAIN_STEP);
 	*pages += mw_cpu_reap(cpu, step, true);
-	*pages += mw_stock_drop(cpu, MW_DRAIN_STEP);
+	*pages += mw_stock_cut(cpu, MW_DRAIN_STEP, chain);
 	*left -= step;
 	return *left || cpu->stock.pages || cpu->gather;
 }
@@ -36,12 +37,14 @@ static size_t mw_drain_here(void)
 
 	while (more) {
 		unsigned long state = mw_port_pin();
-		struct mw_cpu *cpu = mw_cpu_here();
+		struct mw_cpu *cpu = mw_cpu_begun();
+		struct mw_list *chain = NULL;
 
 		if (cpu && left == SIZE_MAX)
 			left = cpu->owned_count;
-		more = cpu && mw_drain_step(cpu, &left, &pages);
+		more = cpu && mw_drain_step(cpu, &left, &pages, &chain);
 		mw_port_unpin(state);
+		mw_stock_free(chain);
 	}
 	return pages;
 }
@@ -81,45 +84,55 @@ static size_t mw_drain_types(void)
 	return pages;
 }
 
-static bool mw_drain_done(struct mw_cpu *cpu, unsigned long number)
+static bool mw_turn_done(unsigned int number, unsigned long turn)
 {
-	return atomic_exchange_explicit(&cpu->drained, number, memory_order_relaxed) == number;
+	return atomic_exchange_explicit(&mw_object.turns[number], turn, memory_order_relaxed) == turn;
 }
 
 struct mw_turn {
 	void (*fn)(struct mw_cpu *cpu, void *arg);
 	void *arg;
 	unsigned long number; /* by which CPUs that had their turn are known */
+	mw_atomic_t workers; /* CPUs that had it themselves */
 };
 
+/* A CPU that did not allocate before its turn has nothing to do, whatever its handlers do afterwards. */
 static void mw_turn_stopped(unsigned int worker, void *arg)
 {
 	unsigned long state = mw_port_pin();
-	struct mw_cpu *cpu =
-		atomic_load_explicit(&mw_object.cpu[mw_port_cpu()], memory_order_acquire);
+	unsigned int here = mw_port_cpu();
+	struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[here], memory_order_acquire);
 	struct mw_turn *turn = arg;
+	bool done = mw_turn_done(here, turn->number);
 
 	(void)worker;
 	mw_port_unpin(state);
-	if (cpu && !mw_drain_done(cpu, turn->number))
+	atomic_fetch_add_explicit(&turn->workers, 1, memory_order_relaxed);
+	if (cpu && !done)
 		turn->fn(cpu, turn->arg);
 }
 
-bool mw_cpus_stopped(void (*fn)(struct mw_cpu *cpu, void *arg), void *arg)
+unsigned int mw_cpus_each(void (*fn)(struct mw_cpu *cpu, void *arg), void *arg)
 {
 	struct mw_turn turn = { .fn = fn, .arg = arg };
 
-	if (mw_stop_world() >= 0)
-		return false;
-	turn.number = ++mw_object.drains; /* the stopper's alone */
+	turn.number = ++mw_object.last_turn; /* the stopper's alone */
 	mw_port_run_stopped(mw_turn_stopped, &turn);
 	/* Ports that run nothing on stopped CPUs keep their handlers out of Marrow meanwhile. */
 	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
 		struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[i], memory_order_acquire);
 
-		if (cpu && !mw_drain_done(cpu, turn.number))
+		if (cpu && !mw_turn_done(i, turn.number))
 			fn(cpu, arg);
 	}
+	return (unsigned int)mw_word(&turn.workers);
+}
+
+bool mw_cpus_stopped(void (*fn)(struct mw_cpu *cpu, void *arg), void *arg)
+{
+	if (mw_stop_world() >= 0)
+		return false;
+	(void)mw_cpus_each(fn, arg);
 	mw_start_world();
 	return true;
 }
@@ -132,9 +145,11 @@ static void mw_drain_cpu(struct mw_cpu *cpu, void *arg)
 	(void)arg;
 	while (more) {
 		unsigned long state = mw_port_pin();
+		struct mw_list *chain = NULL;
 
-		more = mw_drain_step(cpu, &left, &pages);
+		more = mw_drain_step(cpu, &left, &pages, &chain);
 		mw_port_unpin(state);
+		mw_stock_free(chain);
 	}
 }
 
@@ -142,12 +157,13 @@ static void mw_drain_cpu(struct mw_cpu *cpu, void *arg)
 static size_t mw_drain_brief(size_t pages)
 {
 	unsigned long state = mw_port_pin();
-	struct mw_cpu *cpu = mw_cpu_here();
+	struct mw_cpu *cpu = mw_cpu_begun();
 	size_t most = cpu ? cpu->owned_count : 0, words = 0, got = 0;
+	struct mw_list *chain = NULL;
 
 	if (cpu) {
 		(void)mw_cpu_gather(cpu, MW_GATHER_STEP);
-		got = mw_stock_drop(cpu, pages);
+		got = mw_stock_cut(cpu, pages, &chain);
 	}
 	while (most-- && got < pages && words < MW_BRIEF_WORDS && cpu->owned_count) {
 		struct mw_span *span = mw_container(cpu->owned.next, struct mw_span, owned);
@@ -156,6 +172,7 @@ static size_t mw_drain_brief(size_t pages)
 		got += mw_cpu_reap(cpu, 1, true);
 	}
 	mw_port_unpin(state);
+	mw_stock_free(chain);
 	return got;
 }
 
@@ -223,14 +240,20 @@ static bool mw_slot_collected(const struct mw_slot *slot)
 	       (slot->cache->span_flags & (MW_SPAN_COLLECTED | MW_SPAN_SAFE));
 }
 
-static void mw_cpu_flush(struct mw_cpu *cpu, unsigned long cycle)
+static void mw_cpu_flush(struct mw_cpu *cpu, void *arg)
 {
+	unsigned long state;
+
+	(void)arg;
+	if (!cpu->running)
+		return;
 	for (unsigned int id = 0; id < MW_MAX_CACHES; id++) {
 		if (mw_slot_collected(cpu->slot[id]))
 			mw_slot_stop(cpu, id);
 	}
+	state = mw_port_pin();
 	cpu->tiny.block = NULL;
-	cpu->flushed = cycle;
+	mw_port_unpin(state);
 }
 
 /* Return: there may be more. */
@@ -261,39 +284,34 @@ void mw_object_flush_full(void)
 	}
 }
 
-void mw_object_flush_here(unsigned long cycle)
+void mw_object_flush_here(void)
 {
 	unsigned long state = mw_port_pin();
 	struct mw_cpu *cpu =
 		atomic_load_explicit(&mw_object.cpu[mw_port_cpu()], memory_order_relaxed);
 
 	mw_port_unpin(state);
-	if (cpu && cpu->running)
-		mw_cpu_flush(cpu, cycle);
+	if (cpu)
+		mw_cpu_flush(cpu, NULL);
 }
 
-void mw_object_flush_rest(unsigned long cycle)
+unsigned int mw_object_flush(void)
 {
-	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
-		struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[i], memory_order_acquire);
-
-		if (cpu && cpu->running && cpu->flushed != cycle)
-			mw_cpu_flush(cpu, cycle);
-	}
+	return mw_cpus_each(mw_cpu_flush, NULL);
 }
 
 /*
  * Some of what the CPU has. Pinned. Return: it has nothing more, and stopped: no interrupt came between, whose
- * allocation would have taken a span for it.
+ * allocation would have taken a span for it. *@chain: as in mw_drain_step().
  */
-static bool mw_cpu_stop_step(struct mw_cpu *cpu)
+static bool mw_cpu_stop_step(struct mw_cpu *cpu, struct mw_list **chain)
 {
 	for (unsigned int n = 0; n < MW_DRAIN_STEP && !mw_list_empty(&cpu->owned); n++) {
 		struct mw_span *span = mw_container(cpu->owned.next, struct mw_span, owned);
 
 		mw_slot_disown(cpu, cpu->slot[span->cache->id], span);
 	}
-	(void)mw_stock_drop(cpu, MW_DRAIN_STEP);
+	(void)mw_stock_cut(cpu, MW_DRAIN_STEP, chain);
 	if (mw_cpu_gather(cpu, MW_DRAIN_STEP) || cpu->owned_count || cpu->stock.pages)
 		return false;
 	/* What is pushed until here is the caches' by now: it is sent there. */
@@ -318,9 +336,11 @@ void mw_cpu_stop(void)
 		unsigned long state = mw_port_pin();
 		struct mw_cpu *cpu =
 			atomic_load_explicit(&mw_object.cpu[mw_port_cpu()], memory_order_relaxed);
+		struct mw_list *chain = NULL;
 
-		stopped = !cpu || !cpu->running || mw_cpu_stop_step(cpu);
+		stopped = !cpu || !cpu->running || mw_cpu_stop_step(cpu, &chain);
 		mw_port_unpin(state);
+		mw_stock_free(chain);
 	} while (!stopped);
 	mw_page_cpu_stop();
 }

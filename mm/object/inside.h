@@ -53,6 +53,15 @@ static inline struct mw_span *mw_span_near(const void *address)
 
 /* ---- cpu.c ---- */
 
+/* As mw_cpu_here(), for who wants to know what the CPU has: NULL if it has not begun, and so has nothing. Pinned. */
+static inline struct mw_cpu *mw_cpu_begun(void)
+{
+	struct mw_cpu *cpu =
+		atomic_load_explicit(&mw_object.cpu[mw_port_cpu()], memory_order_relaxed);
+
+	return cpu && cpu->running ? cpu : NULL;
+}
+
 /* This CPU's slot of @cache, made if need be. NULL: out of memory. Pinned. */
 struct mw_slot *mw_slot_make(struct mw_cpu *cpu, struct mw_cache *cache);
 
@@ -114,13 +123,15 @@ size_t mw_cpu_reap(struct mw_cpu *cpu, size_t looks, bool current_too);
 /* ---- drain.c ---- */
 
 /* Spans looked at, given up or given back with the CPU pinned in one go. */
-#define MW_DRAIN_STEP 32
+#define MW_DRAIN_STEP 8
 
 /*
  * Stop the world, and run fn(cpu, arg) on every CPU that ever allocated. A CPU that is stopped does its own, so
  * @fn must let its interrupt handlers in between steps that it makes pinned. Return: false: a CPU would not stop.
  */
 bool mw_cpus_stopped(void (*fn)(struct mw_cpu *cpu, void *arg), void *arg);
+/* The same for who has stopped it. Return: how many CPUs ran something themselves, with or without a part in this. */
+unsigned int mw_cpus_each(void (*fn)(struct mw_cpu *cpu, void *arg), void *arg);
 
 /* ---- central.c: spans that no CPU owns ---- */
 
@@ -170,6 +181,8 @@ MW_NOINLINE void mw_freer_first(struct mw_span *span, unsigned int here);
  * what they left. No lock held.
  */
 void mw_freers_gone(struct mw_span *span);
+/* The same for anything else that was changed in the span, with no word of what they left. */
+void mw_freers_wait(const struct mw_span *span);
 
 /*
  * Until mw_freer_end() nobody gives the span back, if what the caller reads of it from now on says that
@@ -229,8 +242,13 @@ static inline void mw_span_set_free(struct mw_span *span, size_t index)
 
 #define MW_SAFE_FLAGS (MW_SPAN_SAFE | MW_SPAN_WIPE)
 
-/* Let a span of hand-managed objects that is new, or whose cache's mode has changed, have it. Pinned. */
-void mw_span_follow(struct mw_span *span);
+/*
+ * Let a span of hand-managed objects that is new, or whose cache's mode has changed, have it. Pinned. Return: it was
+ * held back in, and is not any more: mw_span_end_mode() is to follow, if it is of a cache.
+ */
+bool mw_span_follow(struct mw_span *span);
+/* What was held back is as what other CPUs freed. Pinned, no lock held. The span may be anything afterwards. */
+void mw_span_end_mode(struct mw_span *span);
 /*
  * Free an object of a span that is, or was a moment ago, in the mode. Return: MW_FREED_MOVED: the mode
  * has ended, and nothing was done. Not pinned.
@@ -268,7 +286,12 @@ void mw_large_unkept(struct mw_span *span, unsigned long state);
 bool mw_large_resize(struct mw_span *span, size_t size, mw_flags_t flags);
 /* One that was held back. */
 void mw_large_let_go(struct mw_span *span);
-size_t mw_stock_drop(struct mw_cpu *cpu, size_t most);
+/*
+ * Up to @most pages' worth of kept spans, put before *@chain. Pinned, or the CPU stopped. Return: pages. To be followed
+ * by mw_stock_free(), which gives them back and takes as long as they are, so not pinned.
+ */
+size_t mw_stock_cut(struct mw_cpu *cpu, size_t most, struct mw_list **chain);
+void mw_stock_free(struct mw_list *chain);
 void mw_stock_yield(size_t pages);
 
 /* ---- debug.c, aids.c ---- */
@@ -295,7 +318,7 @@ void *mw_debug_alloc(struct mw_cache *cache, mw_flags_t flags, const struct mw_t
 		     uintptr_t site);
 enum mw_freed mw_debug_free(struct mw_span *span, const void *object, uintptr_t site);
 size_t mw_debug_shrink(struct mw_cache *cache);
-/* Put a span where it belongs, with or without free objects. Cache lock held. */
+/* Put a span where it belongs: with some free objects, with all, or without. Cache lock held. */
 void mw_debug_settle_locked(struct mw_cache *cache, struct mw_span *span);
 bool mw_debug_check_span(const struct mw_span *span);
 

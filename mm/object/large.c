@@ -9,15 +9,23 @@
  */
 #include "kept.h"
 
-static void mw_large_release(struct mw_span *span)
+/* The object is free. Return: its pages are to go back, which takes as long as it is. */
+static bool mw_large_end(struct mw_span *span)
 {
 	mw_set_owner(span, MW_OWNER_GONE);
 	mw_freers_gone(span);
 	if (mw_unlikely(mw_up_span_left(span)))
-		return;
+		return false;
 	if (span->flags & MW_SPAN_COLLECTED)
 		mw_up_span_gone(span);
-	mw_span_free(span);
+	return true;
+}
+
+/* Not pinned, if it may be long. */
+static void mw_large_release(struct mw_span *span)
+{
+	if (mw_large_end(span))
+		mw_span_free(span);
 }
 
 void mw_object_end_span(struct mw_span *span)
@@ -34,7 +42,8 @@ static inline unsigned char mw_stock_kept_in(size_t pages)
 	return (unsigned char)(pages <= MW_STOCK_LONGEST ? mw_stock_bin(pages) : 0);
 }
 
-static size_t mw_stock_drop_from(struct mw_cpu *cpu, size_t first, size_t most)
+/* Up to @most pages' worth of kept spans, from bin @first on, into *@chain. Pinned, or the CPU stopped. */
+static size_t mw_stock_cut_from(struct mw_cpu *cpu, size_t first, size_t most, struct mw_list **chain)
 {
 	size_t pages = 0;
 
@@ -42,28 +51,39 @@ static size_t mw_stock_drop_from(struct mw_cpu *cpu, size_t first, size_t most)
 		struct mw_list **bin = &cpu->stock.bin[i];
 
 		while (pages < most && *bin) {
-			struct mw_span *span = mw_container(*bin, struct mw_span, link);
+			struct mw_list *link = *bin;
+			struct mw_span *span = mw_container(link, struct mw_span, link);
 
-			*bin = span->link.next;
+			*bin = link->next;
 			cpu->stock.pages -= span->pages;
 			pages += span->pages;
-			mw_large_release(span);
+			link->next = *chain;
+			*chain = link;
 		}
 	}
 	return pages;
 }
 
-/* Give up to @most pages' worth of kept spans back. Pinned, or the CPU stopped. Return: pages. */
-size_t mw_stock_drop(struct mw_cpu *cpu, size_t most)
+size_t mw_stock_cut(struct mw_cpu *cpu, size_t most, struct mw_list **chain)
 {
-	return mw_stock_drop_from(cpu, 0, most);
+	return mw_stock_cut_from(cpu, 0, most, chain);
+}
+
+void mw_stock_free(struct mw_list *chain)
+{
+	while (chain) {
+		struct mw_span *span = mw_container(chain, struct mw_span, link);
+
+		chain = chain->next;
+		mw_large_release(span);
+	}
 }
 
 /* Does this CPU keep spans, none of which was of use since this was asked last? */
 static bool mw_stock_is_idle(void)
 {
 	unsigned long state = mw_port_pin();
-	struct mw_cpu *cpu = mw_cpu_here();
+	struct mw_cpu *cpu = mw_cpu_begun();
 	bool idle = false;
 
 	if (cpu && cpu->stock.pages) {
@@ -86,15 +106,16 @@ void mw_stock_yield(size_t pages)
 
 	if (!mw_stock_is_idle())
 		return;
-	/* One span at a time, so that interrupts go on. */
 	while (given < pages) {
 		unsigned long state = mw_port_pin();
-		struct mw_cpu *cpu = mw_cpu_here();
+		struct mw_cpu *cpu = mw_cpu_begun();
+		struct mw_list *chain = NULL;
 
-		some = cpu ? mw_stock_drop_from(cpu, first, 1) : 0;
+		some = cpu ? mw_stock_cut_from(cpu, first, 1, &chain) : 0;
 		if (!some && cpu)
-			some = mw_stock_drop(cpu, 1);
+			some = mw_stock_cut(cpu, 1, &chain);
 		mw_port_unpin(state);
+		mw_stock_free(chain);
 		if (!some)
 			return;
 		given += some;
@@ -124,10 +145,8 @@ static void mw_large_fill(struct mw_span *span, size_t asked, mw_flags_t wanted,
 	mw_list_init(&span->link);
 	mw_list_init(&span->owned);
 	(void)mw_span_bitmaps(span, mw_span_bitmap_count(span->flags));
-	mw_set_word(&span->free[0], ~1ul);
 	mw_span_slow_frees(span, false);
-	atomic_store_explicit(&span->holder, MW_HOLDER_NO_CPU, memory_order_relaxed);
-	mw_set_owner(span, MW_OWNER_LARGE);
+	mw_set_owner(span, MW_OWNER_GONE);
 }
 
 /* It is too long to be kept from now on: no CPU's own free of it will do. Unless it was freed this moment. */
@@ -173,18 +192,27 @@ bool mw_large_resize(struct mw_span *span, size_t size, mw_flags_t flags)
 	return true;
 }
 
-/* For all to see; a collector sees it as a whole and somebody's, or not at all. */
+/*
+ * For all to see; a collector sees it as a whole and somebody's, or not at all: in the page map, which takes
+ * as long as it is, it stands as a free object of nobody's span before.
+ */
 static void *mw_large_show(struct mw_span *span)
 {
-	unsigned long state = mw_port_pin();
-	void *object = mw_keep(span->base);
+	unsigned long state;
+	void *object;
 
-	mw_span_follow(span);
+	mw_span_publish(span);
+	state = mw_port_pin();
+	object = mw_keep(span->base);
+	(void)mw_span_follow(span); /* it is new */
 	if (span->flags & MW_SPAN_COLLECTED) {
 		mw_up_allocated(span->size);
 		mw_up_span_born(span);
 	}
-	mw_span_publish(span);
+	/* Who finds it live finds its generation, too. */
+	atomic_store_explicit(&span->free[0], ~1ul, memory_order_release);
+	atomic_store_explicit(&span->holder, MW_HOLDER_NO_CPU, memory_order_relaxed);
+	mw_set_owner(span, MW_OWNER_LARGE);
 	mw_port_unpin(state);
 	return mw_keep(object);
 }
@@ -268,9 +296,10 @@ void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags)
 
 /*
  * While a mark is under way the span stays where it is: the sweep after it gives it back. So that no
- * mark begins in between, all of it is done pinned.
+ * mark begins in between, all of it is done pinned; *@gone: but that its pages go back.
  */
-static MW_NOINLINE enum mw_freed mw_large_free_collected(struct mw_span *span, const void *object)
+static MW_NOINLINE enum mw_freed mw_large_free_collected(struct mw_span *span, const void *object,
+							 bool *gone)
 {
 	enum mw_freed what = MW_FREED_MOVED;
 	unsigned int here = mw_port_cpu();
@@ -281,20 +310,19 @@ static MW_NOINLINE enum mw_freed mw_large_free_collected(struct mw_span *span, c
 	if (mw_freer_begin(span, here) == MW_OWNER_LARGE && object == span->base)
 		what = mw_large_set_free(span) ? MW_FREED : MW_FREED_TWICE;
 	mw_freer_end(here);
-	if (what == MW_FREED && !held)
-		mw_large_release(span);
+	*gone = what == MW_FREED && !held && mw_large_end(span);
 	return what;
 }
 
 enum mw_freed mw_large_free(struct mw_span *span, const void *object)
 {
 	unsigned long state = mw_port_pin();
-	bool collected = span->flags & MW_SPAN_COLLECTED, kept = true;
+	bool collected = span->flags & MW_SPAN_COLLECTED, kept = true, gone = false;
 	enum mw_freed what = MW_FREED_MOVED;
 	unsigned int here = mw_port_cpu();
 
 	if (collected) {
-		what = mw_large_free_collected(span, object);
+		what = mw_large_free_collected(span, object, &gone);
 	} else {
 		if (mw_freer_begin(span, here) == MW_OWNER_LARGE && object == span->base)
 			what = mw_large_set_free(span) ? MW_FREED : MW_FREED_TWICE;
@@ -303,7 +331,9 @@ enum mw_freed mw_large_free(struct mw_span *span, const void *object)
 	}
 	mw_port_unpin(state);
 	if (!kept)
-		mw_large_release(span);
+		gone = mw_large_end(span);
+	if (gone)
+		mw_span_free(span);
 	return what;
 }
 
@@ -329,16 +359,17 @@ MW_NOINLINE void mw_large_unkept(struct mw_span *span, unsigned long state)
 void mw_large_let_go(struct mw_span *span)
 {
 	unsigned long state = mw_port_pin();
+	bool kept;
 
-	(void)mw_large_set_free(span);
 	mw_set_word(&span->remote[0], 0);
-	if (!span->bin || !mw_stock_put(mw_cpu_fast(), span))
-		mw_large_release(span);
+	kept = !mw_large_set_free(span) || (span->bin && mw_stock_put(mw_cpu_fast(), span));
 	mw_port_unpin(state);
+	if (!kept)
+		mw_large_release(span);
 }
 
-void mw_object_free_large(struct mw_span *span)
+bool mw_object_end_large(struct mw_span *span)
 {
 	(void)mw_large_set_free(span);
-	mw_large_release(span);
+	return mw_large_end(span);
 }

@@ -296,8 +296,6 @@ struct mw_cpu {
 		unsigned int used;
 		unsigned long packed; /* ever */
 	} tiny;
-	unsigned long flushed; /* the last cycle for which it was */
-	mw_atomic_t drained; /* the last turn of mw_cpus_stopped() that it had part in */
 	unsigned long large_allocs, lookups;
 };
 
@@ -318,7 +316,9 @@ struct mw_object {
 	struct mw_lock lock; /* MW_RANK_REGISTRY; guards setting up, and the list of caches */
 	_Atomic(bool) ready;
 	unsigned int started; /* caches of size classes that are made; lock */
-	unsigned long drains; /* turns of mw_cpus_stopped(); of who has stopped the world */
+	/* mw_cpus_each(): the last turn, of who has stopped the world; the last one that each CPU had part in. */
+	unsigned long last_turn;
+	mw_atomic_t turns[MW_MAX_CPUS];
 	_Atomic(bool) slowly; /* the same, for the collector's debugging */
 	_Atomic(bool) sampling; /* each allocation */
 	_Atomic(bool) failing; /* mw_cpus[] are mw_cpu_none, so that each request is seen */
@@ -400,11 +400,11 @@ MW_NOINLINE bool mw_cache_refuses_dead(const struct mw_cache *cache, uintptr_t s
 
 /*
  * Take from this CPU all spans of collected caches, and of such that hold back what is freed, so that none
- * is owned, with what was freed in them from elsewhere; a few at a time, so that interrupts go on. @cycle is noted as the last one that
- * did it; mw_object_flush_rest(), with the world stopped, does it for every CPU that did not.
+ * is owned, with what was freed in them from elsewhere; a few at a time, so that interrupts go on.
+ * mw_object_flush(), with the world stopped, lets every CPU do that. Return: how many did it themselves.
  */
-void mw_object_flush_here(unsigned long cycle);
-void mw_object_flush_rest(unsigned long cycle);
+void mw_object_flush_here(void);
+unsigned int mw_object_flush(void);
 /* Ahead of that, while the world runs: those in which nothing is free, which are most. Not pinned. */
 void mw_object_flush_full(void);
 
@@ -418,8 +418,8 @@ void mw_object_slowly(bool on);
 /* The same, for a profile of all. */
 void mw_object_sample_all(bool on);
 
-/* A large span whose object the sweep found dead: gone after this. */
-void mw_object_free_large(struct mw_span *span);
+/* A large span whose object the sweep found dead. Return: mw_span_free() is to follow, not pinned. */
+bool mw_object_end_large(struct mw_span *span);
 /* A span that mw_up_span_left() took: it goes back to the page heap now. */
 void mw_object_end_span(struct mw_span *span);
 /*

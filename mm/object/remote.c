@@ -171,7 +171,7 @@ __attribute__((noinline)) void mw_free_elsewhere(void *object, struct mw_span *s
 	mw_free_outside(object, span, cache, state, mw_port_cpu(), owner, site);
 }
 
-void mw_freers_gone(struct mw_span *span)
+void mw_freers_wait(const struct mw_span *span)
 {
 	unsigned int count = atomic_load_explicit(&mw_object.freer_count, memory_order_seq_cst);
 
@@ -179,6 +179,11 @@ void mw_freers_gone(struct mw_span *span)
 		while (atomic_load_explicit(&mw_freers[i].span, memory_order_seq_cst) == span)
 			mw_port_relax();
 	}
+}
+
+void mw_freers_gone(struct mw_span *span)
+{
+	mw_freers_wait(span);
 	for (size_t w = 0; w < span->words; w++) {
 		unsigned long twice = mw_word(&span->remote[w]);
 

@@ -20,15 +20,19 @@ static unsigned int mw_safe_wanted(const struct mw_span *span)
 	return (span->cache ? span->cache->span_flags : mw_object.large_flags) & MW_SAFE_FLAGS;
 }
 
-void mw_span_follow(struct mw_span *span)
+bool mw_span_follow(struct mw_span *span)
 {
 	unsigned int flags = span->flags, want = mw_safe_wanted(span);
 
 	if (mw_likely((flags & MW_SAFE_FLAGS) == want))
-		return;
+		return false;
+	/* Nobody attaches a record meanwhile. */
+	mw_lock_pinned(&span->records_lock);
 	/* Not at once: a byte's read-modify-write is a library call on some machines. */
 	span->flags = (unsigned char)((flags & ~(unsigned int)MW_SAFE_FLAGS) | want);
 	mw_span_slow_frees(span, mw_span_always_slow(span) || span->records);
+	mw_unlock_pinned(&span->records_lock);
+	return flags & ~want & MW_SPAN_SAFE;
 }
 
 /* Set the bit. Return: false: the object is not live. Only who lets go makes such an object free. */
@@ -119,29 +123,95 @@ size_t mw_span_let_go(struct mw_span *span, const mw_atomic_t *held, const mw_at
 	return 1;
 }
 
-static void mw_span_end_mode(struct mw_span *span)
+/*
+ * ---- the mode changes ----
+ *
+ * Handlers of stopped CPUs free and allocate meanwhile. Caches have the new mode first, and a span that a CPU takes
+ * from then on follows it. Then each CPU has the spans follow that it owns; at last the stopper does it for those that
+ * are a cache's, under its lock, and for large ones, which do not go as long as a free is said to be at them. A free
+ * that has read the old mode may set a bit later than that: it is waited for, before the bits are looked at.
+ */
+
+static bool mw_span_any_held(const struct mw_span *span)
 {
 	unsigned long held = 0;
 
 	for (size_t w = 0; w < span->words; w++)
 		held |= mw_word(&span->remote[w]);
-	if (!held)
-		return;
-	if (mw_owner(span) == MW_OWNER_LARGE)
-		mw_large_let_go(span);
-	else
-		mw_remote_notify(span); /* as what other CPUs freed */
+	return held;
 }
 
-static void mw_span_change(struct mw_span *span)
+void mw_span_end_mode(struct mw_span *span)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	mw_freers_wait(span);
+	if (mw_span_any_held(span))
+		mw_remote_notify(span);
+}
+
+/* The CPU's own spans, one at a time. */
+static void mw_safe_change_owned(struct mw_cpu *cpu, void *arg)
+{
+	struct mw_span_cursor cursor = { 0 };
+	struct mw_span *span;
+
+	(void)arg;
+	while ((span = mw_span_next(&cursor))) {
+		unsigned long state = mw_port_pin();
+
+		if ((mw_owner(span) & ~MW_OWNER_FULL) == cpu->number && mw_span_follow(span))
+			mw_span_end_mode(span);
+		mw_port_unpin(state);
+	}
+}
+
+/* A cache's, if it still is. */
+static void mw_safe_change_central(struct mw_span *span, struct mw_cache *cache)
 {
 	unsigned long state = mw_port_pin();
-	bool was = span->flags & MW_SPAN_SAFE;
+	bool ended;
 
-	mw_span_follow(span);
-	if (was && !(span->flags & MW_SPAN_SAFE))
+	mw_lock_pinned(&cache->lock);
+	ended = mw_owner(span) == MW_OWNER_NONE && mw_span_cache(span) == cache &&
+		mw_span_follow(span);
+	mw_unlock_pinned(&cache->lock);
+	if (ended)
 		mw_span_end_mode(span);
 	mw_port_unpin(state);
+}
+
+static void mw_safe_change_large(struct mw_span *span)
+{
+	unsigned long state = mw_port_pin();
+	unsigned int here = mw_port_cpu();
+	bool ended, held = false;
+
+	ended = mw_freer_begin(span, here) == MW_OWNER_LARGE && mw_span_follow(span);
+	mw_freer_end(here);
+	if (ended) {
+		atomic_thread_fence(memory_order_seq_cst);
+		mw_freers_wait(span);
+		/* A live object that was freed: nobody else frees it, so the span is still the same. */
+		held = mw_owner(span) == MW_OWNER_LARGE && mw_span_any_held(span);
+	}
+	mw_port_unpin(state);
+	if (held)
+		mw_large_let_go(span);
+}
+
+static void mw_safe_change_rest(void)
+{
+	struct mw_span_cursor cursor = { 0 };
+	struct mw_span *span;
+
+	while ((span = mw_span_next(&cursor))) {
+		struct mw_cache *cache = mw_span_cache(span);
+
+		if (!cache)
+			mw_safe_change_large(span);
+		else if (mw_owner(span) == MW_OWNER_NONE)
+			mw_safe_change_central(span, cache);
+	}
 }
 
 static void mw_safe_set_cache(struct mw_cache *cache, unsigned int flags)
@@ -156,9 +226,7 @@ void mw_object_safe_set(struct mw_cache *cache, bool on, bool wipe)
 {
 	unsigned int flags = (on ? MW_SPAN_SAFE : 0) | (on && wipe ? MW_SPAN_WIPE : 0);
 	struct mw_cache_cursor caches = { 0 };
-	struct mw_span_cursor cursor = { 0 };
 	struct mw_cache *one;
-	struct mw_span *span;
 
 	if (cache)
 		mw_safe_set_cache(cache, flags);
@@ -166,8 +234,8 @@ void mw_object_safe_set(struct mw_cache *cache, bool on, bool wipe)
 		mw_object.large_flags = (unsigned char)flags;
 	while (!cache && (one = mw_cache_next(&caches)))
 		mw_safe_set_cache(one, flags);
-	while ((span = mw_span_next(&cursor)))
-		mw_span_change(span);
+	(void)mw_cpus_each(mw_safe_change_owned, NULL);
+	mw_safe_change_rest();
 }
 
 void mw_object_held(size_t *objects, size_t *bytes)

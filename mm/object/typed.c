@@ -246,6 +246,15 @@ static bool mw_cache_each_slot(struct mw_each_slot *each)
 	return !elsewhere || (MW_CAN_STOP && mw_cpus_stopped(mw_each_slot_stopped, each));
 }
 
+/* An empty span; a typed cache's becomes the cache's for now, as giving it back takes as long as it is. */
+static size_t mw_slot_leave(struct mw_cpu *cpu, struct mw_slot *slot, struct mw_span *span)
+{
+	if (!slot->cache->keeps)
+		return mw_slot_release(cpu, slot, span);
+	mw_slot_disown(cpu, slot, span);
+	return 0;
+}
+
 /* Its spans are looked at in turn, and what others freed into them is gathered before. */
 static bool mw_slot_shrink(struct mw_each_slot *each, struct mw_cpu *cpu, struct mw_slot *slot,
 			   size_t *left)
@@ -257,14 +266,14 @@ static bool mw_slot_shrink(struct mw_each_slot *each, struct mw_cpu *cpu, struct
 			return true;
 		*left = slot->spans;
 		if (slot->span && mw_slot_reapable(slot->span, true))
-			pages += mw_slot_release(cpu, slot, slot->span);
+			pages += mw_slot_leave(cpu, slot, slot->span);
 	}
 	for (unsigned int n = 0; n < MW_DRAIN_STEP && *left && !mw_list_empty(&slot->avail); n++) {
 		struct mw_span *span = mw_container(slot->avail.next, struct mw_span, link);
 
 		--*left;
 		if (mw_slot_reapable(span, false)) {
-			pages += mw_slot_release(cpu, slot, span);
+			pages += mw_slot_leave(cpu, slot, span);
 			continue;
 		}
 		mw_list_remove(&span->link);
