@@ -329,3 +329,53 @@ TEST_WITH(runs_end_where_the_map_is_torn, TEST_HOSTED)
 		mw_pages_free(behind, 1);
 	}
 }
+
+/* ---- what a region's record says of the one that had it before ---- */
+
+/* It was grown to its end, and some of it was with the port. */
+TEST(a_record_begins_anew)
+{
+	struct mw_page_stats before, after;
+	struct mw_pages want = { .count = 1 };
+	char *extra;
+
+	NEED(test_heap(4 * MIB));
+	extra = test_memory(MIB);
+	before = stats_now();
+	for (unsigned int turn = 0; turn < 3; turn++) {
+		size_t usable = mw_region_add(extra, 16 * GIB, MIB) / PAGE;
+
+		NEED(usable > 8);
+		want.at = extra;
+		want.count = turn == 0 ? usable - 1 : 8;
+		want.at = mw_pages_alloc_as(&want);
+		NEED(want.at);
+		CHECK(mw_page_check());
+		mw_pages_free(want.at, want.count);
+		(void)mw_scavenge(0, SIZE_MAX);
+		CHECK(mw_page_check());
+		CHECK(mw_region_remove(extra));
+	}
+	after = stats_now();
+	CHECK_EQ(after.zone[2].released, before.zone[2].released);
+	CHECK(mw_page_check());
+}
+
+/* Failing on purpose takes the record of the next region. */
+TEST(a_region_without_memory_for_its_record)
+{
+	const struct mw_fail fail = { .every = 1, .own = true };
+	char *extra;
+	size_t n = 0, failed;
+
+	NEED(test_heap(4 * MIB));
+	extra = test_memory(8 * MIB);
+	(void)mw_fail_set(&fail);
+	while (n < 8 && mw_region_add(extra + n * MIB, 16 * GIB + n * MIB, MIB))
+		n++;
+	failed = mw_fail_set(NULL);
+	CHECK(n > 0 && n < 8 && failed > 0);
+	CHECK(mw_page_check());
+	CHECK(mw_region_add(extra + n * MIB, 16 * GIB + n * MIB, MIB));
+	CHECK(mw_page_check());
+}

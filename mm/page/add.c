@@ -69,13 +69,15 @@ static unsigned int new_id(bool low)
 
 static struct mw_region *new_region(void)
 {
-	struct mw_region *region;
+	struct mw_region *region = NULL;
 
-	for (size_t i = 0; i < MW_LEN(mw_page.early); i++) {
+	for (size_t i = 0; i < MW_LEN(mw_page.early) && !region; i++) {
 		if (!mw_page.early[i].live && !mw_page.early[i].end)
-			return &mw_page.early[i];
+			region = &mw_page.early[i];
 	}
-	region = mw_fixed_alloc(&mw_page.regions);
+	if (!region)
+		region = mw_fixed_alloc(&mw_page.regions);
+	/* What another region had it for is nothing to this one. */
 	if (region)
 		__builtin_memset((void *)region, 0, sizeof(*region));
 	return region;
@@ -149,8 +151,9 @@ static void publish(struct mw_region *region, size_t n)
 	mw_unlock(&mw_page.heap, state);
 }
 
-/* A part that lies in one zone. Return: pages that became usable. */
-static size_t add_part(const struct mw_frames *part, enum mw_zone_index zone, const void *base)
+/* A part that lies in one zone. @scarce: set if there is no memory for its record. Return: pages that became usable. */
+static size_t add_part(const struct mw_frames *part, enum mw_zone_index zone, const void *base,
+		       bool *scarce)
 {
 	size_t own = own_pages(part->first, part->n);
 	struct mw_region *region;
@@ -159,8 +162,10 @@ static size_t add_part(const struct mw_frames *part, enum mw_zone_index zone, co
 	if (own >= part->n || !id || mw_page.nr_regions >= MW_MAX_REGIONS)
 		return 0;
 	region = new_region();
-	if (!region)
+	if (!region) {
+		*scarce = true;
 		return 0;
+	}
 	atomic_init(&region->first, part->first);
 	atomic_init(&region->end, part->first + part->n);
 	atomic_init(&region->frame, part->frame);
@@ -179,7 +184,7 @@ static size_t add_part(const struct mw_frames *part, enum mw_zone_index zone, co
 	return part->n - own;
 }
 
-static size_t add_parts(struct mw_frames rest, const void *base)
+static size_t add_parts(struct mw_frames rest, const void *base, bool *scarce)
 {
 	size_t usable = 0;
 
@@ -190,7 +195,7 @@ static size_t add_parts(struct mw_frames rest, const void *base)
 		enum mw_zone_index zone = zone_of(part.frame, &end);
 
 		part.n = mw_min(part.n, end - part.frame);
-		usable += add_part(&part, zone, base);
+		usable += add_part(&part, zone, base, scarce);
 		rest.first += part.n;
 		rest.frame += part.n;
 		rest.n -= part.n;
@@ -242,6 +247,7 @@ static size_t add(void *base, uint64_t phys, size_t len, bool zeroed, uintptr_t 
 		.what = MW_BAD_REGION, .address = base, .given = len, .here.pcs[0] = site
 	};
 	size_t usable = 0;
+	bool scarce = false;
 
 	mw_page_init();
 	if (!wrong) {
@@ -250,11 +256,11 @@ static size_t add(void *base, uint64_t phys, size_t len, bool zeroed, uintptr_t 
 			wrong = "region overlaps another one";
 		} else {
 			mw_shadow_live(mw_pn_address(want.first), want.n << MW_PAGE_SHIFT);
-			usable = add_parts(want, base);
+			usable = add_parts(want, base, &scarce);
 		}
 		mw_regions_changed();
 	}
-	if (!wrong && !usable)
+	if (!wrong && !usable && !scarce)
 		wrong = "region too small for its own bookkeeping, or one too many";
 	if (wrong) {
 		report.text = wrong;

@@ -97,7 +97,8 @@ bool mw_memmap_next(const struct mw_memrange *map, size_t n, enum mw_memtype typ
  * early: yes, it is the beginning. interrupt: no. waits: for another call that adds or removes a region, no longer.
  *
  * Return: bytes that became usable; 0 if the region is too small, overlaps another, or lies outside
- * MW_ADDR_BASE and MW_ADDR_BITS, after a report that says which.
+ * MW_ADDR_BASE and MW_ADDR_BITS, after a report that says which; 0 without a report if there is no memory for
+ * its record.
  */
 size_t mw_region_add(void *base, uint64_t phys, size_t len);
 /** mw_region_add_zeroed - the same, for memory that reads as zero: it is not cleared again */
