@@ -83,6 +83,11 @@ bool mw_half_done(void)
 
 /* ---- who listens ---- */
 
+static struct mw_gc_listener *first_listener(void)
+{
+	return atomic_load_explicit(&mw_gc.listeners, memory_order_acquire);
+}
+
 void mw_gc_listen(struct mw_gc_listener *listener)
 {
 	struct mw_report report = {
@@ -95,11 +100,11 @@ void mw_gc_listen(struct mw_gc_listener *listener)
 
 	mw_gc_ready();
 	state = mw_lock(&mw_gc.registry);
-	for (known = mw_gc.listeners; known && known != listener;)
+	for (known = first_listener(); known && known != listener;)
 		known = known->next;
 	if (!known) {
-		listener->next = mw_gc.listeners;
-		mw_gc.listeners = listener;
+		listener->next = first_listener();
+		atomic_store_explicit(&mw_gc.listeners, listener, memory_order_release);
 	}
 	mw_unlock(&mw_gc.registry, state);
 	if (known)
@@ -108,22 +113,24 @@ void mw_gc_listen(struct mw_gc_listener *listener)
 
 void mw_gc_unlisten(struct mw_gc_listener *listener)
 {
-	struct mw_gc_listener **at = &mw_gc.listeners;
+	struct mw_gc_listener *before;
 	unsigned long state;
 
 	BEGIN_ALONE();
 	state = mw_lock(&mw_gc.registry);
-	while (*at && *at != listener)
-		at = &(*at)->next;
-	if (*at)
-		*at = listener->next;
+	before = first_listener();
+	if (before == listener)
+		atomic_store_explicit(&mw_gc.listeners, listener->next, memory_order_relaxed);
+	for (; before && before != listener; before = before->next)
+		if (before->next == listener)
+			before->next = listener->next;
 	mw_unlock(&mw_gc.registry, state);
 	end_alone();
 }
 
 void mw_gc_announce(enum mw_gc_moment moment)
 {
-	for (struct mw_gc_listener *l = mw_gc.listeners; l; l = l->next)
+	for (struct mw_gc_listener *l = first_listener(); l; l = l->next)
 		l->moment(l, moment, &mw_gc.cycle);
 }
 

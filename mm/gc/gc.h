@@ -181,7 +181,7 @@ struct mw_pace {
 	unsigned int useless; /* cycles in a row that freed next to nothing, as far as they are counted */
 	/* Set aside by each CPU and not added to since yet; that CPU's, pinned. */
 	struct {
-		size_t bytes;
+		mw_atomic_t bytes;
 	} __attribute__((aligned(MW_CACHE_LINE))) cpu[MW_MAX_CPUS];
 };
 
@@ -372,7 +372,7 @@ struct mw_gc {
 	struct mw_gc_cycle cycle; /* under way, or the last one; of who is collecting */
 	mw_atomic_t swept_cycle; /* number of the last cycle that was swept to its end */
 	struct mw_lock registry; /* MW_RANK_REGISTRY: guards the lists that follow */
-	struct mw_gc_listener *listeners;
+	struct mw_gc_listener *_Atomic listeners; /* written under registry, its head also while a cycle walks it */
 	struct mw_root *roots;
 	struct mw_pin *pins[256]; /* by hash of the object */
 	struct mw_fixed root_records, pin_records, array_records;

@@ -103,7 +103,7 @@ void mw_pace_marked(size_t bytes)
 	mw_set_word(&pace->marked, bytes);
 	mw_set_word(&pace->since, 0);
 	for (unsigned int i = 0; i < MW_MAX_CPUS; i++)
-		pace->cpu[i].bytes = 0;
+		mw_set_word(&pace->cpu[i].bytes, 0);
 	set_goal();
 }
 
@@ -132,14 +132,14 @@ bool mw_pace_overdue(void)
 void mw_up_allocated(size_t bytes)
 {
 	struct mw_pace *pace = &mw_gc.pace;
-	size_t *mine = &pace->cpu[mw_port_cpu()].bytes;
+	mw_atomic_t *mine = &pace->cpu[mw_port_cpu()].bytes;
 	size_t since;
 
-	*mine += bytes;
-	if (mw_likely(*mine < FOLD))
+	/* At the end of a mark somebody else sets it to 0, while handlers of a stopped CPU may be here. */
+	bytes += mw_word(mine);
+	mw_set_word(mine, mw_likely(bytes < FOLD) ? bytes : 0);
+	if (mw_likely(bytes < FOLD))
 		return;
-	bytes = *mine;
-	*mine = 0;
 	since = atomic_fetch_add_explicit(&pace->since, bytes, memory_order_relaxed) + bytes;
 	if (since >= mw_word(&pace->room) &&
 	    !atomic_exchange_explicit(&pace->due, 1, memory_order_relaxed))

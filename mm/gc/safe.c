@@ -134,7 +134,7 @@ void mw_safe_look(void)
 	mw_set_word(&mw_gc.safe.fresh, 0);
 	mw_set_word(&mw_gc.safe.told, 0);
 	for (unsigned int i = 0; i < MW_MAX_CPUS; i++)
-		mw_freers[i].held = 0;
+		mw_set_word(&mw_freers[i].held, 0);
 }
 
 void mw_safe_rest(uint64_t now, uint64_t ns)

@@ -309,7 +309,8 @@ extern char mw_zero_object[16]; /* the address of all objects without bytes */
 #define MW_FREER_IDLE ((struct mw_span *)1)
 extern struct mw_freer {
 	_Alignas(MW_CACHE_LINE) struct mw_span *_Atomic span;
-	size_t held; /* bytes that it held back, not told to mw_up_safe_held() yet; its own, pinned */
+	/* Bytes that it held back, not told to mw_up_safe_held() yet; its own, pinned, and made 0 at the end of a mark. */
+	mw_atomic_t held;
 } mw_freers[MW_MAX_CPUS];
 
 struct mw_object {

@@ -47,9 +47,9 @@ static inline bool mw_safe_bit(struct mw_span *span, size_t index)
 
 static MW_NOINLINE void mw_safe_tell(struct mw_freer *freer, unsigned long state)
 {
-	size_t bytes = freer->held;
+	size_t bytes = mw_word(&freer->held);
 
-	freer->held = 0;
+	mw_set_word(&freer->held, 0);
 	mw_up_safe_held(bytes);
 	mw_port_unpin(state);
 }
@@ -57,8 +57,9 @@ static MW_NOINLINE void mw_safe_tell(struct mw_freer *freer, unsigned long state
 /* Pinned, by @state; not any more afterwards. */
 static inline void mw_safe_count(struct mw_freer *freer, size_t bytes, unsigned long state)
 {
-	freer->held += bytes;
-	if (mw_likely(freer->held < MW_SAFE_FOLD))
+	bytes += mw_word(&freer->held);
+	mw_set_word(&freer->held, bytes);
+	if (mw_likely(bytes < MW_SAFE_FOLD))
 		mw_port_unpin(state);
 	else
 		mw_safe_tell(freer, state);

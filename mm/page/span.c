@@ -34,7 +34,7 @@ static bool take_step(const struct mw_want *want, struct mw_span *span, size_t *
 		all = mw_page.objects += want->n;
 		/* Who looks at all descriptors may take this one for what it was: mw_span_readable(). */
 		__atomic_store_n(&span->base, mw_pn_address(*first), __ATOMIC_RELAXED);
-		span->pages = want->n;
+		__atomic_store_n(&span->pages, want->n, __ATOMIC_RELAXED);
 		atomic_store_explicit(&span->in_use, true, memory_order_release);
 	} else if (!grew) {
 		mw_page.failures++;
