@@ -52,6 +52,9 @@ void harness_misused(const struct mw_report *report);
 /* The file of the test that runs, for failures that no line of it can be named for; "": none runs. */
 const char *harness_suite(void);
 
+/* What a test has to tell before a crash, a hang or a panic ends it or everything; NULL: nothing. */
+extern void (*harness_last_words)(void);
+
 /* "suite.name" of the test that runs, and its number in the plan; NULL: none runs. */
 const char *harness_current(unsigned int *number);
 

@@ -67,11 +67,17 @@ static const char *panic_why; /* set by harness_panicked() for test_panics() */
 static char panic_text[160];
 static bool panic_expected;
 
+void (*harness_last_words)(void);
+
 void harness_panicked(const char *why)
 {
 	unsigned int number;
 
-	if (!harness_current(&number) || backend_worker())
+	if (!harness_current(&number))
+		return;
+	if (harness_last_words && !panic_expected)
+		harness_last_words();
+	if (backend_worker())
 		return;
 	if (panic_expected) {
 		mw_format(panic_text, sizeof(panic_text), "%s", why);
@@ -166,4 +172,5 @@ void harness_expect_end(void)
 {
 	(void)test_captured();
 	panic_expected = false;
+	harness_last_words = NULL;
 }

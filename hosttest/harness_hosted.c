@@ -90,7 +90,7 @@ _Noreturn void backend_leave(void)
 	siglongjmp(attempt->back, 1);
 }
 
-/* Only write() and _exit(): anything may be broken. */
+/* Only write(), what the test has to tell, and _exit(): anything may be broken. */
 static _Noreturn void end_all(const char *why, int code)
 {
 	char line[256];
@@ -99,6 +99,8 @@ static _Noreturn void end_all(const char *why, int code)
 	int len = snprintf(line, sizeof(line), "not ok %u - %s # %s\nBail out! %s\n", number,
 			   name ? name : "no test", why, why);
 
+	if (harness_last_words)
+		harness_last_words();
 	backend_write(line, (size_t)len < sizeof(line) ? (size_t)len : sizeof(line) - 1);
 	_exit(code);
 }

@@ -273,6 +273,8 @@ void tests_panicked(const char *why)
 {
 	if (running && arch_cpu_id() == TEST_CPU && landing_any() && !arch_in_interrupt())
 		harness_panicked(why);
+	else if (running && harness_last_words)
+		harness_last_words();
 }
 
 static void panicked(void *arg)
