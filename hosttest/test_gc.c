@@ -160,21 +160,67 @@ TEST(second_mark_agrees)
 	CHECK(mw_gc_check());
 }
 
-TEST(second_mark_finds_a_wrong_first_one)
+static struct mw_span *mark_bit_of(const void *object, size_t *index)
+{
+	struct mw_span *span = mw_span_of(object);
+
+	NEED(span);
+	*index = mw_span_index(span, object);
+	return span;
+}
+
+/* The head of a list looks as if it had been marked: the first mark passes it by, and misses the rest. */
+static void mark_the_head(struct mw_gc_listener *self, enum mw_gc_moment moment,
+			  const struct mw_gc_cycle *cycle)
+{
+	struct mw_span *span;
+	size_t index;
+
+	(void)self, (void)cycle;
+	if (moment != MW_GC_ROOTS_DONE)
+		return;
+	span = mark_bit_of(root[0], &index);
+	mw_set_word(&span->mark[index / MW_WORD_BITS], mw_bit(index));
+}
+
+TEST(second_mark_finds_what_the_first_one_missed)
+{
+	static struct mw_gc_listener listener = { .moment = mark_the_head };
+
+	setup(16 << 20);
+	keep_list(0, 50);
+	mw_gc_listen(&listener);
+	CHECK(!mw_gc_check());
+	mw_gc_unlisten(&listener);
+	root[0] = NULL; /* its list is gone */
+	CHECK(mw_gc_check());
+}
+
+TEST(marks_that_are_left_over_are_found)
 {
 	struct mw_span *span;
 	size_t index;
 
 	setup(16 << 20);
 	keep_list(0, 50);
-	span = mw_span_of(root[0]);
-	NEED(span);
-	index = mw_span_index(span, root[0]);
-	mw_free(root[0]);
-	root[0] = NULL;
-	/* As if the first mark had kept an object that nothing reaches. */
+	collect();
+	span = mark_bit_of(root[0], &index);
+	CHECK(mw_heap_check());
 	mw_set_word(&span->mark[index / MW_WORD_BITS], mw_bit(index));
+	CHECK(!mw_heap_check());
+	mw_set_word(&span->mark[index / MW_WORD_BITS], 0);
+	CHECK(mw_heap_check());
+}
+
+TEST(a_check_without_memory_says_so)
+{
+	static const struct mw_fail fail = { .every = 1, .pages = true };
+
+	setup(16 << 20);
+	keep_list(0, 50);
+	(void)mw_fail_set(&fail);
 	CHECK(!mw_gc_check());
+	CHECK(mw_fail_set(NULL) > 0);
 	CHECK(mw_gc_check());
 }
 

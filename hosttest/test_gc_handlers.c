@@ -232,6 +232,7 @@ BARE static void handle(void *arg)
 	struct node *node = mw_new(&node_type, MW_ATOMIC), *taken = root[2];
 
 	(void)arg;
+	busy.wrong += !mw_gc_is_object(taken) || !mw_gc_is_object(root[3]);
 	if (node) {
 		node->value = 44;
 		node->next = root[0];
@@ -259,6 +260,13 @@ BARE static void cycle(void *arg)
 	(void)mw_gc_collect(MW_COLLECT_MARKED);
 }
 
+/* A second mark is a part of it. */
+BARE static void check_cycle(void *arg)
+{
+	(void)arg;
+	busy.wrong += !mw_gc_check();
+}
+
 static bool is_node(const struct node *node, uintptr_t value)
 {
 	return node && mw_gc_is_object(node) && node->value == value;
@@ -282,7 +290,7 @@ static void judge_all(void)
 }
 
 /* The references of an interrupt's own are stepped on a stack that no mark looks at. */
-TEST_WITH(a_handler_at_each_step_of_a_collection, TEST_HOSTED)
+static void handle_at_each_step(void (*of)(void *arg))
 {
 	unsigned long at = 0;
 	bool more;
@@ -293,7 +301,7 @@ TEST_WITH(a_handler_at_each_step_of_a_collection, TEST_HOSTED)
 	NEED(busy.table = mw_weak_table_new("busy"));
 	do {
 		make_all();
-		more = test_step(cycle, handle, NULL, at++);
+		more = test_step(of, handle, NULL, at++);
 		collect();
 		judge_all();
 		if (at % 512 == 0)
@@ -304,6 +312,17 @@ TEST_WITH(a_handler_at_each_step_of_a_collection, TEST_HOSTED)
 	CHECK(busy.pushed > 0 && busy.weakly > 0 && busy.weakly < at);
 	CHECK(at > 1000 && at < MOST);
 	test_note("%lu instructions, got %lu times", at, busy.weakly);
+}
+
+TEST_WITH(a_handler_at_each_step_of_a_collection, TEST_HOSTED)
+{
+	handle_at_each_step(cycle);
+}
+
+/* What it frees, drops, and asks of is what it is without a check; and nothing of it is a difference. */
+TEST_WITH(a_handler_at_each_step_of_a_check, TEST_HOSTED)
+{
+	handle_at_each_step(check_cycle);
 }
 
 /* ---- a handler that runs on while the collection goes on ---- */

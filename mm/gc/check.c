@@ -3,9 +3,14 @@
  * The collector checks itself: a second mark by other means, compared with the first bit by bit.
  *
  * This one is alone, takes roots and objects one at a time, and shares no code with mark.c but the root
- * walk and the layouts. With the world stopped and flushed, no collected span has remote frees: the
- * remote words hold the second marks. An object waits to be looked at while its second mark is
- * set and its scanned bit still is; looking clears the scanned bit. So this needs no memory either.
+ * walk and the layouts. Its marks are in scratch of their own, in records of wide.c, one for each collected span: its
+ * descriptor leads there by gc_scanned, which the first mark is done with. An object waits to be looked at while its
+ * second mark is set and its scanned bit still is; looking clears the scanned bit, which nobody else reads any more.
+ * No word of a span that interrupts read or write is changed. No memory for the scratch: no check, which is printed.
+ *
+ * Interrupts go on between the two marks. They free objects and drop references, so what only the first
+ * mark came to says nothing. But all that they can find is marked: what only the second one came to, and lives, was
+ * missed. A bad pointer is looked at again when those that may be about to clear it have ended.
  *
  * The path from a root to the holder of a bad pointer is found by marking again for each of its steps:
  * whatever the second mark was looking at when it came to an object leads one step nearer to a root.
@@ -32,6 +37,7 @@ static void note_bad(struct mw_second *second, const uintptr_t *word)
 		.root = second->root,
 		.offset = (size_t)((char *)word - second->object),
 		.value = ~*word,
+		.word = ~(uintptr_t)word,
 	};
 }
 
@@ -54,27 +60,51 @@ static void second_queue(struct mw_second *second, struct mw_span *span)
 	second->queue.last = span;
 }
 
+/* NULL: it has none, as it is not one of the collected spans that the first mark found. */
+static struct mw_wide_span *second_bits(const struct mw_span *span)
+{
+	if (!span->mark || mw_span_newborn(span))
+		return NULL;
+	return (struct mw_wide_span *)mw_word(&span->gc_scanned);
+}
+
+/* Is it no object of its span? What died between the two marks was one when it was pointed to. */
+static bool is_bad(const struct mw_span *span, size_t index)
+{
+	unsigned long bit = mw_bit(index);
+	size_t w = index / MW_WORD_BITS;
+
+	if (index >= span->count)
+		return true;
+	return mw_word(&span->free[w]) & bit && !(second_bits(span) && mw_word(&span->mark[w]) & bit);
+}
+
 static void second_word(void *ctx, uintptr_t *word, bool sure)
 {
 	struct mw_second *second = ctx;
 	struct mw_span *span = *word ? mw_span_of((void *)*word) : NULL;
-	size_t index, w;
+	struct mw_wide_span *wide;
+	mw_atomic_t *bits;
+	size_t index;
 
 	if (!span)
 		return;
 	index = mw_span_index(span, (void *)*word);
-	w = index / MW_WORD_BITS;
-	if (index >= span->count || mw_word(&span->free[w]) & mw_bit(index)) {
+	if (is_bad(span, index)) {
 		if (sure && mw_gc.debug & MW_GC_DEBUG_POINTERS)
 			note_bad(second, word);
 		return;
 	}
-	/* What was born during the mark lives anyway, and its remote words are its own. */
-	if (!span->mark || mw_word(&span->remote[w]) & mw_bit(index) || mw_span_newborn(span))
+	/* What was born during the mark lives anyway. */
+	wide = second_bits(span);
+	if (!wide)
+		return;
+	bits = &wide->bits[index / MW_WORD_BITS];
+	if (mw_word(bits) & mw_bit(index))
 		return;
 	if (second->target == ~(uintptr_t)mw_span_object(span, index))
 		note_holder(second);
-	mw_set_word(&span->remote[w], mw_word(&span->remote[w]) | mw_bit(index));
+	mw_set_word(bits, mw_word(bits) | mw_bit(index));
 	if (span->scanned)
 		second_queue(second, span);
 }
@@ -120,9 +150,11 @@ static void second_object(struct mw_second *second, struct mw_span *span, char *
 
 static void second_span(struct mw_second *second, struct mw_span *span)
 {
+	const struct mw_wide_span *wide = second_bits(span);
+
 	atomic_store_explicit(&span->queued, 0, memory_order_relaxed);
 	for (size_t w = 0; w < span->words; w++) {
-		unsigned long todo = mw_word(&span->remote[w]) & mw_word(&span->scanned[w]);
+		unsigned long todo = mw_word(&wide->bits[w]) & mw_word(&span->scanned[w]);
 
 		mw_set_word(&span->scanned[w], mw_word(&span->scanned[w]) & ~todo);
 		for (; todo; todo &= todo - 1)
@@ -132,60 +164,85 @@ static void second_span(struct mw_second *second, struct mw_span *span)
 }
 
 /* Large objects are marked as scanned nowhere else: their bit is made what the others' are. */
-static void prepare(struct mw_span *span)
+static void prepare(struct mw_wide_span *wide)
 {
+	struct mw_span *span = wide->span;
+
 	atomic_store_explicit(&span->queued, 0, memory_order_relaxed);
-	for (size_t w = 0; span->scanned && w < span->words; w++)
-		mw_set_word(&span->scanned[w], mw_word(&span->mark[w]));
-}
-
-static bool compare(struct mw_span *span)
-{
-	bool same = true;
-
-	for (size_t w = 0; w < span->words; w++) {
-		unsigned long first = mw_word(&span->mark[w]), second = mw_word(&span->remote[w]);
-
-		mw_set_word(&span->remote[w], 0);
-		if (first == second || !same)
-			continue;
-		same = false;
-		mw_print("marrow: marks differ: span %p, objects from %zu: %lx, again %lx\n",
-			 (void *)span->base, w * MW_WORD_BITS, first, second);
+	for (size_t w = 0; w < wide->words; w++) {
+		mw_set_word(&wide->bits[w], 0);
+		if (span->scanned)
+			mw_set_word(&span->scanned[w], mw_word(&span->mark[w]));
 	}
-	return same;
 }
 
-typedef bool each_span_fn(struct mw_span *span);
-
-static bool each_collected(each_span_fn *fn)
+/* Every descriptor has its record or 0 in gc_scanned: there may be more ways to one than by this walk. */
+static bool give_bits(void)
 {
 	struct mw_span_cursor cursor = { 0 };
 	struct mw_span *span;
-	bool ok = true;
+	bool room = true;
 
-	while ((span = mw_span_next(&cursor)))
-		if ((mw_span_flags(span) & MW_SPAN_COLLECTED) && !mw_span_newborn(span))
-			ok &= fn(span);
-	return ok;
+	while ((span = mw_span_next_raw(&cursor))) {
+		struct mw_wide_span *wide = NULL;
+
+		if (mw_span_newborn(span))
+			continue;
+		if (mw_span_readable(span) && mw_span_flags(span) & MW_SPAN_COLLECTED) {
+			wide = mw_wide_record(span);
+			room &= wide != NULL;
+		}
+		if (wide)
+			wide->span = span;
+		mw_set_word(&span->gc_scanned, (uintptr_t)wide);
+	}
+	return room;
 }
 
-static bool prepare_one(struct mw_span *span)
+/* No collected span goes while the world is stopped. */
+static void take_bits(void)
 {
-	prepare(span);
+	struct mw_wide_cursor cursor = { 0 };
+	struct mw_wide_span *wide;
+
+	while ((wide = mw_wide_next(&cursor)))
+		mw_set_word(&wide->span->gc_scanned, 0);
+}
+
+static bool compare(struct mw_wide_span *wide)
+{
+	const struct mw_span *span = wide->span;
+
+	for (size_t w = 0; w < wide->words; w++) {
+		unsigned long first = mw_word(&span->mark[w]), second = mw_word(&wide->bits[w]);
+
+		if (!(second & ~first & mw_span_live_word(span, w)))
+			continue;
+		mw_print("marrow: marks differ: span %p, objects from %zu: %lx, again %lx\n",
+			 (void *)span->base, w * MW_WORD_BITS, first, second);
+		return false;
+	}
 	return true;
 }
 
-static bool forget_one(struct mw_span *span)
+static bool compare_all(void)
 {
-	for (size_t w = 0; w < span->words; w++)
-		mw_set_word(&span->remote[w], 0);
-	return true;
+	struct mw_wide_cursor cursor = { 0 };
+	struct mw_wide_span *wide;
+	bool same = true;
+
+	while ((wide = mw_wide_next(&cursor)))
+		same &= compare(wide);
+	return same;
 }
 
 static void mark_second(struct mw_second *second)
 {
-	each_collected(prepare_one);
+	struct mw_wide_cursor cursor = { 0 };
+	struct mw_wide_span *wide;
+
+	while ((wide = mw_wide_next(&cursor)))
+		prepare(wide);
 	mw_roots_each(second_root, second);
 	mw_roots_each_born(second_root, second);
 	while (second->queue.length) {
@@ -223,7 +280,6 @@ static void print_path(struct mw_second *second, const struct mw_bad_pointer *ba
 		second->from = 0;
 		second->from_root = NULL;
 		mark_second(second);
-		each_collected(forget_one);
 		at = second->from;
 		root = second->from_root;
 	}
@@ -249,18 +305,80 @@ static MW_NOINLINE void report_bad(const struct mw_bad_pointer *bad)
 	mw_misuse(&report);
 }
 
-bool mw_check_marks(void)
+/*
+ * Who frees what is pointed to clears the pointer before it ends: it is there still, in what lives, and
+ * leads to no object still.
+ */
+static bool still_bad(const struct mw_bad_pointer *bad)
+{
+	const char *holder = (char *)~bad->holder;
+	const struct mw_span *span = bad->holder ? mw_span_of(holder) : NULL;
+
+	if (bad->holder && (!span || !mw_span_live(span, mw_span_index(span, holder))))
+		return false;
+	if (*(const volatile uintptr_t *)~bad->word != ~bad->value)
+		return false;
+	span = mw_span_of((void *)~bad->value);
+	return span && is_bad(span, mw_span_index(span, (void *)~bad->value));
+}
+
+/* Return: is there none? */
+static bool report_all_bad(struct mw_second *second)
+{
+	bool none = true;
+
+	if (second->bad_count)
+		mw_handlers_wait();
+	for (unsigned int i = 0; i < mw_min(second->bad_count, MW_BAD_MOST); i++) {
+		if (!still_bad(&second->bad[i]))
+			continue;
+		none = false;
+		print_path(second, &second->bad[i]);
+		report_bad(&second->bad[i]);
+	}
+	return none;
+}
+
+static bool no_memory(void)
+{
+	mw_print("marrow: no memory for a second mark, marks are not checked\n");
+	return false;
+}
+
+bool mw_check_wanted(void)
+{
+	return mw_gc.check_wanted || mw_gc.debug & (MW_GC_DEBUG_POINTERS | MW_GC_DEBUG_CHECK);
+}
+
+bool mw_check_begin(void)
+{
+	bool room = mw_wide_room(true);
+
+	mw_gc.check_ok = false;
+	mw_wide_forget();
+	return room || no_memory();
+}
+
+void mw_check_end(void)
+{
+	mw_wide_forget();
+	if (!mw_gc.safe.on)
+		mw_wide_drop();
+}
+
+void mw_check_marks(void)
 {
 	struct mw_second *second = &mw_gc.second;
 
 	*second = (struct mw_second){ 0 };
-	mark_second(second);
-	mw_gc.check_ok = each_collected(compare) && !second->bad_count;
-	for (unsigned int i = 0; i < mw_min(second->bad_count, MW_BAD_MOST); i++) {
-		print_path(second, &second->bad[i]);
-		report_bad(&second->bad[i]);
+	if (give_bits()) {
+		mark_second(second);
+		mw_gc.check_ok = compare_all();
+		mw_gc.check_ok &= report_all_bad(second);
+	} else {
+		(void)no_memory();
 	}
-	return mw_gc.check_ok;
+	take_bits();
 }
 
 void mw_gc_debug(unsigned int aids, unsigned long every)

@@ -35,6 +35,9 @@ static bool check_generation(const struct mw_span *span, unsigned int now, bool 
 	}
 	MW_CHECK(span, generation == now || generation == now - MW_GENERATION_STEP);
 	MW_CHECK(span, generation == now || !all_swept);
+	/* A mark begins with none. */
+	for (size_t w = 0; generation == now && w < span->words; w++)
+		MW_CHECK(span, !mw_word(&span->mark[w]));
 	return true;
 }
 

@@ -356,15 +356,19 @@ static bool collect(enum mw_collect how, bool safe)
 {
 	unsigned long wide;
 	uint64_t clock;
+	bool check;
 
 	finish_last_sweep();
 	mw_safe_choose(safe);
 	wide = mw_word(&mw_gc.wide.mode);
+	check = wide == MW_WIDE_NOT && mw_check_wanted() && mw_check_begin();
 	mw_object_flush_full();
 	mw_gc.cycle = (struct mw_gc_cycle){ .number = mw_word(&mw_gc.cycles) + 1 };
 	if (!stop(&clock)) {
 		mw_gc.cycle.number = 0;
 		mw_set_word(&mw_gc.wide.mode, MW_WIDE_NOT);
+		if (check)
+			mw_check_end();
 		return false;
 	}
 	mark_roots();
@@ -377,7 +381,7 @@ static bool collect(enum mw_collect how, bool safe)
 	if (wide == MW_WIDE_SAFE)
 		mw_safe_look();
 	sum_markers(wide);
-	if ((mw_gc.debug || mw_gc.check_wanted) && wide == MW_WIDE_NOT)
+	if (check)
 		mw_check_marks();
 	mw_sweep_begin();
 	mw_weaks_settle();
@@ -385,6 +389,8 @@ static bool collect(enum mw_collect how, bool safe)
 	mw_gc.cycle.mark_ns = lap(&clock);
 	mw_gc_announce(MW_GC_MARKED);
 	restart(&clock, wide == MW_WIDE_SAFE);
+	if (check)
+		mw_check_end();
 	if (how == MW_COLLECT_SWEPT)
 		finish_last_sweep();
 	return true;
@@ -455,7 +461,7 @@ bool mw_gc_collect_leaks(struct mw_leak_found *found, const void *floor)
 	mw_gc.floor = floor;
 	/* New spans may need more room than there was before the stop: then once more, with more. */
 	for (unsigned int tries = 0; stops && !complete && tries < 3; tries++) {
-		if (!mw_wide_room())
+		if (!mw_wide_room(false))
 			break;
 		mw_gc.wide.scarce = false;
 		mw_wide_forget();

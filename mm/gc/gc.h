@@ -261,14 +261,19 @@ struct mw_wide {
 	_Atomic(uintptr_t) left; /* spans that interrupts emptied, by the first half of their links */
 };
 
-/* Before the stop: take scratch for all spans there are. Return: false: no memory for all of it. */
-bool mw_wide_room(void);
+/*
+ * Before the stop: take scratch for all spans there are, hand-managed or @collected ones.
+ * Return: false: no memory for all of it.
+ */
+bool mw_wide_room(bool collected);
 /* Give it all back. */
 void mw_wide_drop(void);
 /* No record is one of the last mark's any more. */
 void mw_wide_forget(void);
 /* World stopped and flushed, marking begun. Return: whether there was room for each span. */
 bool mw_wide_begin(void);
+/* A new record, but for what it says of the span. NULL: no room. */
+struct mw_wide_span *mw_wide_record(struct mw_span *span);
 struct mw_wide_span *mw_wide_next(struct mw_wide_cursor *cursor);
 /* Is the span still the one that the record was made for? */
 bool mw_wide_readable(const struct mw_wide_span *wide);
@@ -351,7 +356,7 @@ struct mw_second {
 	const char *from_root;
 	unsigned int bad_count;
 	struct mw_bad_pointer {
-		uintptr_t holder, value; /* holder 0: root */
+		uintptr_t holder, value, word; /* holder 0: root; word: where the value is */
 		const struct mw_type *type; /* of the holder */
 		const char *root;
 		size_t offset;
@@ -417,8 +422,14 @@ void mw_stuck_print(const struct mw_stuck *stuck);
 void mw_mark_specials(void);
 /* cycle.c; world stopped: until every interrupt handler that runs on a stopped CPU has ended. */
 void mw_handlers_wait(void);
-/* check.c; world stopped, after the mark. Return: whether a second mark agrees with the first. */
-bool mw_check_marks(void);
+/*
+ * check.c. Does somebody want a second mark? Before the stop: take scratch for one; false: no memory. World stopped,
+ * after the first one: make it, and note in check_ok whether it agrees. The world runs: give the scratch back.
+ */
+bool mw_check_wanted(void);
+bool mw_check_begin(void);
+void mw_check_marks(void);
+void mw_check_end(void);
 /* check_lists.c; nobody else is inside: what holds between two cycles. */
 bool mw_gc_check_lists(void);
 /* cycle.c */

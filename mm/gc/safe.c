@@ -95,7 +95,7 @@ void mw_safe_choose(bool asked)
 	if (!mw_gc.safe.on || other || !(asked || mw_safe_due()))
 		return;
 	/* What there is no room for is looked at as roots are, and stays. */
-	mw_gc.wide.scarce = !mw_wide_room();
+	mw_gc.wide.scarce = !mw_wide_room(false);
 	mw_wide_forget();
 	mw_set_word(&mw_gc.wide.mode, MW_WIDE_SAFE);
 }
@@ -172,7 +172,7 @@ bool mw_safe_free(struct mw_cache *cache, const struct mw_safe_policy *policy)
 	mw_gc.safe.on = any_cache();
 	/* Some room for marks that are made because there is no memory. */
 	if (mw_gc.safe.on)
-		(void)mw_wide_room();
+		(void)mw_wide_room(false);
 	else
 		mw_wide_drop();
 	mw_gc_release();

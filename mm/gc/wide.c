@@ -10,6 +10,8 @@
  * leaves it to mw_wide_end(). Handlers that began before the mark, and know of none, have ended when
  * the flush has: see flush() in cycle.c.
  *
+ * The second mark of a check keeps its bits in such records too, of collected spans then: see check.c.
+ *
  * Who is collecting owns all of this, but for the list of spans that were left.
  */
 #include "gc.h"
@@ -31,14 +33,14 @@ static bool is_ours(const struct mw_span *span)
 /* ---- scratch ---- */
 
 /* What the spans that there are now would need, and an eighth more, and a little. */
-static size_t bytes_wanted(void)
+static size_t bytes_wanted(bool collected)
 {
 	struct mw_span_cursor cursor = { 0 };
 	struct mw_span *span;
 	size_t bytes = 0;
 
 	while ((span = mw_span_next(&cursor)))
-		if (is_ours(span))
+		if (is_ours(span) != collected)
 			bytes += record_bytes(span->words);
 	return bytes + bytes / 8 + 4 * MW_PAGE_SIZE;
 }
@@ -61,9 +63,9 @@ static bool add_chunk(size_t pages)
 	return true;
 }
 
-bool mw_wide_room(void)
+bool mw_wide_room(bool collected)
 {
-	size_t wanted = bytes_wanted();
+	size_t wanted = bytes_wanted(collected);
 
 	/* A record does not cross chunks: each may have a tail that is too short. */
 	while (mw_gc.wide.room < wanted) {
@@ -86,7 +88,7 @@ void mw_wide_drop(void)
 	mw_gc.wide.room = 0;
 }
 
-static struct mw_wide_span *new_record(struct mw_span *span)
+struct mw_wide_span *mw_wide_record(struct mw_span *span)
 {
 	size_t bytes = record_bytes(span->words);
 	struct mw_wide_chunk *chunk = mw_gc.wide.last;
@@ -214,7 +216,7 @@ static void show_span(const struct mw_span *span)
 static struct mw_wide_span *record_of(struct mw_span *span, struct mw_wide_span *old)
 {
 	if (!old || old->words != span->words)
-		return new_record(span);
+		return mw_wide_record(span);
 	old->fresh = !same_life(old, span);
 	return old;
 }

@@ -76,7 +76,8 @@ struct mw_span {
 	/* The bitmaps of a span of few objects: the owner's half, and from a cache line on the others'. */
 	mw_atomic_t bits[MW_SPAN_BITS];
 	struct mw_span *gc_next;
-	mw_atomic_t gc_scanned; /* how far a large object has been handed out to scanners, bytes */
+	/* How far a large object has been handed out to scanners, bytes; in a second mark, see check.c, its record. */
+	mw_atomic_t gc_scanned;
 	/* mm/special: written under records_lock; 0 before and after each life */
 	union {
 		uintptr_t records; /* odd: an index */

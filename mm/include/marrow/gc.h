@@ -269,7 +269,14 @@ bool mw_worker_run(enum mw_worker worker, uint64_t budget_ns);
 
 /* ---- verification ---- */
 
-/** mw_gc_check - mark a second time and compare bit by bit. Return: true if the marks agree. */
+/**
+ * mw_gc_check - mark a second time and see bit by bit whether the first mark missed an object
+ *
+ * The second mark takes memory for bits of its own.
+ *
+ * Return: true if it missed none; false: it did, or there was no memory, both of which are printed; or a CPU did not
+ * stop, which is reported.
+ */
 bool mw_gc_check(void);
 
 #define MW_GC_DEBUG_POINTERS 0x01u /* report typed pointers to what is not an object */
