@@ -253,7 +253,11 @@ TEST_WITH(rules_for_many_caches, TEST_HOSTED)
 
 static size_t spans_here(void)
 {
-	return mw_cpu_here()->owned_count;
+	unsigned long state = mw_port_pin();
+	size_t count = mw_cpu_here()->owned_count;
+
+	mw_port_unpin(state);
+	return count;
 }
 
 TEST_WITH(empty_spans_that_are_drained, TEST_HOSTED)

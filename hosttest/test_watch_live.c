@@ -420,4 +420,37 @@ BARE_TEST(interrupts_free_samples)
 	CHECK(mw_gc_root_remove(root));
 }
 
+static void allocate(void *arg)
+{
+	(void)arg;
+	mw_free(mw_alloc(256, MW_ATOMIC));
+}
+
+static void shrink(void *arg)
+{
+	(void)mw_cache_shrink(arg);
+}
+
+/* A handler that allocates meanwhile takes the profile's lock, as the span's end does. */
+TEST_WITH(samples_end_with_their_span_among_interrupts, TEST_HOSTED)
+{
+	void *objects[20];
+	unsigned long at = 0;
+	bool more;
+
+	setup(16 << 20);
+	CHECK(mw_profile_rate(600));
+	do {
+		struct mw_cache *cache = mw_cache_create(
+			&(const struct mw_cache_want){ .name = "sampled", .size = 1000 });
+
+		NEED(cache && mw_cache_alloc_bulk(cache, MW_NORMAL, 20, objects));
+		mw_cache_free_bulk(cache, 20, objects);
+		more = test_step_way(TEST_INTERRUPT, shrink, allocate, cache, at++);
+		NEED(mw_cache_destroy(cache));
+	} while (more);
+	CHECK(at > 100);
+	CHECK(mw_profile_rate(0));
+}
+
 #endif

@@ -29,7 +29,9 @@ bool mw_span_follow(struct mw_span *span)
 	/* Nobody attaches a record meanwhile. */
 	mw_lock_pinned(&span->records_lock);
 	/* Not at once: a byte's read-modify-write is a library call on some machines. */
-	span->flags = (unsigned char)((flags & ~(unsigned int)MW_SAFE_FLAGS) | want);
+	atomic_store_explicit(&span->flags,
+			      (unsigned char)((flags & ~(unsigned int)MW_SAFE_FLAGS) | want),
+			      memory_order_seq_cst);
 	mw_span_slow_frees(span, mw_span_always_slow(span) || span->records);
 	mw_unlock_pinned(&span->records_lock);
 	return flags & ~want & MW_SPAN_SAFE;
@@ -130,7 +132,9 @@ size_t mw_span_let_go(struct mw_span *span, const mw_atomic_t *held, const mw_at
  * Handlers of stopped CPUs free and allocate meanwhile. Caches have the new mode first, and a span that a CPU takes
  * from then on follows it. Then each CPU has the spans follow that it owns; at last the stopper does it for those that
  * are a cache's, under its lock, and for large ones, which do not go as long as a free is said to be at them. A free
- * that has read the old mode may set a bit later than that: it is waited for, before the bits are looked at.
+ * that has read the old mode may set a bit later than that: it is waited for, before the bits are looked at. The free
+ * says where it is, then reads the flags; who changes them writes them, then looks who is there: all four sequentially
+ * consistent, so one of the two sees the other.
  */
 
 static bool mw_span_any_held(const struct mw_span *span)
@@ -144,7 +148,6 @@ static bool mw_span_any_held(const struct mw_span *span)
 
 void mw_span_end_mode(struct mw_span *span)
 {
-	atomic_thread_fence(memory_order_seq_cst);
 	mw_freers_wait(span);
 	if (mw_span_any_held(span))
 		mw_remote_notify(span);
@@ -190,7 +193,6 @@ static void mw_safe_change_large(struct mw_span *span)
 	ended = mw_freer_begin(span, here) == MW_OWNER_LARGE && mw_span_follow(span);
 	mw_freer_end(here);
 	if (ended) {
-		atomic_thread_fence(memory_order_seq_cst);
 		mw_freers_wait(span);
 		/* A live object that was freed: nobody else frees it, so the span is still the same. */
 		held = mw_owner(span) == MW_OWNER_LARGE && mw_span_any_held(span);

@@ -127,11 +127,16 @@ struct mw_span *mw_span_make(struct mw_cache *cache, size_t pages, mw_flags_t fl
 
 void mw_span_unmake(struct mw_span *span)
 {
+	unsigned long state;
+
 	MW_DASSERT(span->where == MW_WHERE_NOWHERE);
 	mw_set_owner(span, MW_OWNER_GONE);
 	mw_freers_gone(span);
+	/* Pinned, whoever the caller is: it takes locks that interrupt handlers take. */
+	state = mw_port_pin();
 	if (mw_unlikely(atomic_load_explicit(&span->sampled, memory_order_relaxed)))
 		(void)mw_up_samples_look(span, SIZE_MAX);
+	mw_port_unpin(state);
 	if (mw_unlikely(mw_up_span_left(span)))
 		return;
 	if (span->cache)
