@@ -3,6 +3,7 @@
 #include "test.h"
 #include <marrow/gc.h>
 #include <marrow/watch.h>
+#include "../mm/gc/gc.h"
 #include "../mm/watch/trace.h"
 
 #if MW_WATCH
@@ -173,6 +174,32 @@ TEST(sees_spans_and_refills)
 	mw_free(object);
 	CHECK_EQ(count(write_trace().text, "\"ph\""), count(kept.text, "\"ph\""));
 }
+
+#if MW_GC
+static void switch_on(void *arg)
+{
+	(void)arg;
+	CHECK(mw_trace_on(true));
+}
+
+/* A listener that is there already would be reported. */
+TEST_WITH(is_switched_on_by_two_at_once, TEST_HOSTED)
+{
+	unsigned long at = 0;
+	bool more;
+
+	test_heap(8 << 20);
+	do {
+		mw_gc.listeners = NULL; /* as it was before the first time */
+		more = test_step(switch_on, switch_on, NULL, at++);
+		NEED(mw_gc.listeners);
+		CHECK_PTR(mw_gc.listeners->next, NULL);
+		CHECK(mw_trace_on(false));
+	} while (more && at < 20000);
+	CHECK(at > 20 && at < 20000);
+	test_note("%lu instructions", at);
+}
+#endif
 
 TEST(sees_memory_run_out)
 {

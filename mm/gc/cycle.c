@@ -88,13 +88,8 @@ static struct mw_gc_listener *first_listener(void)
 	return atomic_load_explicit(&mw_gc.listeners, memory_order_acquire);
 }
 
-void mw_gc_listen(struct mw_gc_listener *listener)
+bool mw_gc_listen_once(struct mw_gc_listener *listener)
 {
-	struct mw_report report = {
-		.what = MW_BAD_REQUEST,
-		.address = listener,
-		.text = "the listener is there already",
-	};
 	struct mw_gc_listener *known;
 	unsigned long state;
 
@@ -107,7 +102,18 @@ void mw_gc_listen(struct mw_gc_listener *listener)
 		atomic_store_explicit(&mw_gc.listeners, listener, memory_order_release);
 	}
 	mw_unlock(&mw_gc.registry, state);
-	if (known)
+	return !known;
+}
+
+void mw_gc_listen(struct mw_gc_listener *listener)
+{
+	struct mw_report report = {
+		.what = MW_BAD_REQUEST,
+		.address = listener,
+		.text = "the listener is there already",
+	};
+
+	if (!mw_gc_listen_once(listener))
 		mw_misuse(&report);
 }
 
@@ -318,19 +324,6 @@ static void note_pause(uint64_t end, uint64_t ns)
 		mw_gc.pause_max = ns;
 	mw_gc.pauses[mw_gc.paused++ % MW_PAUSES] = (struct mw_pause){ .end = end, .ns = ns };
 	mw_unlock(&mw_gc.registry, state);
-}
-
-size_t mw_gc_pauses(struct mw_pause *last, size_t most, uint64_t *total, uint64_t *longest)
-{
-	unsigned long state = mw_lock(&mw_gc.registry);
-	size_t known = mw_min(mw_gc.paused, MW_PAUSES), n = mw_min(known, most);
-
-	for (size_t i = 0; i < n; i++)
-		last[i] = mw_gc.pauses[(mw_gc.paused - n + i) % MW_PAUSES];
-	*total = mw_gc.pause_total;
-	*longest = mw_gc.pause_max;
-	mw_unlock(&mw_gc.registry, state);
-	return known;
 }
 
 static void restart(uint64_t *clock, bool safe)

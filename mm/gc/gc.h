@@ -437,6 +437,8 @@ bool mw_gc_check_lists(void);
 bool mw_gc_collect_forced(enum mw_collect how, bool last_resort);
 /* One that the worker makes, if it is still due. Return: false: somebody else is collecting, ask again. */
 bool mw_gc_collect_due(void);
+/* mw_gc_listen() for who may be in the list already. Return: false: it was. */
+bool mw_gc_listen_once(struct mw_gc_listener *listener);
 void mw_gc_announce(enum mw_gc_moment moment);
 /*
  * Stop the world with everything swept, and no cycle before mw_gc_release(). Not pinned.

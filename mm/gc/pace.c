@@ -234,4 +234,17 @@ bool mw_worker_run(enum mw_worker worker, uint64_t budget_ns)
 	return worker == MW_WORKER_FINALIZE && mw_calls_run(budget_ns);
 }
 
+size_t mw_gc_pauses(struct mw_pause *last, size_t most, uint64_t *total, uint64_t *longest)
+{
+	unsigned long state = mw_lock(&mw_gc.registry);
+	size_t known = mw_min(mw_gc.paused, MW_PAUSES), n = mw_min(known, most);
+
+	for (size_t i = 0; i < n; i++)
+		last[i] = mw_gc.pauses[(mw_gc.paused - n + i) % MW_PAUSES];
+	*total = mw_gc.pause_total;
+	*longest = mw_gc.pause_max;
+	mw_unlock(&mw_gc.registry, state);
+	return known;
+}
+
 #endif

@@ -98,17 +98,14 @@ static void moment(struct mw_gc_listener *self, enum mw_gc_moment moment,
 
 static struct mw_gc_listener listener = { .moment = moment };
 
-static void listen(bool on)
+/* It stays in the list, which its lock guards: what it says while the trace is off is not noted. */
+static void listen(void)
 {
-	if (on)
-		mw_gc_listen(&listener);
-	else
-		mw_gc_unlisten(&listener);
+	(void)mw_gc_listen_once(&listener);
 }
 #else
-static void listen(bool on)
+static void listen(void)
 {
-	(void)on;
 }
 #endif
 
@@ -122,11 +119,10 @@ bool mw_trace_on(bool on)
 		ok = ring_here() != NULL;
 		mw_port_unpin(state);
 	}
-	/* One caller at a time: a byte's exchange is a library call on some machines. */
-	if (ok && atomic_load_explicit(&mw_event_on, memory_order_relaxed) != on) {
+	if (ok && on)
+		listen();
+	if (ok)
 		atomic_store_explicit(&mw_event_on, on, memory_order_relaxed);
-		listen(on);
-	}
 	return ok;
 }
 

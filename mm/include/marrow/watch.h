@@ -149,7 +149,7 @@ bool mw_heap_check(void);
 /** mw_sink_fn - takes bytes of a stream. Return: false to stop it. */
 typedef bool mw_sink_fn(void *ctx, const void *bytes, size_t len);
 
-/** mw_trace_on - the event ring of each CPU. One caller at a time. Return: false: no memory for the rings. */
+/** mw_trace_on - the event ring of each CPU. Of callers at once, the last one counts. Return: false: no memory for the rings. */
 bool mw_trace_on(bool on);
 /** mw_trace_write - as Chrome trace JSON. Return: false: the sink stopped it. */
 bool mw_trace_write(mw_sink_fn *sink, void *ctx);
