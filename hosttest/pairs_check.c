@@ -337,11 +337,13 @@ static void end_all(void)
 	mw_cpu_stop();
 }
 
-static void check_heap(const char *when)
+/* While memory is out a second mark may have none: there is one at the end in any case, when all is free. */
+static void check_heap(const char *when, bool all_is_free)
 {
 	if (!mw_heap_check())
 		machine_fail(V_CHECK, 0, "heap check, %s: %s", when, machine_said());
-	if (!mw_gc_check())
+	if (!mw_gc_check() &&
+	    (all_is_free || !strstr(machine_said(), "no memory for a second mark")))
 		machine_fail(V_CHECK, 0, "gc check, %s: %s", when, machine_said());
 }
 
@@ -364,11 +366,11 @@ void check_after(void *arg)
 	machine->faults_here = true;
 	/* Two frees of one object at the same moment are found, and put right, when its span is looked at next. */
 	if (a->effect != ENDS || a->thing <= THING_none || a->thing != b->thing)
-		check_heap("at once");
+		check_heap("at once", false);
 	look_at_all();
 	probe_all();
 	end_all();
-	check_heap("at the end");
+	check_heap("at the end", true);
 	mw_stats(&stats);
 	outcome->left_objects = stats.live_objects;
 	outcome->left_pages = stats.page.raw;
