@@ -32,15 +32,15 @@ static void make_runs(char *base, const size_t *length, size_t n)
 		mw_pages_free(base + i * 2 * BLOCK * PAGE, length[i]);
 }
 
-static char *own_blocks(void)
+static char *own_blocks(size_t size)
 {
 	char *memory, *base;
 
 	test_heap(4 * PAGE);
 	test_heap_may_leak();
-	memory = test_memory(8 * MIB);
+	memory = test_memory(size);
 	mw_reset();
-	NEED(mw_region_add(memory, (uint64_t)1 << 30, 8 * MIB));
+	NEED(mw_region_add(memory, (uint64_t)1 << 30, size));
 	base = (char *)mw_round_up((uintptr_t)memory, BLOCK * PAGE);
 	/* Nothing that the first one could be joined with. */
 	if (base != memory)
@@ -51,7 +51,7 @@ static char *own_blocks(void)
 TEST(shortest_that_fits)
 {
 	static const size_t lengths[3] = { 135, 131, 133 };
-	char *base = own_blocks();
+	char *base = own_blocks(8 * MIB);
 
 	make_runs(base, lengths, 3);
 	CHECK_PTR(mw_pages_alloc(130, 0), base + 2 * BLOCK * PAGE);
@@ -62,7 +62,7 @@ TEST(shortest_that_fits)
 TEST(lowest_of_equals)
 {
 	static const size_t lengths[3] = { 131, 131, 131 };
-	char *base = own_blocks();
+	char *base = own_blocks(8 * MIB);
 
 	make_runs(base, lengths, 3);
 	for (size_t i = 0; i < 3; i++)
@@ -99,6 +99,78 @@ TEST(a_page_too_short_behind_its_alignment)
 	mw_pages_free(run, 3);
 	mw_pages_free(block, 1);
 	mw_pages_free(block + 4 * PAGE, 12);
+}
+
+/* Runs of @n lengths, from two pages up, each between used pages in 32 of its own. */
+static void take_lengths(char *base, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char *at = base + 32 * i * PAGE;
+
+		NEED(take_at(at, 1));
+		NEED(take_at(at + PAGE, i + 2));
+		NEED(take_at(at + (i + 3) * PAGE, 29 - i));
+	}
+}
+
+static void free_lengths(char *base, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		mw_pages_free(base + (32 * i + 1) * PAGE, i + 2);
+}
+
+/* Alignments that only long runs are sure to have, and short runs for whoever looks from the shortest up. */
+static void alignments_behind_short_runs(bool all_grown)
+{
+	char *base = own_blocks(64 * MIB);
+
+	take_lengths(base, 24);
+	free_lengths(base, 24);
+	if (all_grown) {
+		void *run = mw_pages_alloc(56 * MIB / PAGE, 0);
+
+		NEED(run);
+		mw_pages_free(run, 56 * MIB / PAGE);
+	}
+	for (size_t align = MIB; align <= 8 * MIB; align *= 2) {
+		for (size_t i = 0; i < 4; i++) {
+			struct mw_pages want = { .count = 1 + i % 2 * 2, .align = align };
+			uintptr_t run = (uintptr_t)mw_pages_alloc_as(&want);
+
+			CHECK(run);
+			CHECK_EQ(run % align, 0);
+		}
+	}
+	CHECK(mw_page_check());
+}
+
+TEST_WITH(aligned_page_where_the_heap_grows, TEST_HOSTED)
+{
+	alignments_behind_short_runs(false);
+}
+
+TEST_WITH(aligned_page_in_grown_memory, TEST_HOSTED)
+{
+	alignments_behind_short_runs(true);
+}
+
+/* Only the longest run has an aligned page, and it is shorter than what is sure to have one. */
+TEST(aligned_page_in_the_longest_run)
+{
+	struct mw_pages want = { .count = 1, .align = MIB };
+	char *base = own_blocks(8 * MIB), *aligned;
+
+	take_lengths(base, 24);
+	aligned = (char *)mw_round_up((uintptr_t)base + 4 * MIB, MIB);
+	NEED(take_at(aligned - 20 * PAGE, 40));
+	for (size_t n = 1024; n; n /= 2) {
+		while (mw_pages_alloc(n, 0))
+			;
+	}
+	free_lengths(base, 24);
+	mw_pages_free(aligned - 20 * PAGE, 40);
+	CHECK_PTR(mw_pages_alloc_as(&want), aligned);
+	CHECK(mw_page_check());
 }
 
 TEST(exact_place_is_all_or_nothing)

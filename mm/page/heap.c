@@ -72,37 +72,60 @@ static MW_QUICK size_t right_of(const struct mw_region *region, size_t end)
 	return mw_run_length_from(mw_map_read(end));
 }
 
+/* The free run at the frontier of @region, as long as it is and @more; it may have no pages. */
+static struct mw_run tail_of(struct mw_region *region, size_t more)
+{
+	size_t left = left_of(region, region->frontier);
+
+	return (struct mw_run){ region, region->frontier - left, left + more, 0 };
+}
+
+static bool fits_in_tail(struct mw_region *region, const struct mw_want *want, struct mw_run *run,
+			 size_t *start)
+{
+	struct mw_run tail = tail_of(region, 0);
+
+	*start = mw_run_fit(&tail, want);
+	if (*start == MW_PN_NONE)
+		return false;
+	*run = mw_run_of(region, tail.first, tail.n);
+	return true;
+}
+
 /* How much of the gap it takes until @want fits behind the last used page; 0: it never will. */
 static size_t lacks(struct mw_region *region, const struct mw_want *want)
 {
-	struct mw_run run = { .region = region };
-	size_t gap = mw_region_gap(region), start;
+	struct mw_run run = tail_of(region, mw_region_gap(region));
+	size_t start = mw_run_fit(&run, want);
 
-	run.first = region->frontier - left_of(region, region->frontier);
-	run.n = region->frontier + gap - run.first;
-	start = mw_run_fit(&run, want);
-	if (start == MW_PN_NONE || start + want->n <= region->frontier)
-		return 0;
-	return start + want->n - region->frontier;
+	return start == MW_PN_NONE ? 0 : start + want->n - region->frontier;
 }
 
-/* One step towards a run for @want. Return: false if there is no way. */
-static MW_NOINLINE bool grow_for(enum mw_zone_index z, const struct mw_want *want)
+/*
+ * Behind the last used page of a region, where the index had nothing: it looks at some runs only, and one that
+ * grew for @want need not be among them. Return: false: there is no such run; with *@grew: not yet.
+ */
+static MW_NOINLINE bool find_in_tail(enum mw_zone_index z, const struct mw_want *want,
+				     struct mw_run *run, size_t *start, bool *grew)
 {
 	struct mw_list *at, *after;
 
 	mw_list_for_each_safe (at, after, &mw_page.zone[z].growing) {
 		struct mw_region *region = mw_container(at, struct mw_region, growing);
-		size_t need = lacks(region, want), step;
+		size_t need, step;
 
+		if (fits_in_tail(region, want, run, start))
+			return true;
+		need = lacks(region, want);
 		if (!need) {
 			if (!mw_region_gap(region))
 				mw_region_shut(region);
 			continue;
 		}
 		step = mw_min(mw_max(mw_round_up(need, GROW_GRAIN), GROW_LEAST), MW_GROW_MOST);
-		if (mw_region_grow(region, step) || mw_region_grow(region, mw_min(need, step)))
-			return true;
+		*grew = mw_region_grow(region, step) || mw_region_grow(region, mw_min(need, step));
+		if (*grew)
+			return fits_in_tail(region, want, run, start);
 	}
 	return false;
 }
@@ -204,11 +227,8 @@ struct mw_region *mw_heap_take(const struct mw_want *want, size_t *start, bool *
 	    mw_should_fail(want->n << MW_PAGE_SHIFT, MW_FAIL_OWN, 0))
 		return NULL;
 	for (int z = (int)highest_zone(want->flags); z >= 0; z--) {
-		const struct mw_zone *zone = &mw_page.zone[z];
-
-		if (mw_run_find(zone, want, &run, start) ||
-		    ((*grew = grow_for((enum mw_zone_index)z, want)) &&
-		     mw_run_find(zone, want, &run, start))) {
+		if (mw_run_find(&mw_page.zone[z], want, &run, start) ||
+		    find_in_tail((enum mw_zone_index)z, want, &run, start, grew)) {
 			cut(&run, *start, want->n);
 			taken(want->flags);
 			return run.region;

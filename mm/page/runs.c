@@ -7,6 +7,8 @@
 
 /* How many runs of a list that holds several lengths are looked at. */
 #define LOOK 4
+/* How many lists are looked at from the shortest run up, and from the longest down, where not any run will do. */
+#define LISTS 16
 #define ULONG_ALL (~0ul)
 
 _Static_assert(MW_LIST_WORDS <= MW_WORD_BITS, "one summary");
@@ -155,6 +157,22 @@ static MW_QUICK size_t list_from(const struct mw_zone *zone, size_t from)
 	return i * MW_WORD_BITS + mw_lowest_bit(zone->lists[i]);
 }
 
+/* The last list below @to that is not empty. */
+static size_t list_below(const struct mw_zone *zone, size_t to)
+{
+	size_t i = to / MW_WORD_BITS;
+	unsigned long word = i < MW_LIST_WORDS ? zone->lists[i] : 0;
+
+	word &= (1ul << (to % MW_WORD_BITS)) - 1;
+	if (word)
+		return i * MW_WORD_BITS + mw_highest_bit(word);
+	word = i < MW_WORD_BITS ? zone->summary & ((1ul << i) - 1) : zone->summary;
+	if (!word)
+		return MW_LISTS;
+	i = mw_highest_bit(word);
+	return i * MW_WORD_BITS + mw_highest_bit(zone->lists[i]);
+}
+
 /* The shortest of the first @LOOK runs of a list in which @want fits. */
 static bool look_in(const struct mw_zone *zone, size_t list, const struct mw_want *want,
 		    struct mw_run *best, size_t *start)
@@ -218,10 +236,11 @@ static size_t sure_list(const struct mw_want *want)
 	return 2 * (bin < MW_EXACT ? bin : bin + 1);
 }
 
-static MW_APART bool find_natural(const struct mw_zone *zone, const struct mw_want *want,
+/* Any good run has it where a block of @n pages, aligned to them, has. */
+static MW_APART bool find_natural(const struct mw_zone *zone, const struct mw_want *want, size_t n,
 				  struct mw_run *run, size_t *start)
 {
-	size_t from = 2 * mw_bin_of(want->n), twice = 2 * mw_bin_of(2 * want->n);
+	size_t from = 2 * mw_bin_of(n), twice = 2 * mw_bin_of(2 * n);
 	size_t list = good_list_from(zone, from, twice);
 
 	if (list >= twice)
@@ -270,19 +289,40 @@ static MW_APART bool find_plain(const struct mw_zone *zone, size_t n, struct mw_
 	return false;
 }
 
-/* Any alignment and boundary. */
+/* Any in which @want is sure to fit. */
+static bool find_sure(const struct mw_zone *zone, const struct mw_want *want, struct mw_run *run,
+		      size_t *start)
+{
+	size_t list;
+
+	if (!want->boundary && want->n <= want->align)
+		return find_natural(zone, want, want->align, run, start);
+	list = list_from(zone, sure_list(want));
+	return list < MW_LISTS && look_in(zone, list, want, run, start);
+}
+
+/* Any alignment and boundary: the shortest runs, what is sure to do, and the longest that are not. */
 static MW_APART bool find_odd(const struct mw_zone *zone, const struct mw_want *want,
 			      struct mw_run *run, size_t *start)
 {
-	size_t list = list_from(zone, 2 * mw_max(mw_bin_of(want->n), 2));
+	size_t least = 2 * mw_max(mw_bin_of(want->n), 2), list = list_from(zone, least);
 
-	for (unsigned int i = 0; i < LOOK && list < MW_LISTS; i++) {
+	for (unsigned int i = 0; i < LISTS && list < MW_LISTS; i++) {
 		if (look_in(zone, list, want, run, start))
 			return true;
 		list = list_from(zone, list + 1);
 	}
-	list = list_from(zone, mw_max(list, sure_list(want)));
-	return list < MW_LISTS && look_in(zone, list, want, run, start);
+	if (list >= MW_LISTS)
+		return false;
+	if (find_sure(zone, want, run, start))
+		return true;
+	list = list_below(zone, MW_LISTS);
+	for (unsigned int i = 0; i < LISTS && list < MW_LISTS && list >= least; i++) {
+		if (look_in(zone, list, want, run, start))
+			return true;
+		list = list_below(zone, list);
+	}
+	return false;
 }
 
 bool mw_run_find(const struct mw_zone *zone, const struct mw_want *want, struct mw_run *run,
@@ -293,7 +333,7 @@ bool mw_run_find(const struct mw_zone *zone, const struct mw_want *want, struct 
 	if (want->align == 1 && !want->boundary)
 		return find_plain(zone, want->n, run, start);
 	if (want->n == want->align && !want->boundary)
-		return find_natural(zone, want, run, start);
+		return find_natural(zone, want, want->n, run, start);
 	return find_odd(zone, want, run, start);
 }
 
