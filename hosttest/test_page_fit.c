@@ -173,6 +173,30 @@ TEST(aligned_page_in_the_longest_run)
 	CHECK(mw_page_check());
 }
 
+TEST(exact_place_keeps_to_its_boundary)
+{
+	struct mw_pages want = { .count = 8, .align = 8 * PAGE };
+	char *first, *at;
+
+	test_heap(4 * MIB);
+	first = mw_pages_alloc_as(&want);
+	NEED(first);
+	mw_pages_free(first, 8);
+	want = (struct mw_pages){ .count = 4, .boundary = 4 * PAGE };
+	for (at = first; at <= first + 4 * PAGE; at += PAGE) {
+		uint64_t phys = mw_phys(at);
+		bool crosses = phys / want.boundary != (phys + 4 * PAGE - 1) / want.boundary;
+		void *run;
+
+		want.at = at;
+		run = mw_pages_alloc_as(&want);
+		CHECK_PTR(run, crosses ? NULL : at);
+		if (run)
+			mw_pages_free(run, 4);
+	}
+	CHECK(mw_page_check());
+}
+
 TEST(exact_place_is_all_or_nothing)
 {
 	char *run, *rest;

@@ -157,6 +157,14 @@ static bool reserved(size_t n, mw_flags_t flags)
 	return left < n || left - n < mw_page.reserve;
 }
 
+/* Does a run that begins at @start, were it free, have the alignment and the boundary? */
+static bool fits_at(struct mw_region *region, size_t start, const struct mw_want *want)
+{
+	struct mw_run run = { region, start, want->n, 0 };
+
+	return mw_run_fit(&run, want) != MW_PN_NONE;
+}
+
 /* Where @want fits, were all of @region free, but for its records. */
 static bool could_fit(const struct mw_region *region, const struct mw_want *want, const void *at)
 {
@@ -169,7 +177,8 @@ static bool could_fit(const struct mw_region *region, const struct mw_want *want
 	if (region->zone > highest_zone(want->flags))
 		return false;
 	if (at)
-		return start >= first && start < ceiling && want->n <= ceiling - start;
+		return start >= first && start < ceiling && want->n <= ceiling - start &&
+		       fits_at(all.region, start, want);
 	return mw_run_fit(&all, want) != MW_PN_NONE;
 }
 
@@ -250,14 +259,15 @@ bool mw_run_around(struct mw_region *region, size_t pn, struct mw_run *run)
 	return run->first <= pn;
 }
 
-struct mw_region *mw_heap_take_at(size_t start, size_t n, mw_flags_t flags, bool *grew)
+struct mw_region *mw_heap_take_at(size_t start, const struct mw_want *want, bool *grew)
 {
 	struct mw_region *region = mw_region_of(start);
+	size_t n = want->n, end;
 	struct mw_run run;
-	size_t end;
 
 	*grew = false;
-	if (!region || !region->live || region->zone > highest_zone(flags) || reserved(n, flags))
+	if (!region || !region->live || region->zone > highest_zone(want->flags) ||
+	    reserved(n, want->flags) || !fits_at(region, start, want))
 		return NULL;
 	end = region->frontier + mw_region_gap(region);
 	if (start >= end || n > end - start)
@@ -270,7 +280,7 @@ struct mw_region *mw_heap_take_at(size_t start, size_t n, mw_flags_t flags, bool
 		return NULL;
 	}
 	cut_at(&run, start, n);
-	taken(flags);
+	taken(want->flags);
 	return region;
 }
 

@@ -197,7 +197,8 @@ bool mw_run_check_lists(enum mw_zone_index zone);
  * heap has grown a step towards one. Then give the lock back and ask again. Heap lock held.
  */
 struct mw_region *mw_heap_take(const struct mw_want *want, size_t *start, bool *grew);
-struct mw_region *mw_heap_take_at(size_t start, size_t n, mw_flags_t flags, bool *grew);
+/* The same from page @start on; NULL too where @want crosses its boundary there. */
+struct mw_region *mw_heap_take_at(size_t start, const struct mw_want *want, bool *grew);
 /* Pages that are free, in gaps too. Heap lock held. */
 size_t mw_heap_left(void);
 /* May there be such a run, at @at or anywhere for NULL, once all that is in use is given back? No lock held. */

@@ -33,8 +33,7 @@ static MW_QUICK bool take_step(const struct mw_want *want, const void *at,
 	bool grew;
 
 	*start = at ? mw_pn(at) : 0;
-	*region = at ? mw_heap_take_at(*start, want->n, want->flags, &grew)
-		     : mw_heap_take(want, start, &grew);
+	*region = at ? mw_heap_take_at(*start, want, &grew) : mw_heap_take(want, start, &grew);
 	if (*region) {
 		mw_map_write(*start, mw_map_word_of(MW_TAG_RAW, (*region)->id, want->n));
 		mw_page.raw += want->n;

@@ -109,6 +109,7 @@ static void give_back(struct mw_span *span, size_t first, size_t n, bool in_use)
 
 bool mw_span_extend(struct mw_span *span, size_t more, bool zero)
 {
+	const struct mw_want want = { .n = more, .align = 1, .flags = MW_NORMAL };
 	size_t first = mw_pn(span->base) + span->pages, all = 0;
 	bool taken, grew;
 
@@ -116,8 +117,7 @@ bool mw_span_extend(struct mw_span *span, size_t more, bool zero)
 		unsigned long state = mw_lock(&mw_page.heap);
 
 		grew = false;
-		taken = mw_region_of(first) == span->region &&
-			mw_heap_take_at(first, more, MW_NORMAL, &grew);
+		taken = mw_region_of(first) == span->region && mw_heap_take_at(first, &want, &grew);
 		if (taken)
 			all = mw_page.objects += more;
 		mw_unlock(&mw_page.heap, state);

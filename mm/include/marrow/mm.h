@@ -151,7 +151,7 @@ struct mw_pages {
 	mw_flags_t flags;
 	size_t align; /* bytes, a power of two up to 1 GiB; 0: a page */
 	size_t boundary; /* bytes, a power of two that the run must not cross; 0: none */
-	void *at; /* exactly there; NULL: anywhere */
+	void *at; /* exactly there, if it is free and keeps to the boundary; NULL: anywhere */
 };
 
 /**
