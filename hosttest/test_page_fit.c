@@ -154,6 +154,28 @@ TEST_WITH(aligned_page_in_grown_memory, TEST_HOSTED)
 	alignments_behind_short_runs(true);
 }
 
+/* Every free run is one page; a boundary cannot be crossed by one, and some are aligned. */
+TEST(aligned_page_of_single_pages)
+{
+	struct mw_pages want = { .count = 1, .align = 4 * PAGE };
+	char *base = own_blocks(2 * MIB);
+
+	for (size_t i = 0; i < 64; i++)
+		NEED(take_at(base + i * PAGE, 1));
+	while (mw_pages_alloc(1, 0))
+		;
+	/* Odd ones, then even ones. */
+	for (size_t i = 1; i < 64; i += i == 29 ? 3 : 2)
+		mw_pages_free(base + i * PAGE, 1);
+	mw_page_cpu_stop();
+	for (size_t i = 32; i < 64; i += 4)
+		CHECK_PTR(mw_pages_alloc_as(&want), base + i * PAGE);
+	CHECK(!mw_pages_alloc_as(&want));
+	want = (struct mw_pages){ .count = 1, .boundary = 2 * PAGE };
+	CHECK_PTR(mw_pages_alloc_as(&want), base + PAGE);
+	CHECK(mw_page_check());
+}
+
 /* Only the longest run has an aligned page, and it is shorter than what is sure to have one. */
 TEST(aligned_page_in_the_longest_run)
 {

@@ -9,6 +9,8 @@
 #define LOOK 4
 /* How many lists are looked at from the shortest run up, and from the longest down, where not any run will do. */
 #define LISTS 16
+/* How many single pages are looked at for an aligned one. */
+#define SINGLES 64
 #define ULONG_ALL (~0ul)
 
 _Static_assert(MW_LIST_WORDS <= MW_WORD_BITS, "one summary");
@@ -210,6 +212,43 @@ static MW_APART bool find_single(const struct mw_zone *zone, struct mw_run *run,
 	return false;
 }
 
+/* The first aligned one; from one that is not it goes on at the next aligned page. */
+static bool single_in(struct mw_region *region, size_t align, unsigned int *looks, size_t *start)
+{
+	size_t first = mw_region_first(region), at = mw_round_up(first, align), next;
+
+	while ((*looks)--) {
+		next = mw_tree_next(&region->singles, at - first);
+		if (next == MW_TREE_NONE)
+			return false;
+		*start = first + next;
+		at = mw_round_up(*start, align);
+		if (at == *start)
+			return true;
+	}
+	*looks = 0;
+	return false;
+}
+
+static bool find_odd_single(const struct mw_zone *zone, size_t align, struct mw_run *run,
+			    size_t *start)
+{
+	unsigned int looks = SINGLES;
+
+	for (size_t i = 0; i < MW_LEN(zone->singles); i++) {
+		for (unsigned long word = zone->singles[i]; word && looks; word &= word - 1) {
+			struct mw_region *region = mw_region_by_id(
+				(unsigned int)(i * MW_WORD_BITS + mw_lowest_bit(word)));
+
+			if (single_in(region, align, &looks, start)) {
+				*run = mw_run_of(region, *start, 1);
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
 /* The first good list in [@from, @to): runs there are shorter than the double of what is wanted. */
 static size_t good_list_from(const struct mw_zone *zone, size_t from, size_t to)
 {
@@ -307,6 +346,8 @@ static MW_APART bool find_odd(const struct mw_zone *zone, const struct mw_want *
 {
 	size_t least = 2 * mw_max(mw_bin_of(want->n), 2), list = list_from(zone, least);
 
+	if (want->n == 1 && find_odd_single(zone, want->align, run, start))
+		return true;
 	for (unsigned int i = 0; i < LISTS && list < MW_LISTS; i++) {
 		if (look_in(zone, list, want, run, start))
 			return true;
