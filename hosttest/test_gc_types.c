@@ -334,6 +334,28 @@ static bool filled_with(const unsigned char *object, size_t size, unsigned char 
 	return true;
 }
 
+/* Each size after each other one, so that the parts begin wherever they can. */
+TEST(tiny_objects_are_as_aligned_as_said)
+{
+	NEED(test_heap(4 << 20));
+	for (size_t before = 1; before < 16; before++) {
+		for (size_t size = 1; size < 16; size++) {
+			size_t least = size & -size;
+
+			NEED(mw_alloc(before, MW_NOSCAN));
+			CHECK_EQ((uintptr_t)mw_alloc(size, MW_NOSCAN) % least, 0);
+			for (size_t align = 1; align <= 4096; align *= 2) {
+				char *p;
+
+				NEED(mw_alloc(before, MW_NOSCAN));
+				p = mw_alloc_aligned(size, align, MW_NOSCAN | MW_ZERO);
+				NEED(p);
+				CHECK_EQ((uintptr_t)p % align, 0);
+			}
+		}
+	}
+}
+
 TEST(tiny_parts_are_aligned_and_apart)
 {
 	size_t size[200];

@@ -204,9 +204,11 @@ void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site)
 	}
 	if (mw_unlikely(mw_is_large(size, align, flags)))
 		return mw_alloc_large(size, align, flags, site);
-	if (mw_is_noscan(policy) && mw_max(size, align) < 16)
-		return mw_tiny_alloc(mw_max(size, align), flags, site);
-	object = mw_cache_alloc_from(mw_class_cache(policy, mw_max(size, align)), flags, site);
+	/* Classes and tiny objects alike are as aligned as their size says. */
+	size = mw_round_up(size, mw_max(align, (size_t)1));
+	if (mw_is_noscan(policy) && size < MW_TINY_BLOCK)
+		return mw_tiny_alloc(size, flags, site);
+	object = mw_cache_alloc_from(mw_class_cache(policy, size), flags, site);
 	return mw_asked(object, asked);
 }
 

@@ -44,8 +44,9 @@ typedef unsigned int mw_flags_t;
 #define MW_POINTERS 0x0040u /* freed by hand, but the collector looks inside */
 #define MW_COLLECTED 0x0100u /* owned by the collector, scanned conservatively */
 /*
- * Owned by the collector, holds no pointers. One of less than 16 bytes is tiny: it shares a block with others, and
- * is neither freed nor resized by hand.
+ * Owned by the collector, holds no pointers. One of less than 16 bytes, rounded up to its alignment, is tiny: it
+ * shares a block with others, and is neither freed nor resized by hand. A tiny object is aligned to the largest
+ * power of two that divides its size, or to what it was asked with, if that is more.
  */
 #define MW_NOSCAN 0x0200u
 
@@ -236,8 +237,8 @@ bool mw_shrinker_remove(struct mw_shrinker *shrinker);
  * @size: bytes; 0 gives one shared valid address
  * @flags: any
  *
- * Aligned to 8 bytes, from 16 bytes on to 16; a power of two up to a page is aligned to itself.
- * early: yes. interrupt: yes, with MW_ATOMIC. waits: yes, without it. NULL: out of memory, or a
+ * Aligned to 8 bytes, from 16 bytes on to 16; a power of two up to a page is aligned to itself. Tiny objects are
+ * aligned to less: see MW_NOSCAN. early: yes. interrupt: yes, with MW_ATOMIC. waits: yes, without it. NULL: out of memory, or a
  * size that no machine has.
  */
 void *mw_alloc(size_t size, mw_flags_t flags);
