@@ -63,6 +63,8 @@ static struct mw_type named_type =
 static struct mw_type structs_type =
 	MW_TYPE(struct record, MW_PTR(struct record, next), MW_FLEX(struct record, tail, link_type));
 static struct mw_type words_type = MW_TYPE(struct record, MW_FLEX_PTRS(struct record, tail));
+static struct mw_type nests_flexible =
+	MW_TYPE(struct record, MW_STRUCT(struct record, n, words_type));
 static struct mw_type value_type = MW_TYPE(struct value, MW_TAGGED(struct value, kind, 1, 1));
 static struct mw_type deep3_type = MW_TYPE(struct deep3, MW_STRUCTS(struct deep3, v, value_type));
 static struct mw_type deep2_type =
@@ -226,6 +228,46 @@ TEST(contradictions_are_reported)
 	refused((struct mw_field){ .kind = MW_FIELD_STRUCT, .count = 2, .type = &odd });
 	refused((struct mw_field){ .kind = MW_FIELD_FLEX, .offset = 16, .type = &odd });
 	refused((struct mw_field){ .kind = MW_FIELD_FLEX, .offset = 40 });
+	refused((struct mw_field){ .kind = MW_FIELD_FLEX, .offset = 32, .type = &words_type });
+	refused((struct mw_field){ .kind = MW_FIELD_FLEX, .offset = 32, .type = &nests_flexible });
+	refused((struct mw_field){ .kind = MW_FIELD_STRUCT, .count = 1, .type = &words_type });
+}
+
+/* Whichever of them comes first. */
+TEST(one_flexible_array_at_most)
+{
+	static const struct mw_field two[] = {
+		{ "a", MW_FIELD_FLEX, 16, 0, &link_type, 0, 0 },
+		{ "b", MW_FIELD_FLEX, 8, 0, NULL, 0, 0 },
+		{ "a", MW_FIELD_FLEX, 16, 0, &link_type, 0, 0 },
+	};
+	static struct mw_type type[2];
+
+	test_heap(1 << 20);
+	for (unsigned int i = 0; i < 2; i++) {
+		type[i].name = "two";
+		type[i].size = 16;
+		type[i].fields = two + i;
+		type[i].field_count = 2;
+		test_expect_misuse(MW_BAD_REQUEST);
+		CHECK(!mw_type_ready(&type[i]));
+		CHECK(test_misuse_came());
+	}
+}
+
+TEST(no_arrays_of_flexible_objects)
+{
+	test_heap(1 << 20);
+	for (size_t n = 0; n < 3; n++) {
+		const struct mw_report *report;
+
+		test_expect_misuse(MW_BAD_REQUEST);
+		CHECK_PTR(mw_new_array(&structs_type, n, MW_NORMAL), NULL);
+		report = test_misuse_came();
+		NEED(report);
+		CHECK_PTR(report->address, &structs_type);
+	}
+	CHECK(mw_new_flex(&structs_type, 0, MW_NORMAL));
 }
 
 TEST(nesting_has_an_end)

@@ -160,10 +160,27 @@ void *mw_new(struct mw_type *type, mw_flags_t flags)
 	return object;
 }
 
+/* Its layout would be taken for that of one object, whose flexible array is all the others. */
+static __attribute__((noinline)) bool refuses_arrays(const struct mw_type *type)
+{
+	struct mw_report report = {
+		.what = MW_BAD_REQUEST,
+		.text = "a type with a flexible array has no arrays",
+		.address = type,
+	};
+
+	if (!mw_type_is_flexible(type))
+		return false;
+	mw_misuse(&report);
+	return true;
+}
+
 void *mw_new_array(struct mw_type *type, size_t count, mw_flags_t flags)
 {
 	size_t bytes;
 
+	if (refuses_arrays(type))
+		return NULL;
 	if (mw_mul_overflows(type->size, count, &bytes))
 		return NULL;
 	return bytes ? new_bytes(type, bytes, flags) : mw_alloc(0, flags);

@@ -115,8 +115,11 @@ static void emit_words(struct builder *b, const struct mw_field *f, size_t base)
 	emit(b, step);
 }
 
-/* The steps of one turn of @type. */
-static void build(struct builder *b, const struct mw_type *type)
+/*
+ * The steps of one turn of @type. @flex: its one flexible array; no other may be in it, nor in what is in it, as
+ * nothing says where that would end.
+ */
+static void build(struct builder *b, const struct mw_type *type, const struct mw_field *flex)
 {
 	struct frame stack[MW_LAYOUT_DEPTH + 1] = { { .type = type } };
 	unsigned int depth = 0;
@@ -136,8 +139,8 @@ static void build(struct builder *b, const struct mw_type *type)
 		if (!field_fits(b, top->type, f))
 			return;
 		if (f->kind == MW_FIELD_FLEX) {
-			if (depth) {
-				refuse(b, f, "is flexible inside another type");
+			if (depth || f != flex) {
+				refuse(b, f, "is flexible, and not the only one of its object");
 				return;
 			}
 		} else if (f->kind == MW_FIELD_STRUCT) {
@@ -158,6 +161,11 @@ static const struct mw_field *flexible(const struct mw_type *type)
 	return NULL;
 }
 
+bool mw_type_is_flexible(const struct mw_type *type)
+{
+	return flexible(type) != NULL;
+}
+
 static const struct mw_field one_pointer = { .name = "[]", .kind = MW_FIELD_POINTER, .count = 1 };
 static const struct mw_type pointers = {
 	.name = "pointers",
@@ -171,10 +179,10 @@ static void build_all(struct builder *b, const struct mw_type *type, unsigned in
 {
 	const struct mw_field *flex = flexible(type);
 
-	build(b, type);
+	build(b, type, flex);
 	*flex_step = b->steps;
 	if (flex && !b->wrong)
-		build(b, flex->type ? flex->type : &pointers);
+		build(b, flex->type ? flex->type : &pointers, NULL);
 }
 
 /* Make the mask, if the fixed part is nothing but pointers in its first words. */

@@ -61,6 +61,9 @@ void mw_layout_reset(void);
 /* The layout of @type, made if need be. NULL: reported, or no memory. Not pinned, no locks. */
 const struct mw_layout *mw_layout_of(struct mw_type *type);
 
+/* Does an object of @type end in a flexible array? */
+bool mw_type_is_flexible(const struct mw_type *type);
+
 /* The name of the field at an offset in an object of @type, "" if there is none. */
 const char *mw_field_name(const struct mw_type *type, size_t offset);
 

@@ -38,7 +38,8 @@ enum mw_field_kind {
 	MW_FIELD_CONSERVATIVE, /* @count words, each of which may be one */
 	MW_FIELD_STRUCT, /* @count structures of @type */
 	MW_FIELD_TAGGED, /* @count pairs of words: the second is a pointer if first & mask == match */
-	MW_FIELD_FLEX, /* the rest of the object is structures of @type, or pointers if NULL */
+	/* The rest of the object is structures of @type, or pointers if NULL. One, and not inside another field. */
+	MW_FIELD_FLEX,
 };
 
 /** struct mw_field - one field of a type; made with the macros below, from field names */
@@ -160,7 +161,7 @@ bool mw_type_ready(struct mw_type *type);
  * Contract of mw_alloc(): interrupt: yes, with MW_ATOMIC.
  */
 void *mw_new(struct mw_type *type, mw_flags_t flags);
-/** mw_new_array - @count of them in one object, zeroed */
+/** mw_new_array - @count of them in one object, zeroed. NULL also: the type has a flexible array (reported). */
 void *mw_new_array(struct mw_type *type, size_t count, mw_flags_t flags);
 /** mw_new_flex - one with @bytes behind it for its flexible array, zeroed */
 void *mw_new_flex(struct mw_type *type, size_t bytes, mw_flags_t flags);
