@@ -330,6 +330,56 @@ TEST(mempool_gives_what_it_holds)
 	mempool_destroy(NULL);
 }
 
+/* Whether the allocator behind has it, or the pool. */
+TEST(mempool_zeroes_what_it_gives)
+{
+	mempool_t *pool;
+	char *p[3];
+
+	NEED(test_heap(HEAP));
+	budget = 3;
+	NEED(pool = mempool_create(2, scarce, scarce_free, (void *)200));
+	for (unsigned int round = 0; round < 4; round++) {
+		for (unsigned int i = 0; i < 3; i++) {
+			p[i] = mempool_alloc(pool, GFP_ATOMIC | __GFP_ZERO);
+			NEED(p[i]);
+			CHECK(all_bytes(p[i], 200, 0));
+			__builtin_memset(p[i], 0xa5, 200);
+		}
+		for (unsigned int i = 0; i < 3; i++)
+			mempool_free(p[i], pool);
+	}
+	mempool_destroy(pool);
+}
+
+static char no_object[64];
+
+static void kept(void *element, void *data)
+{
+	(void)element, (void)data;
+}
+
+static void *same(gfp_t flags, void *data)
+{
+	(void)flags;
+	return budget ? budget--, data : NULL;
+}
+
+TEST(mempool_zeroes_nothing_unknown)
+{
+	mempool_t *pool;
+
+	NEED(test_heap(HEAP));
+	budget = 1;
+	NEED(pool = mempool_create(1, same, kept, no_object));
+	test_expect_misuse(MW_BAD_REQUEST);
+	CHECK_PTR(mempool_alloc(pool, GFP_ATOMIC | __GFP_ZERO), NULL);
+	CHECK(test_misuse_came());
+	CHECK_EQ(mw_mempool_in_reserve(pool), 1);
+	CHECK_PTR(mempool_alloc(pool, GFP_ATOMIC), no_object);
+	mempool_destroy(pool);
+}
+
 TEST(mempool_resizes_or_stays)
 {
 	mempool_t *pool;

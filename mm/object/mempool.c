@@ -2,6 +2,7 @@
 /* Elements set aside, see <marrow/mempool.h>. Elements in the pool: elements[0] to elements[held - 1]. */
 #include <marrow/mempool.h>
 #include "../base/lock.h"
+#include "../base/report.h"
 
 struct mw_mempool {
 	struct mw_lock lock; /* MW_RANK_LEAF; guards the rest but alloc, free and data */
@@ -88,13 +89,45 @@ void mw_mempool_destroy(struct mw_mempool *pool)
 	mw_free(pool);
 }
 
+/* Return: false if nobody knows how long @element is: reported. */
+static bool zero(void *element)
+{
+	struct mw_report report = {
+		.what = MW_BAD_REQUEST,
+		.text = "elements of the pool cannot be zeroed: their size is not known",
+		.address = element,
+	};
+	size_t size = mw_usable_size(element);
+	struct mw_place place;
+
+	if (!size && mw_lookup(element, &place) && place.kind == MW_KIND_PAGES &&
+	    place.base == element)
+		size = place.size;
+	if (size) {
+		__builtin_memset(element, 0, size);
+		return true;
+	}
+	mw_misuse(&report);
+	return false;
+}
+
+static void *take_as(struct mw_mempool *pool, mw_flags_t flags)
+{
+	void *element = take(pool, 0);
+
+	if (!element || !(flags & MW_ZERO) || zero(element))
+		return element;
+	mw_mempool_free(pool, element);
+	return NULL;
+}
+
 void *mw_mempool_alloc(struct mw_mempool *pool, mw_flags_t flags)
 {
 	void *element = pool->alloc(flags | MW_ATOMIC, pool->data);
 
 	if (mw_likely(element))
 		return element;
-	element = take(pool, 0);
+	element = take_as(pool, flags);
 	if (element || (flags & MW_ATOMIC))
 		return element;
 	return pool->alloc(flags, pool->data);

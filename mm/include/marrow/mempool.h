@@ -40,6 +40,8 @@ void mw_mempool_destroy(struct mw_mempool *pool);
  * @flags: for the allocator behind; without MW_ATOMIC it is asked twice: at first as if with it, so
  * that nobody waits for memory while the pool has some
  *
+ * With MW_ZERO an element of the pool is zeroed, all that may be used of it. So elements must be
+ * objects or pages of their own: one that is not stays in the pool, and is reported.
  * interrupt: yes, with MW_ATOMIC. waits: as the allocator behind. NULL: it has none, and the pool
  * is used up.
  */
