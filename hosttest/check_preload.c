@@ -192,6 +192,7 @@ static const struct {
 	{ "out_of_memory", t_out_of_memory },
 	{ "little_address_space", t_little_address_space },
 	{ "old_layout", t_old_layout },
+	{ "wide_alignments", t_wide_alignments },
 	{ "trim", t_trim },
 	{ "misuse", t_misuse },
 };

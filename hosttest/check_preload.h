@@ -32,6 +32,7 @@ void t_misuse(void);
 void t_out_of_memory(void);
 void t_little_address_space(void);
 void t_old_layout(void);
+void t_wide_alignments(void);
 
 /* What this program does as a child with the argument "until-the-end". Return: its status. */
 int until_the_end(size_t size);

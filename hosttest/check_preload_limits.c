@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -136,4 +137,45 @@ void t_little_address_space(void)
 void t_old_layout(void)
 {
 	CHECK(!run_with(RLIMIT_STACK, RLIM_INFINITY, NULL));
+}
+
+/* Address space of this process, in MiB; 0: the system does not say. */
+static unsigned long space(void)
+{
+	FILE *status = fopen("/proc/self/status", "r");
+	unsigned long kib = 0;
+	char line[256];
+
+	while (status && fgets(line, sizeof(line), status))
+		if (sscanf(line, "VmSize: %lu", &kib) == 1)
+			break;
+	if (status)
+		fclose(status);
+	return kib >> 10;
+}
+
+/* Nothing is taken for what no memory can meet, nor for what there is already. */
+void t_wide_alignments(void)
+{
+	const size_t most = (size_t)1 << 30;
+	unsigned long before = space();
+
+	CHECK(before);
+	for (unsigned int i = 0; i < 3 && is_preloaded(); i++) {
+		void *p = &p;
+
+		errno = 0;
+		CHECK(!memalign(most * 2, 16) && errno == ENOMEM);
+		errno = 0;
+		CHECK(!aligned_alloc(most << 10, 0) && errno == ENOMEM);
+		CHECK(posix_memalign(&p, most * 4, 100) == ENOMEM && p == &p);
+		CHECK(space() == before);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		void *p = memalign(most, 100);
+
+		CHECK(p && (uintptr_t)p % most == 0);
+	}
+	if (is_preloaded())
+		CHECK(space() == before);
 }

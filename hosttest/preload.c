@@ -26,20 +26,34 @@ static void even_out(void)
 		cpu->fine[i] = cpu->fine[MIN_ALIGN / 8];
 }
 
+#define MOST_ALIGN ((size_t)1 << 30) /* mw_alloc_aligned() has no more */
+
+/*
+ * Others may take what the heap grew by, so once may not be enough; but a request that it does not meet, however
+ * much there is, must not take all address space.
+ */
+#define MOST_GROWTHS 3u
+
+static bool grow_again(unsigned int *times, size_t bytes)
+{
+	return (*times)++ < MOST_GROWTHS && preload_heap_grow(bytes);
+}
+
 /* Out of the line of malloc(): this thread's first time, no slot, a large object, or no memory. */
 static MW_NOINLINE void *slow_alloc(size_t size, size_t align, mw_flags_t flags)
 {
 	bool borrowed = preload_begin();
+	unsigned int grown = 0;
 	void *p = NULL;
 
 	/* So small an object is aligned to 8 only, unless the alignment is asked for. */
 	if (size < MIN_ALIGN)
 		size = MIN_ALIGN;
-	if (size <= PTRDIFF_MAX) {
+	if (size <= PTRDIFF_MAX && align <= MOST_ALIGN) {
 		do
 			p = align <= MIN_ALIGN && size > 8 ? mw_alloc(size, flags)
 							   : mw_alloc_aligned(size, align, flags);
-		while (!p && preload_heap_grow(size > align ? size : align + size));
+		while (!p && grow_again(&grown, align + size));
 	}
 	if (!borrowed) {
 		if (size == MIN_ALIGN)
@@ -159,6 +173,7 @@ PRELOAD_API void *calloc(size_t n, size_t size)
 static MW_NOINLINE void *slow_realloc(void *object, size_t size)
 {
 	bool borrowed = preload_begin();
+	unsigned int grown = 0;
 	void *p = NULL;
 
 	if (!size) {
@@ -166,7 +181,7 @@ static MW_NOINLINE void *slow_realloc(void *object, size_t size)
 	} else if (size <= PTRDIFF_MAX) {
 		do
 			p = mw_realloc(object, size < MIN_ALIGN ? MIN_ALIGN : size, MW_NORMAL);
-		while (!p && preload_heap_grow(size));
+		while (!p && grow_again(&grown, size));
 	}
 	preload_end(borrowed);
 	if (!p && size)
