@@ -426,9 +426,9 @@ static void allocate(void *arg)
 	mw_free(mw_alloc(256, MW_ATOMIC));
 }
 
-static void shrink(void *arg)
+static void destroy(void *arg)
 {
-	(void)mw_cache_shrink(arg);
+	CHECK(mw_cache_destroy(arg));
 }
 
 /* A handler that allocates meanwhile takes the profile's lock, as the span's end does. */
@@ -446,8 +446,7 @@ TEST_WITH(samples_end_with_their_span_among_interrupts, TEST_HOSTED)
 
 		NEED(cache && mw_cache_alloc_bulk(cache, MW_NORMAL, 20, objects));
 		mw_cache_free_bulk(cache, 20, objects);
-		more = test_step_way(TEST_INTERRUPT, shrink, allocate, cache, at++);
-		NEED(mw_cache_destroy(cache));
+		more = test_step_way(TEST_INTERRUPT, destroy, allocate, cache, at++);
 	} while (more);
 	CHECK(at > 100);
 	CHECK(mw_profile_rate(0));

@@ -125,11 +125,12 @@ void mw_gc_unlisten(struct mw_gc_listener *listener)
 	BEGIN_ALONE();
 	state = mw_lock(&mw_gc.registry);
 	before = first_listener();
-	if (before == listener)
+	if (listener && before == listener)
 		atomic_store_explicit(&mw_gc.listeners, listener->next, memory_order_relaxed);
-	for (; before && before != listener; before = before->next)
-		if (before->next == listener)
-			before->next = listener->next;
+	while (before && before->next != listener)
+		before = before->next;
+	if (listener && before)
+		before->next = listener->next;
 	mw_unlock(&mw_gc.registry, state);
 	end_alone();
 }
