@@ -258,6 +258,25 @@ TEST(two_destroy_one_cache)
 	CHECK(mw_object_check());
 }
 
+/* Two CPUs that want records at once make more than are taken: those have been in a free list. */
+TEST(records_that_were_in_a_free_list)
+{
+	struct mw_cache *caches[20];
+
+	NEED(test_heap((size_t)4 << 20));
+	NEED(mw_cache_create(&(const struct mw_cache_want){ .name = "first", .size = 64 }));
+	for (unsigned int i = 0; i < MW_LEN(caches); i++) {
+		NEED(mw_fixed_stock(&mw_object.caches, 8 + 4 * i));
+		caches[i] =
+			mw_cache_create(&(const struct mw_cache_want){ .name = "more", .size = 64 });
+		NEED(caches[i]);
+		mw_cache_free(caches[i], mw_cache_alloc(caches[i], 0));
+	}
+	CHECK(mw_object_check());
+	for (unsigned int i = 0; i < MW_LEN(caches); i++)
+		CHECK(mw_cache_destroy(caches[i]));
+}
+
 /* ---- what is a cache's stays so ---- */
 
 #define OBJECTS 2000

@@ -59,7 +59,7 @@ static void mw_object_begin(void)
 	mw_fixed_init(&mw_object.slots, mw_round_up(sizeof(struct mw_slot), MW_CACHE_LINE),
 		      MW_USE_CACHES, NULL);
 	mw_fixed_init(&mw_object.caches, mw_round_up(sizeof(struct mw_cache), MW_CACHE_LINE),
-		      MW_USE_CACHES, mw_cache_first);
+		      MW_USE_CACHES, NULL);
 	for (unsigned int i = 0; i < MW_LEN(mw_object.bitmaps); i++)
 		mw_fixed_init(&mw_object.bitmaps[i], sizeof(unsigned long) * 8 << i, MW_USE_SPANS,
 			      NULL);

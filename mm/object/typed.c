@@ -78,7 +78,10 @@ static struct mw_cache *mw_cache_record(void)
 
 	while (!cache) {
 		cache = mw_fixed_alloc(&mw_object.caches);
-		if (!cache)
+		/* A link of its allocator's may have been where the lock is. */
+		if (cache)
+			mw_cache_first(cache);
+		else
 			cache = mw_cache_dig(true);
 		if (!cache && !mw_meta_refill())
 			break;
