@@ -189,6 +189,8 @@ static size_t entries(void)
 
 TEST_WITH(a_long_region, TEST_HOSTED)
 {
+	size_t leaves = LEAVES; /* 0 in 32 bits, where the test is skipped */
+
 	if (!WIDE)
 		test_skip("no room for so long a region");
 	test_heap(MIB);
@@ -196,7 +198,7 @@ TEST_WITH(a_long_region, TEST_HOSTED)
 	begin(entries);
 	NEED(mw_region_add_zeroed(heap, (uint64_t)1 << 40, LONG_REGION));
 	end("comes", MW_MAP_STEP);
-	CHECK(!WIDE || entries() >= LEAVES);
+	CHECK(entries() >= leaves);
 	CHECK(mw_page_check());
 	begin(entries);
 	NEED(mw_region_remove(heap));
