@@ -149,9 +149,11 @@ TEST_WITH(a_large_object_that_is_swept, TEST_HOSTED)
 	NEED(first);
 	leave_garbage();
 	overwrite_stack();
+	test_own_roots(true);
 	begin(words_of_spans);
 	NEED(mw_gc_collect(MW_COLLECT_SWEPT));
 	end("is swept", WORDS_AT_ONCE);
+	test_own_roots(false);
 	mw_pages_free(first, 1);
 }
 

@@ -235,7 +235,8 @@ struct mw_cache {
 
 	/* Set when the cache is made. */
 	unsigned int id; /* index of its slots; that and @live change when it ends */
-	unsigned char policy, span_flags;
+	unsigned char policy;
+	_Atomic(unsigned char) span_flags; /* MW_SPAN_SAFE comes and goes, others do not */
 	bool builtin, live;
 	bool keeps; /* memory that was the cache's once stays so: see mw_cache_create() */
 	mw_flags_t flags; /* MW_BELOW_* for its spans */

@@ -45,7 +45,7 @@ void mw_records_each_root(mw_record_visit_fn *visit, void *ctx)
 	struct mw_span *span;
 
 	while (left && (span = mw_span_next(&cursor))) {
-		if (!span->records)
+		if (!__atomic_load_n(&span->records, __ATOMIC_RELAXED))
 			continue;
 		for (size_t i = 0; bucket_roots(span, i, visit, ctx); i++)
 			;
