@@ -12,7 +12,8 @@
 #include "../mm/object/object.h"
 #include "../mm/page/page.h"
 
-#define HEAP ((size_t)6 << 20)
+/* Some of it must never have been used. */
+#define HEAP ((size_t)(MW_SHADOW ? 24 : 6) << 20)
 #define PAGE MW_PAGE_SIZE
 #define SPARE (16 * PAGE)
 #define SPARE_PHYS (UINT64_C(1) << 36)
