@@ -13,7 +13,7 @@
 #include "../mm/page/page.h"
 
 /* Some of it must never have been used. */
-#define HEAP ((size_t)(MW_SHADOW ? 24 : 6) << 20)
+#define HEAP ((size_t)24 << 20)
 #define PAGE MW_PAGE_SIZE
 #define SPARE (16 * PAGE)
 #define SPARE_PHYS (UINT64_C(1) << 36)
