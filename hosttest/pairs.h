@@ -160,8 +160,9 @@ char *machine_stack_top(enum who who);
 char *machine_stack_low(enum who who);
 /* It takes long and is no hang. */
 void machine_goes_on(void);
-/* Text of mw_port_write() since machine_try() began. */
+/* Text of mw_port_write() since machine_try() or machine_listen() began. */
 const char *machine_said(void);
+void machine_listen(void);
 
 /* ---- memory ---- */
 

@@ -340,6 +340,8 @@ static void end_all(void)
 /* While memory is out a second mark may have none: there is one at the end in any case, when all is free. */
 static void check_heap(const char *when, bool all_is_free)
 {
+	/* What calls printed before might leave no room for what the checks say. */
+	machine_listen();
 	if (!mw_heap_check())
 		machine_fail(V_CHECK, 0, "heap check, %s: %s", when, machine_said());
 	if (!mw_gc_check() &&

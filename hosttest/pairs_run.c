@@ -345,6 +345,11 @@ const char *machine_said(void)
 	return host->said;
 }
 
+void machine_listen(void)
+{
+	host->said_len = 0;
+}
+
 void mw_port_write(const char *text, size_t len)
 {
 	size_t room = SAID - 1 - host->said_len;

@@ -25,9 +25,10 @@ PAIRS_SEED ?= 0
 PAIRS_MOMENTS ?= 300
 run_pairs = scripts/pairs.py $(pairs_dir)/pairs --seconds $(PAIRS_S) --shard $(PAIRS_SHARD) \
 	--seed $(PAIRS_SEED) --moments $(PAIRS_MOMENTS) --jobs $(JOBS)
-# Of make test.
+# Of make test: another sample for each commit, and the same one whenever that commit is tried.
 PAIRS_TEST_S ?= 120
-run_pairs_sample = scripts/pairs.py $(pairs_dir)/pairs --seconds $(PAIRS_TEST_S) --seed $(PAIRS_SEED) --jobs $(JOBS) --counts
+commit_seed = $(shell printf %d 0x$$(git rev-parse --short=7 HEAD 2>/dev/null || date +%j))
+run_pairs_sample = scripts/pairs.py $(pairs_dir)/pairs --seconds $(PAIRS_TEST_S) --seed $(if $(filter-out 0,$(PAIRS_SEED)),$(PAIRS_SEED),$(commit_seed)) --jobs $(JOBS) --counts
 # Calls that share words without a lock: each of them at each moment of each, and back at each of that one's.
 pairs_free_of_locks := mw_alloc.small,mw_alloc.large,mw_cache_alloc,mw_cache_free,mw_free.object,mw_free.large,mw_free.shared,$(strip \
 	)mw_free.shared_large,mw_free.referred,mw_weak_get,mw_weak_new,mw_weak_free,mw_tag_set,mw_tag_get,mw_lookup,mw_usable_size,$(strip \
