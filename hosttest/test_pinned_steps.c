@@ -192,11 +192,13 @@ static size_t entries(void)
 TEST_WITH(a_long_region, TEST_HOSTED)
 {
 	size_t leaves = LEAVES; /* 0 in 32 bits, where the test is skipped */
+	size_t before;
 
 	if (!WIDE)
 		test_skip("no room for so long a region");
 	test_heap(MIB);
 	heap = test_memory(LONG_REGION);
+	before = entries(); /* the two heaps may be neighbours, in one leaf */
 	begin(entries);
 	NEED(mw_region_add_zeroed(heap, (uint64_t)1 << 40, LONG_REGION));
 	end("comes", MW_MAP_STEP);
@@ -205,7 +207,7 @@ TEST_WITH(a_long_region, TEST_HOSTED)
 	begin(entries);
 	NEED(mw_region_remove(heap));
 	end("goes", MW_MAP_STEP);
-	CHECK_EQ(entries(), 0);
+	CHECK_EQ(entries(), before);
 	CHECK(mw_page_check());
 }
 
