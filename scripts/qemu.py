@@ -24,11 +24,12 @@ MACHINES = {
 
 
 def machine_for(kernel):
-    """The entry of MACHINES for a kernel; without one, of a CD: those are for PCs."""
-    if not kernel:
+    """The entry of MACHINES for a kernel; of a CD, and of a file that only QEMU can say what is wrong with, a PC's."""
+    try:
+        with open(kernel or os.devnull, "rb") as file:
+            return MACHINES.get(int.from_bytes(file.read(20)[18:], "little"), MACHINES[62])
+    except OSError:
         return MACHINES[62]
-    with open(kernel, "rb") as file:
-        return MACHINES.get(int.from_bytes(file.read(20)[18:], "little"), MACHINES[62])
 
 
 def add_options(parser):

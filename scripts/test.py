@@ -173,7 +173,9 @@ def report(part, text):
     print(f"{part.name:<16} {part.seconds:6.1f} s   {passed} passed, {failed} failed{skips}"
           + (f"   ({part.notes})" if part.notes else ""), flush=True)
     if failed:
-        part.failure = [line for line in text.splitlines() if not COUNTS.fullmatch(line)][-8:]
+        said = [line for line in text.splitlines() if not COUNTS.fullmatch(line) and not re.match(r"ok \d", line)]
+        first = next((line for line in said if line.startswith("not ok")), None)
+        part.failure = ([first] if first in said[:-8] else []) + said[-8:]
         print("\n".join("    " + line for line in text.splitlines()), flush=True)
 
 

@@ -157,10 +157,11 @@ def parts(results, folder):
             file.write(f"#!/bin/sh\n{text}\n")
         os.chmod(path, 0o755)
     done = subprocess.run(["scripts/test.py", "--host", "m32", "--part", "word",
-                           "sh -c 'echo for a reason; echo 0 passed, 1 failed'"], cwd=folder, check=False, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                           "sh -c 'echo not ok 1 early; seq 9; echo ok 2; echo for a reason; echo 0 passed, 1 failed'"],
+                          cwd=folder, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     results.take(done.returncode == 1 and re.search(
-        r"(?s)\nfailed: m32: test_a\.tap: SUMMARY: a race\n.*failed: word: for a reason\n.*1 passed, 2 failed, 1 skipped\n",
+        r"(?s)\nfailed: m32: test_a\.tap: SUMMARY: a race\n.*failed: word: not ok 1 early\n"
+        r"(failed: word: \d\n)+failed: word: for a reason\n.*1 passed, 2 failed, 1 skipped\n",
         done.stdout), "what failed is said again at the end", done.stdout)
 
 
