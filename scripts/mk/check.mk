@@ -23,7 +23,7 @@ cppcheck = cppcheck --quiet --std=c11 --enable=warning,performance,portability -
 .PHONY: check check-files host-syntax format sizes
 check-files: $(graph_objects) $(host_runners) $(kernel_elf) build/bench/objects build/bench/profile $(preload_lib)
 
-check: setup-check ## layers, format, warnings of gcc and clang, every knob, cppcheck, documents, sizes, instructions, what a profile costs
+check: setup-check ## layers, format, warnings of gcc and clang, headers in C and C++, every knob, cppcheck, documents, sizes, instructions, what a profile costs
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-files
 	$(Q)scripts/test.py --jobs $(JOBS) --only '$(PARTS)' \
 		--part layers 'scripts/check/layers.py build/host' \
@@ -31,6 +31,7 @@ check: setup-check ## layers, format, warnings of gcc and clang, every knob, cpp
 		--part words scripts/check/words.py \
 		--part sizes scripts/check/sizes.py \
 		--part api scripts/check/api.py \
+		--part headers scripts/check/headers.py \
 		--part calls-and-stacks 'scripts/check/graph.py $(graph_dir)' \
 		--part format 'scripts/check/once.sh clang-format --dry-run -Werror $(c_files)' \
 		--part cppcheck 'scripts/check/once.sh $(cppcheck)' \

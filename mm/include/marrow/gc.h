@@ -53,11 +53,15 @@ struct mw_field {
 };
 
 /* 0, or an error of the compiler with @message. */
+#ifdef __cplusplus
+#define MW_MUST(cond, message) (0 * sizeof(char[(cond) ? 1 : -1]))
+#else
 #define MW_MUST(cond, message)                                                                     \
 	(0 * sizeof(struct {                                                                       \
 		 _Static_assert(cond, message);                                                    \
 		 int x;                                                                            \
 	 }))
+#endif
 #define MW_SIZEOF(type_, field_) sizeof(((type_ *)0)->field_)
 
 #define MW_PTR(type_, field_)                                                                      \
@@ -120,9 +124,9 @@ struct mw_type {
 	const struct mw_field *fields;
 	size_t field_count;
 	/* Marrow's: what is made at first use. */
-	const void *_Atomic layout;
-	struct mw_cache *_Atomic cache; /* spans of this type alone */
-	struct mw_type_array *_Atomic arrays; /* and of arrays of it, a cache for each size class */
+	const void *MW_ATOMIC_MEMBER layout;
+	struct mw_cache *MW_ATOMIC_MEMBER cache; /* spans of this type alone */
+	struct mw_type_array *MW_ATOMIC_MEMBER arrays; /* and of arrays of it, a cache for each size class */
 	struct mw_type *next;
 };
 
@@ -132,6 +136,18 @@ struct mw_type {
  *	static struct mw_type inode_type = MW_TYPE(struct inode,
  *		MW_PTR(struct inode, parent), MW_PTRS(struct inode, blocks));
  */
+#ifdef __cplusplus
+#define MW_TYPE(ctype_, ...)                                                                        \
+	[]() {                                                                                      \
+		static const struct mw_field fields[] = { __VA_ARGS__ };                            \
+		return mw_type{ #ctype_, sizeof(ctype_), fields,  sizeof(fields) / sizeof(*fields), \
+				nullptr, nullptr,	 nullptr, nullptr };                        \
+	}()
+#define MW_TYPE_PLAIN(ctype_)                                                                      \
+	{                                                                                          \
+#ctype_, sizeof(ctype_), nullptr, 0, nullptr, nullptr, nullptr, nullptr            \
+	}
+#else
 #define MW_TYPE(ctype_, ...)                                                                        \
 	{                                                                                           \
 		.name = #ctype_, .size = sizeof(ctype_),                                            \
@@ -144,6 +160,7 @@ struct mw_type {
 	{                                                                                          \
 		.name = #ctype_, .size = sizeof(ctype_),                                           \
 	}
+#endif
 
 /**
  * mw_type_ready - compile a type now

@@ -22,6 +22,10 @@
 #include <stdint.h>
 #include <marrow/config.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* ---- level 0: any kernel ---- */
 
 /**
@@ -31,7 +35,7 @@
  * Called when an invariant is broken, or for a misuse when no handler said otherwise.
  * interrupt: yes. locks: any. Must not return, must not allocate.
  */
-_Noreturn void mw_port_panic(const char *why);
+__attribute__((noreturn)) void mw_port_panic(const char *why);
 
 /**
  * mw_port_write - text for the person at the console
@@ -224,6 +228,10 @@ bool mw_port_reclaim(void *page, size_t len);
  */
 bool mw_port_dirty_start(void *page, size_t len);
 void *mw_port_dirty_next(void *from, void *end);
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 
 #endif
