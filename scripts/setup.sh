@@ -49,6 +49,7 @@ llvm llvm-nm llvm
 afl afl-clang-fast afl++
 afl clang clang
 check cppcheck cppcheck
+check g++ g++
 check valgrind valgrind
 memcheck valgrind valgrind
 check git git
