@@ -6,6 +6,7 @@
 
 #define HEAP ((size_t)32 << 20)
 #define KB ((size_t)1 << 10)
+#define MB (KB << 10)
 
 static void fill(unsigned char *at, size_t from, size_t to)
 {
@@ -331,5 +332,35 @@ TEST(on_all_cpus)
 	NEED(test_heap(2 * HEAP));
 	test_parallel(test_cpus() < 8 ? test_cpus() : 8, grow_and_shrink, NULL);
 	CHECK_EQ(mw_object_live_bytes(), 0);
+	CHECK(mw_heap_check());
+}
+
+/* Small, in its class and out of it; large, growing and shrinking where it is. */
+TEST_WITH(zones_hold_for_resizes, TEST_HOSTED)
+{
+	static const size_t sizes[][2] = {
+		{ 100, 101 }, { 100, 1000 }, { 8, 8 }, { 300000, 300001 }, { 300000, 200000 }
+	};
+
+	mw_reset();
+	NEED(mw_region_add(test_memory(8 * MB), 1 * MB, 8 * MB));
+	NEED(mw_region_add(test_memory(8 * MB), 32 * MB, 8 * MB));
+	NEED(mw_region_add(test_memory(8 * MB), (uint64_t)1 << 32, 8 * MB));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		unsigned char *object = mw_alloc(sizes[i][0], 0);
+		size_t same = mw_min(sizes[i][0], sizes[i][1]);
+
+		NEED(object);
+		CHECK(mw_phys(object) >= (uint64_t)1 << 32);
+		fill(object, 0, sizes[i][0]);
+		object = mw_realloc(object, sizes[i][1], MW_BELOW_4G);
+		NEED(object);
+		CHECK(mw_phys(object) < (uint64_t)1 << 32 && mw_phys(object) >= 32 * MB);
+		object = mw_realloc(object, sizes[i][1], MW_BELOW_16M);
+		NEED(object);
+		CHECK(mw_phys(object) < 16 * MB);
+		CHECK_EQ(wrong_bytes(object, 0, same), 0);
+		mw_free(object);
+	}
 	CHECK(mw_heap_check());
 }

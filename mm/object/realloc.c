@@ -128,6 +128,14 @@ static MW_NOINLINE bool mw_realloc_refuses(const struct mw_cache *cache, const v
 	return true;
 }
 
+/* Is it where MW_BELOW_* want it? A region is on one side of each of their limits, and so is all that grows in it. */
+static bool mw_realloc_zone_fits(const void *object, mw_flags_t flags)
+{
+	if (!(flags & MW_ZONE_FLAGS))
+		return true;
+	return mw_phys(object) < UINT64_C(1) << (flags & MW_BELOW_16M ? 24 : 32);
+}
+
 static void *mw_realloc_at(void *object, size_t size, mw_flags_t flags, uintptr_t site)
 {
 	struct mw_span *span = mw_span_of(object);
@@ -143,8 +151,9 @@ static void *mw_realloc_at(void *object, size_t size, mw_flags_t flags, uintptr_
 	align = mw_span_align(span);
 	/* Whose the object is does not change. */
 	flags &= ~(mw_flags_t)MW_POLICY_FLAGS;
-	if (mw_realloc_stays(span, size, align) ||
-	    (!span->cache && mw_large_resize(span, size, flags))) {
+	if (mw_realloc_zone_fits(object, flags) &&
+	    (mw_realloc_stays(span, size, align) ||
+	     (!span->cache && mw_large_resize(span, size, flags)))) {
 		if (!span->cache)
 			span->asked = size;
 		return mw_resized(object, size, keeps, flags);

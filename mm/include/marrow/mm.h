@@ -251,8 +251,8 @@ void *mw_alloc_array(size_t count, size_t size, mw_flags_t flags);
  * mw_realloc - the object with another size
  * @object: NULL allocates
  * @size: 0 frees, and gives the shared zero-size address
- * @flags: as for mw_alloc(); MW_ZERO zeroes what is added, if the allocation and each
- * resize before had MW_ZERO too: else bytes that were usable before, see mw_usable_size(), stay as they are.
+ * @flags: as for mw_alloc(). MW_BELOW_* moves an object that is not there. MW_ZERO zeroes what is added, if the
+ * allocation and each resize before had MW_ZERO too: else bytes that were usable before, see mw_usable_size(), stay as they are.
  *
  * Keeps the contents, the alignment it was asked with, whose the object is (@flags do not say that), and, if it
  * can, the place.
