@@ -9,6 +9,12 @@
 #ifndef MARROW_CONFIG_H
 #define MARROW_CONFIG_H
 
+/* Of these sources; docs/CHANGELOG.md says what each version changed. */
+#define MW_VERSION_MAJOR 0
+#define MW_VERSION_MINOR 2
+#define MW_VERSION_PATCH 0
+#define MW_VERSION (MW_VERSION_MAJOR * 10000 + MW_VERSION_MINOR * 100 + MW_VERSION_PATCH)
+
 #ifdef MW_CONFIG_H
 #include MW_CONFIG_H
 #endif
