@@ -7,7 +7,10 @@
 all: kernel host ## build the kernel and the hosted tests (the default)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' 'FNR == 1 { group = "Build" } /^# Help: / { group = substr($$0, 9) } \
+		/^[a-z0-9-]+:.*## / { text[group] = text[group] sprintf("  %-14s %s\n", $$1, $$2) } \
+		END { n = split("Build/Run, and look at it/Test/Check and prove/Measure", names, "/"); \
+			for (i = 1; i <= n; i++) printf "%s\n%s\n", names[i], text[names[i]] }' $(MAKEFILE_LIST)
 
 clean: ## remove build/
 	$(Q)rm -rf build

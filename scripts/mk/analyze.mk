@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Check and prove
 #
 # The analyzers that take minutes: not in make check.
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Test
 #
 # Every public call with every kind of wrong argument: hosttest/arguments.def says what it answers.
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Test
 #
 # The kernel that checks addresses (ASAN=1, kernel/asan/shadow.h): overruns, use after free and after
 # scope in kernel/, arch/ and the tests; a part of make test. ASAN=1 goes with run-quick and qemu-gdb too.

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Measure
 #
 # The hosted benchmarks beside other allocators: docs/BENCHMARKS.md says what they measure.
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Measure
 #
 # The collector's benchmarks beside bdwgc and Go: docs/bench/gc.md says what they measure.
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Check and prove
 #
 # What can be said of the sources without running them. Each check is timed and counts as one.
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Check and prove
 #
 # make coverage: the hosted suites, built by gcc to count lines and branches, and what of mm/ they reach.
 # Suites that say nothing of mm/ (the harness's, the models) are left out; whether tests pass is for make test to say.

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Test
 #
 # Random allowed calls on four CPUs, see hosttest/crowd.h: the suite again and again, each time with the next seed, for
 # CROWDS_S seconds in each build, hosted and in the kernel; and in the kernel with seams under CROWDS_N seeds.

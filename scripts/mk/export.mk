@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Run, and look at it
 #
 # What the kernel knows of its heap, in files: it boots, runs LOAD='command; command' of its monitor,
 # and writes to build/out/. kernel/export.h has the way out, scripts/export.py the other end.

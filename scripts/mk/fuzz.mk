@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Test
 #
 # make fuzz: every hosttest/fuzz_X.c under libFuzzer, FUZZ_TIME=60 seconds each. What it finds of use
 # stays in build/fuzz/X/, and what fails in build/fuzz/; build/fuzz/fuzz_X FILE replays it. make fuzz-afl does

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Test
 #
 # Heap dumps and profiles as other programs read them. hosttest/make_heap.c makes them.
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Test
 #
 # The same sources for Linux: one runner for each test file, in several variants.
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Build
 #
 # The demo kernel: mm/, kernel/, arch/, and the tests, linked by boot/$(ARCH).ld. ARCH=riscv64 is another machine.
 

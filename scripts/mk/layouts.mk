@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Measure
 #
 # Where object state lives: two prototypes and mm/ as it is, counted beside each other. docs/design/layout.md.
 

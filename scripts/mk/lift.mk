@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Test
 #
 # mm/ alone, elsewhere: see scripts/lift.sh. LIFT=symbols, boot or snippets does one part.
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Test
 #
 # The kernel at its prompt while the machine around it changes; scripts/live.py starts it.
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Test
 #
 # The kernel on many machines, as a table: CPUs, memory, ways to boot, compilers, and the collector built
 # out. Long; for nights. TESTS= and PARTS= choose as in `make test`.

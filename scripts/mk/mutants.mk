@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Check and prove
 #
 # make mutants: plant each bug of hosttest/mutants/ and see whether the hosted suites catch it; JOBS= at once,
 # MUTANTS='gc page/fit-short' chooses. Some 270 builds: six minutes.

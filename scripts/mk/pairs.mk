@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Test
 #
 # Every pair of calls at every moment, see hosttest/pairs.h: for one machine of two CPUs, in a window of addresses
 # so small that all of its memory can be copied.

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Measure
 #
 # How long mm/ keeps interrupts off, counted in instructions under -icount, for each public call over what the
 # tests do with it; on one CPU, as who waits for a lock has that of others besides.

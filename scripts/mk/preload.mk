@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Build
 #
 # build/libmarrow.so: the heap as the malloc of unmodified programs, by LD_PRELOAD.
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Measure
 #
 # What the allocation profile costs, in instructions. Needs valgrind.
 

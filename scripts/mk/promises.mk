@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Test
 #
 # make promises: run the tests that attack what README.md and the public headers promise.
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Check and prove
 #
 # Proofs of the arithmetic that everything trusts, and what compilers and checkers can say of mm/.
 

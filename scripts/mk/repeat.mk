@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Test
 #
 # Every suite many times, on a busy machine: a test that fails now and then is none.
 # N= runs of each, SUITES='faults leak', VARIANTS='host host-m32', REPEAT_S= seconds for all, BUSY= processes beside.

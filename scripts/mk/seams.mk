@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Test
 #
 # The kernel with seams (kernel/seams/runtime.c): before each access of mm/ and kernel/ to memory the
 # turn may go to another CPU, when a seed says so. The tests that several CPUs share run in it, once for

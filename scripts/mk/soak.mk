@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Test
 #
 # All storms in turn on four CPUs, with failing allocations, collections and scavenges at random; judged
 # as tests are. SOAK=600 seconds; a minute of it is a part of make test.

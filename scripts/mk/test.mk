@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Test
 #
 # The tests, hosted and in the kernel. Each part is timed; build/log/ has all that was said.
 # TESTS=suite,suite.name chooses, PARTS='host-tsan iso-uefi' too; JOBS=n (all CPUs).

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Help: Test
 #
 # The kernel on other machines than a PC, in short: what each needs is installed, all tests on one CPU and on four, the
 # way out to the host, gdb, the balloon, a few seeds. TESTS= and PARTS= choose as in `make test`.
