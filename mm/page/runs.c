@@ -122,20 +122,27 @@ unsigned int mw_run_age(const struct mw_run *run)
 			   : mw_page.epoch & MW_AGE_MASK;
 }
 
+/* Frames from @frame up to the next boundary. */
+static size_t left_before(size_t frame, size_t boundary)
+{
+	return boundary - (frame & (boundary - 1));
+}
+
 size_t mw_run_fit(const struct mw_run *run, const struct mw_want *want)
 {
 	size_t start = mw_round_up(run->first, want->align);
 
 	if (want->boundary) {
+		size_t first = mw_region_first(run->region);
 		size_t frame = atomic_load_explicit(&run->region->frame, memory_order_relaxed);
-		size_t at = start - mw_region_first(run->region) + frame;
+		size_t left = left_before(start - first + frame, want->boundary);
 
-		/* Crossing: begin at the boundary instead, which is as aligned or more. */
-		if ((at ^ (at + want->n - 1)) & ~(want->boundary - 1))
-			start += mw_max(want->boundary, want->align) -
-				 (at & (mw_max(want->boundary, want->align) - 1));
-		if (want->n > want->boundary)
-			return MW_PN_NONE;
+		/* Crossing: behind it. Frames need not be as aligned as pages, so that may cross the next one. */
+		if (want->n > left) {
+			start = mw_round_up(start + left, want->align);
+			if (want->n > left_before(start - first + frame, want->boundary))
+				return MW_PN_NONE;
+		}
 	}
 	return start - run->first <= run->n && run->n - (start - run->first) >= want->n ? start
 											: MW_PN_NONE;
