@@ -29,8 +29,9 @@ enum mw_event {
 #if MW_WATCH
 extern _Atomic(bool) mw_event_on;
 
-/* Pinned or not; no lock of MW_RANK_PERSIST or behind. */
-MW_NOINLINE void mw_up_event(enum mw_event what, unsigned long a, unsigned long b);
+/* Of the trace, which switches the above on, if it is there. Pinned or not; no lock of MW_RANK_PERSIST or behind. */
+MW_NOINLINE void mw_up_event(enum mw_event what, unsigned long a, unsigned long b)
+	__attribute__((weak));
 #endif
 
 static inline void mw_event(enum mw_event what, unsigned long a, unsigned long b)

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Calls up, to the collector and to special records. Without a collector they are nothing; with one
- * that is not linked in, the weak ones of up.c, which are nothing too.
- */
+/* Calls up, to the collector and to special records. Built without a collector they are nothing. */
 #ifndef MW_OBJECT_UP_H
 #define MW_OBJECT_UP_H
 

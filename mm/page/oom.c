@@ -15,13 +15,6 @@
 #include "stock.h"
 #include "up.h"
 
-/* A build without the room above has nothing to give. */
-__attribute__((weak)) bool mw_up_reclaim(size_t pages, mw_flags_t flags, unsigned int step)
-{
-	(void)pages, (void)flags, (void)step;
-	return false;
-}
-
 /* ---- shrinkers ---- */
 
 /*
@@ -158,7 +151,7 @@ static bool reclaim(size_t pages, mw_flags_t flags, unsigned int *step)
 			if (mw_stock_drain_all() | wait_for_scavenger(flags) | flushed)
 				return true;
 		} else if (now < MW_RECLAIM_SHRINK) {
-			if (!worth_it(pages) || !mw_up_reclaim(pages, flags, now - 1))
+			if (!worth_it(pages) || !mw_reclaim_above(pages, flags, now - 1))
 				*step = MW_RECLAIM_SHRINK;
 			else
 				return true;

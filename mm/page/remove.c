@@ -228,7 +228,7 @@ bool mw_region_remove(void *base)
 		return false;
 	do
 		taken = take_out(base);
-	while (taken == TAKEN_USED && mw_up_reclaim(0, MW_NORMAL, step++));
+	while (taken == TAKEN_USED && mw_reclaim_above(0, MW_NORMAL, step++));
 	if (taken != TAKEN_OUT || !mw_grace_wait())
 		return false;
 	state = mw_lock(&mw_page.add);

@@ -136,7 +136,7 @@ size_t mw_scavenge(uint64_t older_than_ns, size_t max_bytes)
 
 	if (!MW_CAN_RELEASE || !mw_page.ready)
 		return 0;
-	(void)mw_up_reclaim(0, MW_ATOMIC, 0);
+	(void)mw_reclaim_above(0, MW_ATOMIC, 0);
 	if (atomic_exchange_explicit(&mw_page.scavenging, 1, memory_order_acquire))
 		return 0;
 	begin_epoch(now, older_than_ns);

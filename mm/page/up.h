@@ -9,13 +9,19 @@
 #define MW_RECLAIM_SHRINK 16
 
 /*
- * Defined by mm/object: give pages back, the cheapest way first: empty spans that caches keep, what
+ * Defined by mm/object, if it is there: give pages back, the cheapest way first: empty spans that caches keep, what
  * can be swept, a collection. @step counts from 0 for a request; with MW_ATOMIC in @flags nothing
  * may wait. No lock is held; mw_span_free() and mw_pages_free() may be called, nothing that
  * allocates pages. Return: true if the request should be tried again, then the next step is
  * asked; false if there are no further steps.
  */
-bool mw_up_reclaim(size_t pages, mw_flags_t flags, unsigned int step);
+bool mw_up_reclaim(size_t pages, mw_flags_t flags, unsigned int step) __attribute__((weak));
+
+/* The same; a kernel of pages alone has nobody to ask. */
+static inline bool mw_reclaim_above(size_t pages, mw_flags_t flags, unsigned int step)
+{
+	return mw_up_reclaim && mw_up_reclaim(pages, flags, step);
+}
 
 /*
  * The whole way of oom.c, for whoever got NULL: start with *step == 0, try again after true. Locks:
