@@ -136,7 +136,7 @@ static void note(struct mw_leak_found *found, const struct mw_span *span, size_t
 				       (unsigned int)(group - found->group) });
 }
 
-static void look_at(struct mw_wide_span *wide)
+static void look_for_leaks_in(struct mw_wide_span *wide)
 {
 	const struct mw_span *span = wide->span;
 
@@ -154,7 +154,7 @@ static void look_at(struct mw_wide_span *wide)
 	}
 }
 
-static void look(void)
+static void look_for_leaks(void)
 {
 	struct mw_wide_cursor cursor = { 0 };
 	struct mw_wide_span *wide;
@@ -164,7 +164,7 @@ static void look(void)
 	mw_gc.leak.missed = false;
 	while ((wide = mw_wide_next(&cursor)))
 		if (mw_wide_readable(wide))
-			look_at(wide);
+			look_for_leaks_in(wide);
 }
 
 void mw_leak_look(void)
@@ -176,7 +176,7 @@ void mw_leak_look(void)
 		mw_mark_run(0, NULL);
 		mw_mark_again();
 	}
-	look();
+	look_for_leaks();
 	mw_wide_take_bits();
 	mw_wide_end();
 	mw_mark_again();

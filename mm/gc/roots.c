@@ -24,7 +24,7 @@ static void *record_new(struct mw_fixed *records)
 	return mw_fixed_alloc(records);
 }
 
-static bool refuse(const void *lo, const char *text)
+static bool refuse_range(const void *lo, const char *text)
 {
 	struct mw_report report = { .what = MW_BAD_REQUEST, .address = lo, .text = text };
 
@@ -39,11 +39,11 @@ bool mw_gc_root_add(const char *name, const void *lo, const void *hi, struct mw_
 	unsigned long state;
 
 	if ((uintptr_t)lo % sizeof(void *) || (uintptr_t)hi % sizeof(void *) || hi < lo)
-		return refuse(lo, "a root range is not whole words");
+		return refuse_range(lo, "a root range is not whole words");
 	if (layout && !(made = mw_layout_of(layout)))
 		return false;
 	if (made && !mw_layout_fits(made, (size_t)((const char *)hi - (const char *)lo)))
-		return refuse(lo, "a root range is not whole objects of its type");
+		return refuse_range(lo, "a root range is not whole objects of its type");
 	root = record_new(&mw_gc.root_records);
 	if (!root)
 		return false;

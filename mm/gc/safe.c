@@ -100,7 +100,7 @@ void mw_safe_choose(bool asked)
 	mw_set_word(&mw_gc.wide.mode, MW_WIDE_SAFE);
 }
 
-static void look_at(struct mw_wide_span *wide)
+static void look_for_held_in(struct mw_wide_span *wide)
 {
 	size_t held = 0, kept = 0;
 
@@ -126,7 +126,7 @@ void mw_safe_look(void)
 	mw_gc.safe.marks++;
 	while ((wide = mw_wide_next(&cursor)))
 		if (mw_wide_readable(wide))
-			look_at(wide);
+			look_for_held_in(wide);
 	mw_wide_end();
 	for (unsigned int i = 0; i < MW_MAX_MARKERS; i++)
 		words += mw_gc.marking.marker[i].words;

@@ -31,7 +31,7 @@ struct candidate {
 	const struct mw_span *span;
 };
 
-static void note(struct mw_stuck *stuck, const struct mw_record *record, uintptr_t object)
+static void note_stuck(struct mw_stuck *stuck, const struct mw_record *record, uintptr_t object)
 {
 	struct mw_stuck_one *one = &stuck->one[stuck->count++];
 
@@ -100,7 +100,7 @@ void mw_stuck_find(void)
 						    mw_mark_visit_range, NULL);
 		mw_mark_run(0, NULL);
 		if (mw_object_marked(object))
-			note(&mw_gc.stuck, record, (uintptr_t)object);
+			note_stuck(&mw_gc.stuck, record, (uintptr_t)object);
 		forget_marks();
 	}
 }

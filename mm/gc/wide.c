@@ -213,7 +213,7 @@ static void show_span(const struct mw_span *span)
 }
 
 /* The span's record of the last mark, if @old is it. Return: it, or a new one; NULL: no room. */
-static struct mw_wide_span *record_of(struct mw_span *span, struct mw_wide_span *old)
+static struct mw_wide_span *wide_record_of(struct mw_span *span, struct mw_wide_span *old)
 {
 	if (!old || old->words != span->words)
 		return mw_wide_record(span);
@@ -240,7 +240,7 @@ static void begin_all(void)
 	while ((span = mw_span_next_raw(&cursor))) {
 		bool was = old && old->span == span;
 
-		wide = is_wanted(span) ? record_of(span, was ? old : NULL) : NULL;
+		wide = is_wanted(span) ? wide_record_of(span, was ? old : NULL) : NULL;
 		if (was && wide != old)
 			old->span = NULL;
 		/* Those of the last mark end where the first one of this mark begins. */

@@ -14,7 +14,7 @@ struct mw_mempool {
 };
 
 /* Return: false if the pool is full. */
-static bool give(struct mw_mempool *pool, void *element)
+static bool give_element(struct mw_mempool *pool, void *element)
 {
 	unsigned long state = mw_lock(&pool->lock);
 	bool room = pool->held < pool->min;
@@ -45,12 +45,12 @@ static bool fill(struct mw_mempool *pool)
 		element = pool->alloc(MW_NORMAL, pool->data);
 		if (!element)
 			return false;
-		if (!give(pool, element))
+		if (!give_element(pool, element))
 			pool->free(element, pool->data);
 	}
 }
 
-static void drain(struct mw_mempool *pool, size_t to)
+static void drain_to(struct mw_mempool *pool, size_t to)
 {
 	void *element;
 
@@ -84,7 +84,7 @@ void mw_mempool_destroy(struct mw_mempool *pool)
 {
 	if (!pool)
 		return;
-	drain(pool, 0);
+	drain_to(pool, 0);
 	mw_free(pool->elements);
 	mw_free(pool);
 }
@@ -135,7 +135,7 @@ void *mw_mempool_alloc(struct mw_mempool *pool, mw_flags_t flags)
 
 void mw_mempool_free(struct mw_mempool *pool, void *element)
 {
-	if (element && !give(pool, element))
+	if (element && !give_element(pool, element))
 		pool->free(element, pool->data);
 }
 
@@ -173,7 +173,7 @@ static void **change(struct mw_mempool *pool, void **elements, size_t min)
 	void **old;
 
 	do {
-		drain(pool, min);
+		drain_to(pool, min);
 		old = exchange(pool, elements, min);
 	} while (old == elements);
 	return old;

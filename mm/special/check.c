@@ -5,7 +5,7 @@
 #if MW_GC
 
 /* Of one span: what its lists hold. */
-struct found {
+struct found_records {
 	unsigned int told, quiet;
 };
 
@@ -49,7 +49,7 @@ static bool is_sorted(const struct mw_record *a, const struct mw_record *b)
 }
 
 /* One of the span's lists: a piece of its bytes, if there is an index. */
-static bool check_list(struct mw_span *span, size_t i, struct found *found)
+static bool check_list(struct mw_span *span, size_t i, struct found_records *found)
 {
 	const struct mw_records *index = mw_records_index(span->records);
 	const struct mw_record *last = NULL;
@@ -71,7 +71,7 @@ static bool check_span(struct mw_span *span)
 	const struct mw_records *index = mw_records_index(span->records);
 	unsigned int owner = atomic_load_explicit(&span->owner, memory_order_relaxed);
 	unsigned int sampled = atomic_load_explicit(&span->sampled, memory_order_relaxed);
-	struct found found = { 0 };
+	struct found_records found = { 0 };
 
 	for (size_t i = 0; i < mw_record_lists(span); i++)
 		if (!check_list(span, i, &found))

@@ -10,7 +10,7 @@
 
 #if MW_GC
 
-static void push(struct mw_call_queue *queue, struct mw_record *record)
+static void push_record(struct mw_call_queue *queue, struct mw_record *record)
 {
 	record->next = NULL;
 	mw_lock_pinned(&mw_special.lock);
@@ -26,12 +26,12 @@ static void push(struct mw_call_queue *queue, struct mw_record *record)
 void mw_queue_finalizer(struct mw_finalizer *finalizer, void *object)
 {
 	finalizer->record.object = object;
-	push(&mw_special.finalizers, &finalizer->record);
+	push_record(&mw_special.finalizers, &finalizer->record);
 }
 
 void mw_queue_cleanup(struct mw_cleanup_record *cleanup)
 {
-	push(&mw_special.cleanups, &cleanup->record);
+	push_record(&mw_special.cleanups, &cleanup->record);
 }
 
 bool mw_finalizer_end(struct mw_record *record, void *object, enum mw_end how)
@@ -41,7 +41,7 @@ bool mw_finalizer_end(struct mw_record *record, void *object, enum mw_end how)
 	return false;
 }
 
-static struct mw_record *pop(struct mw_call_queue *queue)
+static struct mw_record *pop_record(struct mw_call_queue *queue)
 {
 	struct mw_record *record = queue->first;
 
@@ -66,16 +66,16 @@ struct call {
 };
 
 /* Pinned: no stop comes while a call is neither in a queue nor on a stack. */
-static void take(struct call *call)
+static void take_call(struct call *call)
 {
 	struct mw_record *record;
 
 	mw_lock_pinned(&mw_special.lock);
-	record = pop(&mw_special.finalizers);
+	record = pop_record(&mw_special.finalizers);
 	if (record) {
 		call->kind = CALL_FINALIZER;
 	} else {
-		record = pop(&mw_special.cleanups);
+		record = pop_record(&mw_special.cleanups);
 		call->kind = record ? CALL_CLEANUP : CALL_NONE;
 	}
 	mw_unlock_pinned(&mw_special.lock);
@@ -103,7 +103,7 @@ static bool run_one(void)
 	if (!mw_word(&mw_special.due))
 		return false;
 	state = mw_port_pin();
-	take(&call);
+	take_call(&call);
 	mw_port_unpin(state);
 	if (call.kind == CALL_FINALIZER)
 		call.finalizer(call.object, call.arg);

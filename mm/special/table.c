@@ -49,7 +49,7 @@ struct mw_table_entry **mw_table_chain(const struct mw_weak_table *table, size_t
 	return i - old < length(&table->now) ? &table->now.chain[i - old] : NULL;
 }
 
-static struct mw_table_entry **find(struct mw_weak_table *table, const void *key)
+static struct mw_table_entry **find_entry(struct mw_weak_table *table, const void *key)
 {
 	struct mw_table_entry **at = chain_of(table, key);
 
@@ -210,7 +210,7 @@ static struct mw_table_entry *new_entry(void *key, void *value)
 static struct mw_table_entry *put(struct mw_weak_table *table, struct mw_table_entry *fresh,
 				  bool *done)
 {
-	struct mw_table_entry **at = find(table, fresh->key);
+	struct mw_table_entry **at = find_entry(table, fresh->key);
 
 	*done = true;
 	if (*at) {
@@ -250,7 +250,7 @@ bool mw_weak_table_put(struct mw_weak_table *table, void *key, void *value)
 void *mw_weak_table_get(struct mw_weak_table *table, const void *key)
 {
 	unsigned long state = mw_lock(&table->lock);
-	struct mw_table_entry *entry = *find(table, key);
+	struct mw_table_entry *entry = *find_entry(table, key);
 	void *value = entry ? entry->value : NULL;
 
 	mw_unlock(&table->lock, state);
@@ -260,7 +260,7 @@ void *mw_weak_table_get(struct mw_weak_table *table, const void *key)
 bool mw_weak_table_remove(struct mw_weak_table *table, const void *key)
 {
 	unsigned long state = mw_lock(&table->lock);
-	struct mw_table_entry **at = find(table, key), *entry = *at;
+	struct mw_table_entry **at = find_entry(table, key), *entry = *at;
 
 	if (entry) {
 		*at = entry->next;

@@ -5,7 +5,7 @@
 #if MW_GC
 
 /* Return: whether the object has a tag already, which is now @tag, or is taken off if that is 0. */
-static bool change(void *object, uintptr_t tag)
+static bool change_tag(void *object, uintptr_t tag)
 {
 	struct mw_record **at, *gone = NULL;
 	struct mw_held held;
@@ -28,7 +28,7 @@ bool mw_tag_set(void *object, uintptr_t tag)
 	struct mw_tag *fresh;
 	struct mw_held held;
 
-	if (change(object, tag))
+	if (change_tag(object, tag))
 		return true;
 	if (!tag) {
 		bool is = mw_records_hold(&held, object, false);
@@ -44,7 +44,7 @@ bool mw_tag_set(void *object, uintptr_t tag)
 	if (mw_record_attach(object, &fresh->record, false))
 		return true;
 	mw_record_free(MW_RECORD_TAG, fresh);
-	return change(object, tag); /* somebody was quicker */
+	return change_tag(object, tag); /* somebody was quicker */
 }
 
 uintptr_t mw_tag_get(const void *object)

@@ -127,7 +127,7 @@ void *mw_weak_get(struct mw_weak *weak)
 	return object;
 }
 
-static struct mw_record **find(const struct mw_held *held, const struct mw_weak *weak)
+static struct mw_record **find_weak(const struct mw_held *held, const struct mw_weak *weak)
 {
 	struct mw_record **at = mw_record_find(held, MW_RECORD_WEAK);
 
@@ -160,7 +160,7 @@ void mw_weak_free(struct mw_weak *weak)
 	object = object_of(weak);
 	/* With the object's lock nobody else becomes a user; without an object nobody can. */
 	if (object && mw_records_hold(&held, object, true)) {
-		at = find(&held, weak);
+		at = find_weak(&held, weak);
 		users = leave(weak);
 		if (users == 1 && at)
 			mw_record_take(held.span, at);

@@ -16,7 +16,7 @@ struct seen {
 
 typedef void see_record_fn(struct mw_dump *d, const struct seen *seen);
 
-static struct seen look_at(const struct mw_record *record, void *object)
+static struct seen record_seen(const struct mw_record *record, void *object)
 {
 	struct seen seen = { .kind = record->kind, .object = object };
 
@@ -40,7 +40,7 @@ static struct seen look_at(const struct mw_record *record, void *object)
  * Up to BATCH records of a bucket from the @first on, with the lock; they are written without, as a
  * sink may be slow. Return: how many; 0: there are no more.
  */
-static size_t look(struct mw_span *span, size_t bucket, size_t first, struct seen *seen)
+static size_t records_seen(struct mw_span *span, size_t bucket, size_t first, struct seen *seen)
 {
 	unsigned long state = mw_lock(&span->records_lock);
 	const struct mw_record *r = NULL;
@@ -52,7 +52,7 @@ static size_t look(struct mw_span *span, size_t bucket, size_t first, struct see
 		if (first)
 			first--;
 		else
-			seen[n++] = look_at(r, span->base + r->offset);
+			seen[n++] = record_seen(r, span->base + r->offset);
 	}
 	mw_unlock(&span->records_lock, state);
 	return n;
@@ -71,7 +71,7 @@ static void each_record(struct mw_dump *d, see_record_fn *see)
 
 	while ((span = mw_span_next(&cursor))) {
 		for (size_t b = 0, n; b < buckets_of(span); b++)
-			for (size_t first = 0; (n = look(span, b, first, seen)); first += n)
+			for (size_t first = 0; (n = records_seen(span, b, first, seen)); first += n)
 				for (size_t i = 0; i < n && !d->s.stopped; i++)
 					see(d, &seen[i]);
 	}

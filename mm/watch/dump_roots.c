@@ -105,7 +105,7 @@ void mw_dump_typed(struct mw_dump *d, const struct mw_span *span, char *object)
 
 /* ---- roots ---- */
 
-struct named {
+struct named_root {
 	struct mw_dump *d;
 	const char *name;
 	const void *lo, *hi;
@@ -113,7 +113,7 @@ struct named {
 
 MW_DUMP_RAW static void put_root(void *ctx, uintptr_t *word, bool sure)
 {
-	struct named *range = ctx;
+	struct named_root *range = ctx;
 	struct mw_stream *s = &range->d->s;
 	uintptr_t to = *(volatile uintptr_t *)word;
 	size_t at = (size_t)((char *)word - (const char *)range->lo);
@@ -131,7 +131,7 @@ MW_DUMP_RAW static void put_root(void *ctx, uintptr_t *word, bool sure)
 	mw_stream_varint(s, to);
 }
 
-static void put_others(struct named *range, const struct mw_layout *layout)
+static void put_others(struct named_root *range, const struct mw_layout *layout)
 {
 	size_t bytes = (size_t)((const char *)range->hi - (const char *)range->lo);
 
@@ -209,7 +209,7 @@ static void put_range(void *ctx, enum mw_root_kind kind, const char *name, const
 	else if (kind == MW_ROOT_DATA && lo == d->bss)
 		put_segment(d, MW_DUMP_BSS, lo, bytes);
 	else
-		put_others(&(struct named){ d, name, lo, hi }, layout);
+		put_others(&(struct named_root){ d, name, lo, hi }, layout);
 }
 
 struct longest {

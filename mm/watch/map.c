@@ -20,7 +20,7 @@ struct map {
 /* ---- runs ---- */
 
 /* What begins at page @at. Return: how many pages, or 0. */
-static size_t look(size_t at, struct mw_map_run *run)
+static size_t look_at_pages(size_t at, struct mw_map_run *run)
 {
 	uintptr_t word = mw_map_get((uintptr_t)mw_pn_address(at));
 
@@ -80,7 +80,7 @@ bool mw_map_next(struct mw_map_cursor *cursor, struct mw_map_run *run)
 
 	run->span = NULL;
 	if (at < cursor->gap) {
-		run->pages = look(at, run);
+		run->pages = look_at_pages(at, run);
 		if (!run->pages || run->pages > cursor->gap - at)
 			run->pages = 1;
 	} else if (at < cursor->ceiling) {
@@ -137,7 +137,7 @@ static void put_letter(struct map *map)
 		map->pages[s] = 0;
 }
 
-static void add(struct map *map, enum mw_map_state state, size_t pages)
+static void add_pages(struct map *map, enum mw_map_state state, size_t pages)
 {
 	while (pages) {
 		size_t n = mw_min(pages, map->each - map->filled);
@@ -159,7 +159,7 @@ static void draw_region(struct mw_map_cursor *cursor, struct map *map)
 	mw_print("%p to %p, a letter for %zu KiB\n", mw_pn_address(first),
 		 mw_pn_address(cursor->end), map->each * MW_PAGE_SIZE >> 10);
 	while (mw_map_next(cursor, &run))
-		add(map, run.state, run.pages);
+		add_pages(map, run.state, run.pages);
 	if (map->filled)
 		put_letter(map);
 	if (map->column)

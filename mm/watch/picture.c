@@ -9,7 +9,7 @@
 
 #if MW_WATCH
 
-static void put_run(struct mw_stream *s, const struct mw_map_run *run, bool *more)
+static void put_picture_run(struct mw_stream *s, const struct mw_map_run *run, bool *more)
 {
 	const struct mw_span *span = run->span;
 	static const char letters[MW_MAP_STATES] = { 'o', 'p', 's', '.', '-', 'm' };
@@ -33,7 +33,7 @@ static void put_region(struct mw_stream *s, struct mw_map_cursor *cursor)
 	mw_stream_text(s, "{\"base\":\"%p\",\"pages\":%zu,\"zone\":%d,\"runs\":[",
 		       mw_pn_address(cursor->at), cursor->end - cursor->at, (int)cursor->zone);
 	while (!s->stopped && mw_map_next(cursor, &run))
-		put_run(s, &run, &more);
+		put_picture_run(s, &run, &more);
 	mw_stream_text(s, "]}");
 }
 

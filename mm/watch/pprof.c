@@ -131,7 +131,7 @@ APART static void send_locations(struct mw_stream *s, unsigned int number,
 	}
 }
 
-static size_t length(const char *text)
+static size_t text_length(const char *text)
 {
 	size_t len = 0;
 
@@ -169,7 +169,7 @@ void mw_pprof_write(struct mw_stream *s)
 		send_locations(s, n, &bucket, &map);
 	}
 	for (unsigned int i = 0; i < NR_STRINGS; i++)
-		send(s, 6, strings[i], length(strings[i]));
+		send(s, 6, strings[i], text_length(strings[i]));
 	send_type(s, 11, SPACE, BYTES_UNIT);
 	put_number(&period, 12, mw_word(&mw_profile_every));
 	put_number(&period, 14, INUSE_SPACE);

@@ -40,7 +40,7 @@ static void write_text(struct mw_stream *s)
 }
 
 /* The function's name without an offset, and without what separates frames. */
-static void put_frame(struct mw_stream *s, uintptr_t pc)
+static void put_profile_frame(struct mw_stream *s, uintptr_t pc)
 {
 	char name[96];
 	size_t len = 0;
@@ -63,7 +63,7 @@ static void write_folded(struct mw_stream *s, bool live)
 		if (!objects)
 			continue;
 		for (unsigned int i = b.depth; i; i--) {
-			put_frame(s, b.pcs[i - 1]);
+			put_profile_frame(s, b.pcs[i - 1]);
 			if (i > 1)
 				mw_stream_bytes(s, ";", 1);
 		}

@@ -18,7 +18,7 @@ RAW static void add_up(struct mw_stream *s)
 	s->high %= 65521;
 }
 
-static void flush(struct mw_stream *s)
+static void flush_stream(struct mw_stream *s)
 {
 	add_up(s);
 	if (s->used && !s->stopped && !s->sink(s->ctx, s->buf, s->used))
@@ -34,7 +34,7 @@ void mw_stream_bytes(struct mw_stream *s, const void *bytes, size_t len)
 		size_t n;
 
 		if (s->used == sizeof(s->buf))
-			flush(s);
+			flush_stream(s);
 		n = mw_min(len, sizeof(s->buf) - s->used);
 		__builtin_memcpy(s->buf + s->used, at, n);
 		s->used += n;
@@ -49,7 +49,7 @@ RAW void mw_stream_memory(struct mw_stream *s, const void *at, size_t bytes)
 
 	while (word < end && !s->stopped) {
 		if (sizeof(s->buf) - s->used < sizeof(*word))
-			flush(s);
+			flush_stream(s);
 		for (; word < end && sizeof(s->buf) - s->used >= sizeof(*word); word++) {
 			uintptr_t value = *word;
 
@@ -116,13 +116,13 @@ void mw_stream_quoted(struct mw_stream *s, const char *text)
 
 uint32_t mw_stream_sum(struct mw_stream *s)
 {
-	flush(s);
+	flush_stream(s);
 	return s->high << 16 | s->low;
 }
 
 bool mw_stream_end(struct mw_stream *s)
 {
-	flush(s);
+	flush_stream(s);
 	return !s->stopped;
 }
 
