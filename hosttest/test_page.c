@@ -300,6 +300,28 @@ TEST(written_after_free)
 	CHECK(mw_page_check());
 }
 
+/* Pages of objects are filled and looked at as others are. */
+TEST(written_after_free_of_an_object)
+{
+	char *object;
+	struct mw_pages want = { .count = 20 };
+
+	test_heap(4 * MIB);
+	mw_page_poison(true);
+	want.at = object = mw_alloc(20 * PAGE, 0);
+	NEED(object);
+	mw_free(object);
+	mw_page_cpu_stop();
+	(void)mw_up_reclaim(20, MW_ATOMIC, 0);
+	test_spoil(object + 13 * PAGE - 1, 1);
+	test_expect_misuse(MW_USE_AFTER_FREE);
+	CHECK_PTR(mw_pages_alloc_as(&want), object);
+	CHECK(test_misuse_came()->span == object + 12 * PAGE);
+	mw_page_poison(false);
+	mw_pages_free(object, 20);
+	CHECK(mw_page_check());
+}
+
 /* Random operations, checked against a map with a byte for each page. */
 static unsigned char model[16 * MIB / MW_PAGE_SIZE * 2];
 

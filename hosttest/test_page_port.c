@@ -2,6 +2,7 @@
 /* The page heap and a port that takes pages and gives them back: with what was in them, or not at all. */
 #include <marrow/watch.h>
 #include "test.h"
+#include "../mm/base/report.h"
 #include "../mm/page/span.h"
 #include "../mm/page/up.h"
 
@@ -196,7 +197,8 @@ static char *lose_first_of(size_t n)
 /* Each is counted once, whoever it was that wanted them, and the heap is as sound as before. */
 TEST_WITH(lost_pages_are_counted_once, TEST_HOSTED)
 {
-	char *object, *page;
+	struct mw_pages want = { .count = 5 };
+	char *object, *page, *run, line[64];
 
 	test_heap_may_leak();
 	begin();
@@ -212,11 +214,26 @@ TEST_WITH(lost_pages_are_counted_once, TEST_HOSTED)
 	CHECK_EQ(pages_lost(), 32);
 	CHECK(mw_heap_check());
 	mw_free(object);
+	page = lose_first_of(5);
+	want.at = page;
+	CHECK(!mw_pages_alloc_as(&want));
+	CHECK_EQ(pages_lost(), 37);
+	page = lose_first_of(5);
+	run = mw_pages_alloc(5, 0);
+	NEED(run);
+	CHECK(run != page);
+	CHECK_EQ(pages_lost(), 42);
+	CHECK(mw_heap_check());
+	mw_pages_free(run, 5);
 	lose_first_of(1);
 	page = mw_pages_alloc(1, 0);
 	CHECK(page && page != lost);
-	CHECK_EQ(pages_lost(), 33);
+	CHECK_EQ(pages_lost(), 43);
 	CHECK(mw_heap_check());
+	test_capture();
+	mw_print_meminfo();
+	mw_format(line, sizeof(line), "\nLost:              %10zu KiB\n", 43 * PAGE >> 10);
+	CHECK(test_has(test_captured(), line));
 	mw_pages_free(page, 1);
 	test_expect_misuse(MW_FOREIGN_FREE);
 	mw_pages_free(lost, 1);

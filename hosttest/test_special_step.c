@@ -248,6 +248,38 @@ TEST_WITH(one_cancels_what_the_other_brings_about, TEST_HOSTED)
 	root[0] = NULL;
 }
 
+/* Two that have time for one call find one: it is made once, and whoever made it says so. */
+static void ready_call(void)
+{
+	ready_cleanup();
+	mw_free(root[0]);
+}
+
+static void call_first(void *arg)
+{
+	(void)arg;
+	both.first_did = mw_finalizers_run(1);
+}
+
+static void call_second(void *arg)
+{
+	(void)arg;
+	both.second_did = mw_finalizers_run(1);
+}
+
+static void judge_call(void)
+{
+	both.wrong += atomic_load(&calls.n) != 1 || both.first_did == both.second_did;
+	both.wrong += mw_finalizers_run(1) != 0 || records() != 0;
+}
+
+TEST_WITH(two_make_the_only_call, TEST_HOSTED)
+{
+	begin();
+	steps(ready_call, call_first, call_second, judge_call);
+	root[0] = NULL;
+}
+
 /* ---- a span that is swept in pieces ---- */
 
 #define MANY ((size_t)3 * MW_SWEEP_STEP)
