@@ -360,6 +360,8 @@ BARE_TEST(a_free_by_hand_runs_cleanups)
 
 /* ---- what can never run ---- */
 
+static uintptr_t stuck_by_cleanup, stuck_by_finalizer; /* complemented */
+
 NOINLINE static void make_stuck(void)
 {
 	struct node *a = make(1), *b = make(2), *c = make(3), *d = make(4), *e = make(5);
@@ -369,10 +371,25 @@ NOINLINE static void make_stuck(void)
 	c->next = d;
 	d->next = c;
 	e->next = make(6);
+	stuck_by_cleanup = ~(uintptr_t)a;
+	stuck_by_finalizer = ~(uintptr_t)c;
 	NEED(mw_cleanup_add(a, see_arg, b));
 	NEED(mw_finalizer_set(c, see, NULL));
 	NEED(mw_finalizer_set(e, see, make(7)));
 	NEED(mw_cleanup_add(e->next, see_arg, make(8)));
+}
+
+/* Is there a line that names the kind, the function and the object? */
+static bool is_named(const char *text, const char *kind, uintptr_t fn, uintptr_t hidden)
+{
+	char name[64], line[200];
+
+	if (!mw_port_symbol(fn, name, sizeof(name)))
+		mw_format(name, sizeof(name), "%p", (void *)fn);
+	mw_format(line, sizeof(line),
+		  "marrow: %s %s of object %p never runs: it keeps its own object\n", kind, name,
+		  (void *)~hidden);
+	return test_has(text, line);
 }
 
 BARE_TEST(cleanups_that_keep_their_own_object_are_named)
@@ -388,7 +405,8 @@ BARE_TEST(cleanups_that_keep_their_own_object_are_named)
 	test_capture();
 	CHECK_EQ(mw_cleanups_stuck(), 2);
 	text = test_captured();
-	CHECK(text[0] == 'm');
+	CHECK(is_named(text, "cleanup", (uintptr_t)see_arg, stuck_by_cleanup));
+	CHECK(is_named(text, "finalizer", (uintptr_t)see, stuck_by_finalizer));
 	/* And it was a cycle like any other. */
 	CHECK_EQ(run_all(), 1);
 	collect();
