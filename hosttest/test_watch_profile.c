@@ -102,6 +102,29 @@ TEST(rate_one_is_exact)
 	free_all();
 }
 
+#define CALLERS (4 * MW_BUCKET_HEADS)
+
+/* Many have the same head: each has a bucket of its own, whose second time is the first one's. */
+TEST(callers_are_kept_apart)
+{
+	struct mw_bucket_cursor cursor = { 0 };
+	struct mw_bucket bucket;
+	size_t n = 0, wrong = 0;
+	void *object;
+
+	test_heap(16 << 20);
+	object = mw_alloc(64, MW_NORMAL);
+	NEED(object);
+	for (unsigned int times = 1; times <= 2; times++)
+		for (uintptr_t i = 1; i <= CALLERS; i++)
+			mw_profile_note(64, object, 16 * i, i);
+	for (; mw_profile_next(&cursor, &bucket); n++)
+		wrong += bucket.depth != 1 || bucket.objects != bucket.pcs[0] / 16 * 2;
+	CHECK_EQ(n, CALLERS);
+	CHECK_EQ(wrong, 0);
+	mw_free(object);
+}
+
 /* Thousands of samples each: the sum of a size is exact but for the last gap. */
 TEST(sampling_is_near_the_truth)
 {
