@@ -120,6 +120,16 @@ def functions(lines):
         yield number + 1, end, value
 
 
+def function_of(mutation):
+    """Its first line and its last, counted from 1; what is in none is alone."""
+    with open(mutation.path, encoding="utf-8") as file:
+        lines = file.read().split("\n")
+    number = mutation.line
+    first = next((n for n in range(number, -1, -1) if lines[n] in ("{", "}")), 0)
+    last = next((n for n in range(number, len(lines)) if lines[n] == "}"), number)
+    return (first + 1, last + 1) if lines[first] == "{" else (number + 1, number + 1)
+
+
 def early_returns(lines):
     for first, end, values in functions(lines):
         for number in range(first, end):
@@ -131,10 +141,18 @@ def early_returns(lines):
                     yield number, f"\tif (1) {value} " + lines[number].lstrip()
 
 
+def matters(one, two):
+    """Does their order? Plain stores that have nothing to do with each other are the compiler's to order."""
+    target = [re.split(r" = ", text, maxsplit=1)[0] if " = " in text else "" for text in (one, two)]
+    values = [re.split(r" = ", text, maxsplit=1)[-1] for text in (one, two)]
+    return ("" in target or "(" in values[0] or "(" in values[1] or target[0] == target[1] or
+            re.search(re.escape(target[0]) + r"(?!\w)", values[1]) or re.search(re.escape(target[1]) + r"(?!\w)", values[0]))
+
+
 def swaps(lines):
     for number in range(len(lines) - 1):
         one, two = statement(lines[number]), statement(lines[number + 1])
-        if one and two and one[1] == two[1] and STORE.match(one[2]) and STORE.match(two[2]):
+        if one and two and one[1] == two[1] and STORE.match(one[2]) and STORE.match(two[2]) and matters(one[2], two[2]):
             before = lines[number - 1].strip() if number else ""
             if not before.endswith((")", "else", "do")):  # the body of an if without braces
                 yield number, lines[number + 1], lines[number]

@@ -3,10 +3,11 @@
 """Plant random bugs, and see whether the tests catch them.
 
 Operators and places are drawn by a seed (scripts/mutations.py): first an operator, then one of its places in mm/, the
-kernel's port and the machine's CPUs and tables. A mutant that does not compile, or whose programs are the same as
-before, is drawn again. Each is asked of the suites of make test until one fails: hosted, those of its room first, the
-short ones first; then with debug aids; where orders, locks or stores are meant with the thread sanitizer; then in the
-kernel. What runs in the kernel alone is asked there. A hang is judged as in scripts/hang.py.
+kernel's port and the machine's CPUs and tables. A mutant that does not compile, or whose objects are the same as
+before, is drawn again. Each is asked of the tests that reach its line (scripts/reach.py) until one fails: hosted, the
+short ones first; then with debug aids; where orders, locks or stores are meant with the thread sanitizer; with the
+address sanitizer, in 32 bits, and last in the kernel. What runs in the kernel alone is asked there. A test that fails
+has to pass without the mutant, and to fail a second time. A hang is judged as in scripts/hang.py, test by test.
 
 hosttest/mutants/equivalent.txt has those that somebody has found to be as good as what they replace: hash, operator,
 reason. They count neither way, and at most one in twenty may be one. The last line: how many were caught.
@@ -20,13 +21,17 @@ import hashlib
 import os
 import queue
 import random
+import re
+import select
 import subprocess
 import sys
 import threading
 import time
 
+import hang
 import mutate
 import mutations
+import reach
 
 KERNEL_FILES = ["kernel/port.c", "kernel/stop.c", "kernel/roots.c", "kernel/workers.c"]
 KERNEL_FILES += [f"arch/{where}/{name}.c" for where in ("x86_64", "common") for name in ("ipi", "smp", "paging")]
@@ -34,7 +39,8 @@ KERNEL_FILES += [f"arch/{where}/{name}.c" for where in ("x86_64", "common") for 
 KERNEL_NEAR = "port,stop,workers,thread,smp,sleep,machine,paging,pagetable,window,traps,arch"
 KERNEL_REST = "gc,gc_race,gc_storm,object_cpus,object_frees,page_race,page_map,safe_cpus,special_many,leak_cpus,storm,faults"
 RACES = ("_race", "_cpus", "_frees", "_map", "_storm", "_many")
-MOST_USUAL = 60.0  # processor seconds of a suite that has not been measured
+FRAMES = ("gc", "special", "safe", "leak", "watch_live")
+BUILDS = "host,host-debug,host-tsan,host-asan,host-m32,kernel"
 RACY = ("order", "lock", "swap")
 
 
@@ -52,103 +58,188 @@ class Draws:
         for path in paths():
             for operator, found in mutations.of_file(path, known).items():
                 self.sites[operator] += found
-        self.operators = sorted(operator for operator, found in self.sites.items() if found)
         self.random, self.seen, self.lock = random.Random(seed), set(), threading.Lock()
+        self.keep(lambda mutation: True)
+
+    def keep(self, wanted):
+        for operator, found in self.sites.items():
+            self.sites[operator] = [mutation for mutation in found if wanted(mutation)]
+        self.operators = sorted(operator for operator, found in self.sites.items() if found)
+        self.all = {mutation for found in self.sites.values() for mutation in found}
 
     def next(self):
+        """None: there are no more."""
         with self.lock:
-            while True:
+            while len(self.seen) < len(self.all):
                 drawn = self.random.choice(self.sites[self.random.choice(self.operators)])
                 if drawn not in self.seen:
                     self.seen.add(drawn)
                     return drawn
+            return None
+
+
+class Program:
+    """The suites of one build in one copy of the tree, with single objects compiled anew and put back."""
+
+    def __init__(self, slot, variant):
+        self.root, self.variant = slot.root, variant
+        self.base = f"build/{variant}/suites"  # stays as it is without a mutant
+        self.path = self.base + ".mutant"
+        self.other = self.base + ".other"  # the same mutant, compiled in another way
+        done = slot.build(variant)
+        if done.returncode:
+            sys.exit(f"{variant} does not build without a mutant:\n{done.stdout[-2000:]}")
+        asked = ["make", "-n", "V=1", "-W", "mm/base/format.c", self.base, f"CFLAGS={mutate.FLAGS}"]
+        said = subprocess.run(asked, cwd=self.root, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+        self.compile = next(line for line in said if line.endswith("-c -o build/%s/mm/base/format.o mm/base/format.c" % variant))
+        self.link = next(line for line in said if f" -o {self.base} " in line).replace(f" -o {self.base} ", f" -o {self.path} ")
+        self.of_header = collections.defaultdict(set)
+        for path in glob.glob(f"{self.root}/build/{variant}/**/*.d", recursive=True):
+            target = os.path.relpath(path, f"{self.root}/build/{variant}")[:-2] + ".c"
+            with open(path, encoding="utf-8") as file:
+                for word in file.read().replace("\\\n", " ").split():
+                    if word.endswith(".h"):
+                        self.of_header[os.path.normpath(word)].add(target)
+
+    def run(self, command):
+        return subprocess.run(command, shell=True, cwd=self.root, check=False, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL).returncode == 0
+
+    def build(self, path, other=False):
+        """None: it does not compile; else whether an object differs from what it was. To be called with @path changed."""
+        compiler, link = self.compile, self.link
+        if other:
+            compiler, link = compiler.replace(" -O1 ", " -O2 "), link.replace(self.path, self.other)
+        sources = [path] if path.endswith(".c") else sorted(self.of_header[path])
+        changed, good = [], True
+        for source in sources:
+            made = f"build/{self.variant}/{source[:-2]}.o"
+            where = os.path.join(self.root, made)
+            with open(where, "rb") as file:
+                before = file.read()
+            changed.append((where, before))
+            good = self.run(compiler.replace("mm/base/format", source[:-2]))
+            if not good:
+                break
+        try:
+            if not good:
+                return None
+            if all(before == reading(where) for where, before in changed):
+                return False
+            return True if self.run(link) else None
+        finally:
+            for where, before in changed:
+                with open(where, "wb") as file:
+                    file.write(before)
+
+
+def reading(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def batches(tests, seconds):
+    """The short ones first, and few processes; no more names than a runner takes."""
+    some, used, most, length = [], 0.0, 2.0, 0
+    for test in tests:
+        if some and (used + seconds[test] > most or length + len(test) > 3800):
+            yield some
+            some, used, length, most = [], 0.0, 0, min(most * 3, 40.0)
+        some.append(test)
+        used += seconds[test]
+        length += len(test) + 1
+    if some:
+        yield some
 
 
 class Judge:
     def __init__(self, options):
         self.options, self.memory = options, mutate.Memory()
-        self.sound = set()  # (build, suite): it passes without a mutant
-        self.base, self.lock = {}, threading.Lock()  # a program: its hash without a mutant
+        self.sound, self.unsound = set(), set()  # (build, test): it passes, or fails, without a mutant
+        self.base, self.lock = {}, threading.Lock()  # of the kernel: its hash without a mutant
+        self.programs, self.reach = {}, {}
         self.slots = queue.Queue()
         for number in range(options.jobs):
             self.slots.put(mutate.Slot(f"{options.at}/{number}"))
 
+    def prepare(self):
+        """What each test reaches and takes."""
+        slot = self.slots.get()
+        for variant in ("host", "host-debug"):
+            if variant in self.options.builds:
+                self.reach[variant] = reach.Reach(variant, slot.root, self.options.jobs)
+        self.slots.put(slot)
+
     def program(self, slot, variant):
-        """Build it. Return: its hash; None: it does not compile."""
-        if variant == "kernel":
-            path = "build/kernel/kernel.elf"
-            done = subprocess.run(["make", "-s", path, "KCFLAGS=-Wno-error"], cwd=slot.root, check=False,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        else:
-            path = f"build/{variant}/suites"
-            done = slot.build(variant)
-        if done.returncode:
-            return None
-        with open(os.path.join(slot.root, path), "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
+        key = slot.root, variant
+        if key not in self.programs:
+            self.programs[key] = Program(slot, variant)
+        return self.programs[key]
 
-    def prepare(self, variants):
-        """Each slot builds what is asked first, and its suites say how long they take. The others do when they first fail."""
-        slots = [self.slots.get() for _ in range(self.options.jobs)]
-
-        def build(slot):
-            for variant in variants:
-                self.base[slot.root, variant] = self.program(slot, variant)
-                if not self.base[slot.root, variant]:
-                    sys.exit(f"{variant} does not build without a mutant")
-
-        with concurrent.futures.ThreadPoolExecutor(max_workers=len(slots)) as pool:
-            list(pool.map(build, slots))
-            tasks = [(variant, suite) for variant in variants if not variant.startswith("kernel")
-                     for suite in self.suites(slots[0], variant) if not self.measured(variant, suite)]
-            tasks = [task for task in tasks if self.wanted(*task)]
-            free = queue.Queue()
-            for slot in slots:
-                free.put(slot)
-            for wrong in pool.map(lambda task: self.measure(free, *task), tasks):
-                self.memory.write()
-                if wrong:
-                    sys.exit(wrong)
-        for slot in slots:
-            self.slots.put(slot)
-
-    def measured(self, variant, suite):
-        return f"{variant} {suite}" in self.memory.seen["usual"]
-
-    def measure(self, free, variant, suite):
-        slot = free.get()
-        try:
-            failure, used = slot.run(variant, suite, MOST_USUAL)
-            with self.lock:
-                self.memory.note_usual(variant, suite, used)
-                self.sound.add((variant, suite))
-            return failure and f"{variant} fails without a mutant: {failure}"
-        finally:
-            free.put(slot)
-
-    @staticmethod
-    def wanted(variant, suite):
-        return variant != "host-tsan" or any(part in suite for part in RACES)
-
-    def suites(self, slot, variant):
-        return [suite for suite in slot.suites(variant) if self.wanted(variant, suite)]
-
-    def order(self, mutation, slot, variant):
-        room = mutation.path.split("/")[1]
+    def tests(self, mutation, variant):
+        """Those that reach it, the short ones first, and what each takes."""
+        known = self.reach.get(variant) or self.reach["host"]
+        first, last = mutations.function_of(mutation)
+        found = known.of(mutation.path, mutation.line + 1, first, last)
+        if variant == "host-tsan":
+            found = {test for test in found if any(part in test.split(".")[0] for part in RACES)}
         caught = self.memory.seen["files"].get(mutation.path, {})
-        return sorted(self.suites(slot, variant), key=lambda suite: (
-            not suite.startswith(room), -min(caught.get(suite, 0), 3), self.memory.usual(variant, suite)))
+        room = mutation.path.split("/")[1]
+        return sorted(found, key=lambda test: (test not in caught, known.tests[test] > 0.3, not test.startswith(room),
+                                               known.tests[test])), known
 
-    def ask_hosted(self, mutation, slot, variant):
-        for suite in self.order(mutation, slot, variant):
-            usual = self.memory.usual(variant, suite) if self.measured(variant, suite) else MOST_USUAL
-            failure, _ = slot.run(variant, suite, usual)
-            if failure:
-                with self.lock:
-                    files = self.memory.seen["files"].setdefault(mutation.path, {})
-                    files[suite] = files.get(suite, 0) + 1
-                return suite, f"{failure} ({variant})"
-        return None, None
+    def run(self, program, path, tests, known):
+        """(the test that failed first, how), or None."""
+        times = {"host-asan": 3, "host-tsan": 10}.get(program.variant, 1)
+        place = known.order()
+        tests = sorted(tests, key=lambda test: place[test])
+        with subprocess.Popen([path, "--timeout", "3600"] + tests, cwd=program.root, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True) as process:
+            try:
+                return follow(process, [(test, 5 + 10 * times * known.tests[test]) for test in tests])
+            finally:
+                mutate.stop_all(process)
+
+    def is_sound(self, program, test, known):
+        """It passes without a mutant, alone, three times."""
+        key = program.variant, test
+        if key not in self.sound and key not in self.unsound:
+            failed = next((how for how in (self.run(program, program.base, [test], known) for _ in range(3)) if how), None)
+            (self.unsound if failed else self.sound).add(key)
+            if failed:
+                print(f"# {program.variant}: {test} fails without a mutant: {failed[1]}", flush=True)
+        return key in self.sound
+
+    def again(self, mutation, program, test, some, known):
+        """
+        It was not by chance: it fails once more, alone or among the others. What asks who lives may find an old pointer where
+        a frame has changed, and fails once more with other frames.
+        """
+        if not any(self.run(program, program.path, tests, known) for tests in ([test], [test], some)):
+            return False
+        if not test.startswith(FRAMES) or mutation.path.endswith(".h"):
+            return True
+        text = reading(os.path.join(program.root, mutation.path)).decode()
+        self.put(program, mutation.path, mutations.apply(mutation, text))
+        built = program.build(mutation.path, other=True)
+        self.put(program, mutation.path, text)
+        return not built or bool(self.run(program, program.other, [test], known))
+
+    def ask_hosted(self, mutation, program):
+        tests, known = self.tests(mutation, program.variant)
+        for some in batches(tests, known.tests):
+            while some:
+                failed = self.run(program, program.path, some, known)
+                if not failed:
+                    break
+                test, how = failed
+                if self.is_sound(program, test, known) and self.again(mutation, program, test, some, known):
+                    with self.lock:
+                        files = self.memory.seen["files"].setdefault(mutation.path, {})
+                        files[test] = files.get(test, 0) + 1
+                    return f"{test}: {how} ({program.variant})"
+                some = [other for other in some if other != test]
+        return None
 
     def ask_kernel(self, slot, suites):
         for some in suites:
@@ -161,16 +252,25 @@ class Judge:
                 return some, (said[0] if said else "status %d" % done.returncode).strip() + " (kernel)"
         return None, None
 
+    @staticmethod
+    def kernel(slot):
+        """Build it. Return: its hash; None: it does not compile."""
+        path = "build/kernel/kernel.elf"
+        done = subprocess.run(["make", "-s", path, "KCFLAGS=-Wno-error"], cwd=slot.root, check=False,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return None if done.returncode else hashlib.sha256(reading(os.path.join(slot.root, path))).hexdigest()
+
     def parts(self, mutation):
         """(build, how it is asked)"""
         if not mutation.path.startswith("mm/"):
             return [("kernel", (KERNEL_NEAR, KERNEL_REST))]
-        found = [("host", None), ("host-debug", None)]
+        found = [(variant, None) for variant in ("host", "host-debug")]
         if mutation.operator in RACY:
             found.append(("host-tsan", None))
+        found += [(variant, None) for variant in ("host-asan", "host-m32")]
         room = mutation.path.split("/")[1]
         near = ",".join(sorted({os.path.basename(path)[5:-2] for path in glob.glob(f"hosttest/test_{room}*.c")}))
-        return found + [("kernel", (near or KERNEL_NEAR, KERNEL_REST))] * self.options.kernel
+        return [part for part in found + [("kernel", (near or KERNEL_NEAR, KERNEL_REST))] if part[0] in self.options.builds]
 
     def judge(self, mutation):
         """(None: to be drawn again; else whether it was caught, what is said)"""
@@ -179,58 +279,91 @@ class Judge:
         with open(target, encoding="utf-8") as file:
             text = file.read()
         try:
-            with open(target, "w", encoding="utf-8") as file:
-                file.write(mutations.apply(mutation, text))
             return self.ask(mutation, slot, text)
         finally:
             with open(target, "w", encoding="utf-8") as file:
                 file.write(text)
             self.slots.put(slot)
 
-    def know_base(self, mutation, slot, variant, text):
-        """What is built without the mutant; each slot has its own path in it."""
-        if (slot.root, variant) in self.base:
-            return
-        target = os.path.join(slot.root, mutation.path)
-        for content in (text, mutations.apply(mutation, text)):
-            with open(target, "w", encoding="utf-8") as file:
-                file.write(content)
-            if content is text:
-                self.base[slot.root, variant] = self.program(slot, variant)
-
-    def verify(self, mutation, slot, variant, suite, text):
-        """The first time that a suite fails: does it pass without a mutant, in these sources?"""
-        if (variant, suite) in self.sound:
-            return
-        with open(os.path.join(slot.root, mutation.path), "w", encoding="utf-8") as file:
+    def put(self, slot, path, text):
+        with open(os.path.join(slot.root, path), "w", encoding="utf-8") as file:
             file.write(text)
-        if self.program(slot, variant) != self.base[slot.root, variant]:
-            sys.exit(f"{variant} is not built as before")
-        if variant == "kernel":
-            used, failure = 0.0, self.ask_kernel(slot, (suite,))[1]
-        else:
-            failure, used = slot.run(variant, suite, MOST_USUAL)
-        if failure:
-            raise SystemExit(f"{variant} fails without a mutant: {failure}")
-        with self.lock:
-            self.memory.note_usual(variant, suite, used)
-            self.sound.add((variant, suite))
+
+    def hosted(self, mutation, slot, variant, text):
+        """(None: does not compile; else whether it differs; what a test said)"""
+        program = self.program(slot, variant)
+        self.put(slot, mutation.path, mutations.apply(mutation, text))
+        built = program.build(mutation.path)
+        self.put(slot, mutation.path, text)
+        return built, self.ask_hosted(mutation, program) if built else None
+
+    def in_kernel(self, mutation, slot, how, text):
+        if slot.root not in self.base:
+            self.base[slot.root] = self.kernel(slot)
+        self.put(slot, mutation.path, mutations.apply(mutation, text))
+        built = self.kernel(slot)
+        if built is None or built == self.base[slot.root]:
+            self.put(slot, mutation.path, text)
+            return None if built is None else False, None
+        suites, said = self.ask_kernel(slot, how)
+        self.put(slot, mutation.path, text)
+        if said and ("kernel", suites) not in self.sound:
+            self.kernel(slot)
+            wrong = self.ask_kernel(slot, (suites,))[1]
+            if wrong:
+                sys.exit(f"the kernel fails without a mutant: {wrong}")
+            self.sound.add(("kernel", suites))
+        return True, said
 
     def ask(self, mutation, slot, text):
-        differs = False
+        differs, asked = False, 0
         for variant, how in self.parts(mutation):
-            self.know_base(mutation, slot, variant, text)
-            built = self.program(slot, variant)
+            if how:
+                built, said = self.in_kernel(mutation, slot, how, text)
+            else:
+                built, said = self.hosted(mutation, slot, variant, text)
+                asked += len(self.tests(mutation, variant)[0])
             if built is None:
                 return (None, "does not compile") if not differs else (True, f"does not compile ({variant})")
-            if built == self.base[slot.root, variant]:
-                continue
-            differs = True
-            suite, said = self.ask_kernel(slot, how) if how else self.ask_hosted(mutation, slot, variant)
+            differs = differs or built
             if said:
-                self.verify(mutation, slot, variant, suite, text)
                 return True, said
-        return (False, "SURVIVED") if differs else (None, "the same programs")
+        return (False, f"SURVIVED {asked} tests" if asked else "no test reaches it") if differs else (None, "the same programs")
+
+
+def follow(process, limits):
+    """Read until the first failure or the end. (the test, how it failed), or None."""
+    text, number, looked_at = b"", 0, 0.0
+    watched = hang.Watch(process.pid, limits[0][1])
+
+    def current():
+        return limits[min(number, len(limits) - 1)][0]
+
+    while True:
+        ready, _, _ = select.select([process.stdout], [], [], 0.5)
+        if ready:
+            piece = os.read(process.stdout.fileno(), 65536)
+            text = (text + piece)[-100000:]
+            failed = re.search(rb"^not ok \d+ - (\S+)(.*)\n", text, re.M)
+            if failed:
+                why = re.search(rb"^# (\S+: failed: .*)\n", text, re.M)
+                return failed[1].decode(), (why or failed)[1 if why else 2].decode(errors="replace").strip() or "failed"
+            ended = len(re.findall(rb"^ok \d+ - ", text, re.M))
+            text = text[text.rfind(b"\n") + 1:] if ended else text
+            if ended and number + ended < len(limits):
+                number += ended
+                watched.most = watched.used + limits[number][1]
+            elif ended:
+                number += ended
+            if not piece:
+                process.wait()
+                return (current(), f"status {process.returncode}") if process.returncode else None
+        now = time.monotonic()
+        if now - looked_at >= 0.2:
+            looked_at = now
+            hangs = watched.look()
+            if hangs:
+                return current(), hangs
 
 
 def equivalents():
@@ -244,13 +377,21 @@ def equivalents():
     return known
 
 
+def change(mutation):
+    return "\n".join([f"  {mutations.identity(mutation)}"] + ["  - " + line.strip() for line in mutation.old] +
+                     ["  + " + line.strip() for line in mutation.new])
+
+
 def show(mutation, said, seconds, word):
-    print(f"{word:<8} {mutation.path}:{mutation.line + 1} {mutation.operator:<10} {seconds:6.1f} s  {said}", flush=True)
+    text = f"{word:<8} {mutation.path}:{mutation.line + 1} {mutation.operator:<10} {seconds:6.1f} s  {said}"
+    if word == "MISSED":
+        text += "\n" + change(mutation)
+    print(text, flush=True)
 
 
 def run(judge, draws, wanted):
     """[(mutation, caught, what is said)]: the first of the draws that count."""
-    known, results, lock = equivalents(), [], threading.Lock()
+    known, results, lock, wait = equivalents(), [], threading.Lock(), object()
     under_way = [0]
 
     def work():
@@ -259,13 +400,15 @@ def run(judge, draws, wanted):
                 if len(results) + under_way[0] >= wanted:
                     if not under_way[0]:
                         return
-                    mutation = None
+                    mutation = wait
                 else:
-                    under_way[0] += 1
                     mutation = draws.next()
-            if mutation is None:
+                    under_way[0] += mutation is not None
+            if mutation is wait:
                 time.sleep(0.5)
                 continue
+            if mutation is None:
+                return
             started = time.monotonic()
             number = mutations.identity(mutation)
             caught, said = ("equivalent", known[number][1]) if number in known else judge.judge(mutation)
@@ -294,8 +437,7 @@ def summary(results, seed):
         print(f"{operator:<11} {caught:6} {missed:6}")
     for mutation, caught, _ in sorted(results, key=lambda result: result[0][:3]):
         if caught is False:
-            print(f"\n{mutation.path}:{mutation.line + 1}: {mutation.operator}, {mutations.identity(mutation)}")
-            print("\n".join(["  - " + line.strip() for line in mutation.old] + ["  + " + line.strip() for line in mutation.new]))
+            print(f"\n{mutation.path}:{mutation.line + 1}: {mutation.operator}\n{change(mutation)}")
     caught = sum(n for n, _ in table.values())
     missed = sum(n for _, n in table.values())
     same = sum(caught == "equivalent" for _, caught, _ in results)
@@ -311,15 +453,21 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--at", default="build/mutate", help="where the copies are")
-    parser.add_argument("--no-kernel", dest="kernel", action="store_false", help="ask no kernel where hosted suites could")
+    parser.add_argument("--builds", default=BUILDS, help="what may be asked")
+    parser.add_argument("--ids", default="", help="ask these again, as the list of survivors names them")
     parser.add_argument("--only", default="", help="a beginning of paths")
     parser.add_argument("--list", action="store_true", help="only draw, and say what")
     options = parser.parse_args()
+    options.builds = options.builds.split(",")
     draws = Draws(options.seed)
+    wanted = set(options.ids.split(",")) - {""}
+    if "kernel" not in options.builds:
+        draws.keep(lambda mutation: mutation.path.startswith("mm/"))
     if options.only:
-        for operator in draws.operators:
-            draws.sites[operator] = [m for m in draws.sites[operator] if m.path.startswith(options.only)]
-        draws.operators = [operator for operator in draws.operators if draws.sites[operator]]
+        draws.keep(lambda mutation: mutation.path.startswith(options.only))
+    if wanted:
+        draws.keep(lambda mutation: mutations.identity(mutation) in wanted)
+        options.n = sum(len(found) for found in draws.sites.values())
     if options.list:
         for _ in range(options.n):
             mutation = draws.next()
@@ -328,7 +476,7 @@ def main():
     mutate.use_ccache()
     judge = Judge(options)
     if any(m.path.startswith("mm/") for found in draws.sites.values() for m in found):
-        judge.prepare(["host"])
+        judge.prepare()
     return summary(run(judge, draws, options.n), options.seed)
 
 
