@@ -319,6 +319,71 @@ TEST(oldest_first_by_place_with_age)
 	mw_debug_set("-");
 }
 
+/* Born in another order than they lie in: sizes change from one to the next. */
+#define AGES 60
+#define NAMED 11
+
+NOINLINE static void leak_in_turn(void)
+{
+	for (size_t i = 0; i < AGES; i++) {
+		void *object = mw_alloc(16 << i % 6, MW_ZERO);
+
+		NEED(object);
+		leaked[i] = ~(uintptr_t)object;
+		wait_ns(2000);
+	}
+}
+
+TEST(the_oldest_are_named)
+{
+	const struct mw_leak_want want = { .most = NAMED };
+	const char *text;
+	char line[64];
+
+	setup(32 << 20);
+	test_heap_may_leak();
+	NEED(mw_debug_set("U"));
+	leak_in_turn();
+	text = scan_text(&want, AGES);
+	for (size_t i = 0; i < AGES; i++) {
+		mw_format(line, sizeof(line), "    %p, %zu bytes, ", (void *)~leaked[i],
+			  (size_t)16 << i % 6);
+		CHECK(!test_has(text, line) == (i >= NAMED));
+	}
+	CHECK(test_has(text, "49 of them were not named"));
+	mw_debug_set("-");
+}
+
+/* One more than there is room for, and then some. */
+#define PLACES 130
+#define TOLD_APART 127
+
+TEST(more_places_than_are_told_apart)
+{
+	static struct mw_cache *caches[PLACES];
+	struct mw_cache_want want = { .size = 64 };
+	const char *text;
+	char name[32];
+	size_t named = 0;
+
+	setup(32 << 20);
+	want.name = name;
+	for (size_t i = 0; i < PLACES; i++) {
+		mw_format(name, sizeof(name), "p%zu", i);
+		caches[i] = mw_cache_create(&want);
+		NEED(caches[i]);
+		leaked[i % LEAKS] = ~(uintptr_t)mw_cache_alloc(caches[i], MW_ZERO);
+	}
+	text = scan_text(&quiet, PLACES);
+	for (size_t i = 0; i < PLACES; i++) {
+		mw_format(name, sizeof(name), " 64 bytes, p%zu\n", i);
+		named += test_has(text, name) != NULL;
+	}
+	CHECK_EQ(named, TOLD_APART);
+	CHECK(test_has(text, "  3 objects, 192 bytes, other places\n"));
+	test_heap_may_leak();
+}
+
 TEST(without_tracks_by_cache)
 {
 	const struct mw_leak_want want = { .most = 3 };
