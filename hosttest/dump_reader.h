@@ -229,7 +229,7 @@ static struct sums sum_up(const struct kept *kept)
 }
 
 /* The only object at an address; kind 0: there is none, or two. */
-static struct item find_object(const struct kept *kept, const void *address)
+__attribute__((unused)) static struct item find_object(const struct kept *kept, const void *address)
 {
 	struct reader r = open_dump(kept);
 	struct item item, found = { 0 };
@@ -245,7 +245,8 @@ static struct item find_object(const struct kept *kept, const void *address)
 }
 
 /* How many other roots of that name lead to the object. */
-static unsigned int roots_of(const struct kept *kept, const char *name, const void *object)
+__attribute__((unused)) static unsigned int roots_of(const struct kept *kept, const char *name,
+						     const void *object)
 {
 	struct reader r = open_dump(kept);
 	unsigned int n = 0;
@@ -257,7 +258,8 @@ static unsigned int roots_of(const struct kept *kept, const char *name, const vo
 }
 
 /* Records of a kind whose first number is the address. */
-static unsigned int records_of(const struct kept *kept, unsigned int kind, const void *address)
+__attribute__((unused)) static unsigned int records_of(const struct kept *kept, unsigned int kind,
+						       const void *address)
 {
 	struct reader r = open_dump(kept);
 	unsigned int n = 0;
