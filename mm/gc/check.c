@@ -350,20 +350,23 @@ bool mw_check_wanted(void)
 	return mw_gc.check_wanted || mw_gc.debug & (MW_GC_DEBUG_POINTERS | MW_GC_DEBUG_CHECK);
 }
 
+void mw_check_end(void)
+{
+	mw_wide_forget();
+	if (!mw_gc.safe.on)
+		mw_wide_drop();
+}
+
 bool mw_check_begin(void)
 {
 	bool room = mw_wide_room(true);
 
 	mw_gc.check_ok = false;
 	mw_wide_forget();
-	return room || no_memory();
-}
-
-void mw_check_end(void)
-{
-	mw_wide_forget();
-	if (!mw_gc.safe.on)
-		mw_wide_drop();
+	if (room)
+		return true;
+	mw_check_end();
+	return no_memory();
 }
 
 void mw_check_marks(void)
