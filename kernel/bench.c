@@ -15,15 +15,12 @@ static char scratch[64];
 static void *live[BENCH_LIVE];
 static struct mw_cache *cache;
 
+atomic_bool bench_short;
+
 static inline void *hide(void *p)
 {
 	__asm__ volatile("" : "+r"(p));
 	return p;
-}
-
-static inline void touch(void *p)
-{
-	*(volatile char *)p = 1;
 }
 
 /* ---- loads, and their loops ---- */
@@ -34,7 +31,8 @@ void bench_pairs(size_t n, size_t size, void **unused)
 	while (n--) {
 		void *p = mw_alloc(size, MW_NORMAL);
 
-		touch(p);
+		if (!bench_touch(p))
+			return;
 		mw_free(p);
 	}
 }
@@ -46,7 +44,8 @@ static void constant_pairs(size_t n, size_t unused, void **too)
 	while (n--) {
 		void *p = kmalloc(64, GFP_KERNEL);
 
-		touch(p);
+		if (!bench_touch(p))
+			return;
 		kfree(p);
 	}
 }
@@ -57,7 +56,8 @@ static void zeroed_pairs(size_t n, size_t size, void **unused)
 	while (n--) {
 		void *p = mw_alloc(size, MW_ZERO);
 
-		touch(p);
+		if (!bench_touch(p))
+			return;
 		mw_free(p);
 	}
 }
@@ -68,7 +68,8 @@ static void cache_pairs(size_t n, size_t size, void **unused)
 	while (n--) {
 		void *p = mw_cache_alloc(cache, MW_NORMAL);
 
-		touch(p);
+		if (!bench_touch(p))
+			return;
 		mw_cache_free(cache, p);
 	}
 }
@@ -79,7 +80,8 @@ void bench_pages(size_t n, size_t order, void **unused)
 	while (n--) {
 		void *p = mw_pages_alloc((size_t)1 << order, MW_NORMAL);
 
-		touch(p);
+		if (!bench_touch(p))
+			return;
 		mw_pages_free(p, (size_t)1 << order);
 	}
 }
@@ -88,14 +90,18 @@ static void no_pairs(size_t n, size_t size, void **unused)
 {
 	(void)size, (void)unused;
 	while (n--)
-		touch(hide(scratch));
+		if (!bench_touch(hide(scratch)))
+			return;
 }
 
 static void bulks(size_t n, size_t size, void **objects)
 {
 	(void)size;
 	for (; n >= 16; n -= 16) {
-		(void)mw_cache_alloc_bulk(cache, MW_NORMAL, 16, objects);
+		if (!mw_cache_alloc_bulk(cache, MW_NORMAL, 16, objects)) {
+			(void)bench_touch(NULL);
+			return;
+		}
 		mw_cache_free_bulk(cache, 16, objects);
 	}
 }
@@ -104,15 +110,21 @@ static void no_bulks(size_t n, size_t size, void **objects)
 {
 	(void)size;
 	for (; n >= 16; n -= 16)
-		(void)hide(objects);
+		if (!hide(objects))
+			return;
 }
 
-void bench_fill(size_t n, size_t size, void **objects)
+/* Where there is no memory for more the rest is NULL. */
+bool bench_fill(size_t n, size_t size, void **objects)
 {
 	for (size_t i = 0; i < n; i++) {
 		objects[i] = mw_alloc(size, MW_NORMAL);
-		touch(objects[i]);
+		if (bench_touch(objects[i]))
+			continue;
+		memset(objects + i, 0, (n - i) * sizeof(*objects));
+		return false;
 	}
+	return true;
 }
 
 void bench_drop(size_t n, void **objects)
@@ -124,8 +136,11 @@ void bench_drop(size_t n, void **objects)
 static void batches(size_t n, size_t size, void **objects)
 {
 	for (; n >= BENCH_LIVE; n -= BENCH_LIVE) {
-		bench_fill(BENCH_LIVE, size, objects);
+		bool whole = bench_fill(BENCH_LIVE, size, objects);
+
 		bench_drop(BENCH_LIVE, objects);
+		if (!whole)
+			return;
 	}
 }
 
@@ -135,7 +150,8 @@ static void no_batches(size_t n, size_t size, void **objects)
 	for (; n >= BENCH_LIVE; n -= BENCH_LIVE) {
 		for (size_t i = 0; i < BENCH_LIVE; i++) {
 			objects[i] = hide(scratch);
-			touch(objects[i]);
+			if (!bench_touch(objects[i]))
+				return;
 		}
 		for (size_t i = 0; i < BENCH_LIVE; i++)
 			(void)hide(objects[i]);
@@ -161,7 +177,8 @@ void bench_random(size_t n, size_t unused, void **objects)
 
 		mw_free(*slot);
 		*slot = mw_alloc(16 + (r >> 10) % 1009, MW_NORMAL);
-		touch(*slot);
+		if (!bench_touch(*slot))
+			break;
 	}
 	bench_drop(BENCH_LIVE, objects);
 }
@@ -178,7 +195,8 @@ static void no_random(size_t n, size_t unused, void **objects)
 
 		(void)hide(*slot);
 		*slot = hide((void *)(scratch + ((r >> 10) % 1009 & 7)));
-		touch(*slot);
+		if (!bench_touch(*slot))
+			break;
 	}
 	for (size_t i = 0; i < BENCH_LIVE; i++)
 		(void)hide(objects[i]);
@@ -221,7 +239,7 @@ static uint64_t tenths(bench_fn *fn, size_t arg)
 {
 	uint64_t best = UINT64_MAX;
 
-	for (unsigned int round = 0; round <= ROUNDS; round++) {
+	for (unsigned int round = 0; round <= ROUNDS && !bench_short; round++) {
 		bool exact = backend_instructions() != 0;
 		uint64_t start = exact ? arch_cycles() : arch_now(), taken;
 
@@ -240,23 +258,21 @@ static bool cache_begin(const char *aids)
 	char spec[16];
 
 	mw_format(spec, sizeof(spec), "%s,bench", aids);
-	if (!mw_debug_set(spec))
-		return false;
-	cache = mw_cache_create(&want);
+	if (mw_debug_set(spec))
+		cache = mw_cache_create(&want);
 	return cache;
 }
 
-static void run_load(const struct load *load)
+static void cache_end(void)
 {
-	uint64_t with, loop, cost;
+	(void)mw_debug_set("-"); /* or there would soon be too many */
+	if (cache)
+		(void)mw_cache_destroy(cache);
+	cache = NULL;
+}
 
-	if (load->aids && !cache_begin(load->aids)) {
-		mw_print("%s: no memory, or too many rules\n", load->name);
-		return;
-	}
-	with = tenths(load->run, load->arg);
-	loop = tenths(load->loop, load->arg);
-	cost = with > loop ? with - loop : 0;
+static void print_cost(const struct load *load, uint64_t cost)
+{
 	mw_print("%-24s %6llu.%llu", load->name, (unsigned long long)cost / 10,
 		 (unsigned long long)cost % 10);
 	if (load->goal)
@@ -264,10 +280,21 @@ static void run_load(const struct load *load)
 	else
 		mw_print("  %6s", "-");
 	mw_print("   %s\n", load->slub[0] ? load->slub : "-");
-	if (load->aids) {
-		(void)mw_debug_set("-"); /* or there would soon be too many */
-		(void)mw_cache_destroy(cache);
-	}
+}
+
+static void run_load(const struct load *load)
+{
+	uint64_t with = 0, loop = 0;
+
+	bench_short = load->aids && !cache_begin(load->aids);
+	with = tenths(load->run, load->arg);
+	loop = tenths(load->loop, load->arg);
+	if (bench_short)
+		mw_print("%-24s there is not so much memory\n", load->name);
+	else
+		print_cost(load, with > loop ? with - loop : 0);
+	if (load->aids)
+		cache_end();
 }
 
 void bench_table(void)

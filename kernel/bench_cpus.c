@@ -56,13 +56,18 @@ static void scale(const char *name, bench_fn *fn, size_t arg, const char *goal)
 
 	run.fn = fn;
 	run.arg = arg;
+	bench_short = false;
 	mw_print("%-24s", name);
-	for (unsigned int round = 0; round < ROUNDS; round++) {
+	for (unsigned int round = 0; round < ROUNDS && !bench_short; round++) {
 		for (unsigned int i = 0; i < 3 && 1u << i <= arch_cpu_count(); i++) {
 			uint64_t ns = together(1u << i);
 
 			least[i] = ns < least[i] ? ns : least[i];
 		}
+	}
+	if (bench_short) {
+		mw_print("  there is not so much memory\n");
+		return;
 	}
 	for (unsigned int i = 0; i < 3 && 1u << i <= arch_cpu_count(); i++) {
 		uint64_t times = (100 << i) * least[0] / least[i];
@@ -86,15 +91,31 @@ static uint64_t handed_over(unsigned int to)
 {
 	uint64_t least = UINT64_MAX;
 
-	for (unsigned int i = 0; i < HANDED; i++) {
+	for (unsigned int i = 0; i < HANDED && !bench_short; i++) {
 		uint64_t ns;
 
-		bench_fill(BENCH_LIVE, 64, run.live[0]);
+		(void)bench_fill(BENCH_LIVE, 64, run.live[0]);
 		arch_run_on_cpus((arch_cpus_t)1 << to, drop_handed, NULL);
 		ns = run.end[0] - run.begin[0];
 		least = ns < least ? ns : least;
 	}
 	return least / (BENCH_LIVE / 10);
+}
+
+static void print_handed_over(void)
+{
+	uint64_t here, there;
+
+	bench_short = false;
+	here = handed_over(0);
+	there = handed_over(1);
+	if (bench_short)
+		mw_print("There is not so much memory for what CPUs hand over.\n");
+	else
+		mw_print("A free of what another CPU allocated: %llu.%llu ns, of its own: "
+			 "%llu.%llu ns\n",
+			 (unsigned long long)there / 10, (unsigned long long)there % 10,
+			 (unsigned long long)here / 10, (unsigned long long)here % 10);
 }
 
 void bench_cpus(void)
@@ -104,12 +125,6 @@ void bench_cpus(void)
 	scale("private pairs 64", bench_pairs, 64, "1.95");
 	scale("random 16 to 1024", bench_random, 0, "1.90");
 	scale("pages, order 0", bench_pages, 0, "1.95");
-	if (arch_cpu_count() > 1) {
-		uint64_t here = handed_over(0), there = handed_over(1);
-
-		mw_print("A free of what another CPU allocated: %llu.%llu ns, of its own: "
-			 "%llu.%llu ns\n",
-			 (unsigned long long)there / 10, (unsigned long long)there % 10,
-			 (unsigned long long)here / 10, (unsigned long long)here % 10);
-	}
+	if (arch_cpu_count() > 1)
+		print_handed_over();
 }

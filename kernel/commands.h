@@ -18,13 +18,16 @@ bool number_of(size_t argc, char **argv, size_t i, const char *what, const uint6
 void monitor_failed(void);
 bool monitor_well(void);
 
-/* The n-th word that may come first behind a command; NULL: there are not so many. */
+/* The n-th command's name, and the n-th word that may come first behind one; NULL: there are not so many. */
+const char *command_word(size_t n);
 const char *gc_word(size_t n);
 const char *poke_word(size_t n);
 const char *storm_word(size_t n);
 const char *world_word(size_t n);
 
-/* commands_fs.c: the heap that its worlds were in is gone. */
+/* The heap is gone, and with it what commands keep from one call to the next. */
+void commands_forget(void);
 void commands_fs_forget(void);
+void commands_leaks_forget(void) __attribute__((weak)); /* only with a collector */
 
 #endif

@@ -74,7 +74,8 @@ static void run_alloc(size_t argc, char **argv)
 		return;
 	object = mw_alloc(size, MW_ZERO);
 	if (object)
-		mw_print("%p, %zu bytes usable\n", object, mw_usable_size(object));
+		mw_print("%p, %zu bytes usable; give it back with: free %p\n", object,
+			 mw_usable_size(object), object);
 	else
 		mw_print("There is not so much memory.\n");
 }
@@ -88,10 +89,10 @@ static void run_pages(size_t argc, char **argv)
 		return;
 	pages = mw_pages_alloc(count, MW_NORMAL);
 	if (pages)
-		mw_print("%p, physical 0x%llx; give them back with: free %p %llu\n", pages,
+		mw_print("%p, physical 0x%llx; give it back with: free %p %llu\n", pages,
 			 (unsigned long long)mw_phys(pages), pages, (unsigned long long)count);
 	else
-		mw_print("There is no such run of pages.\n");
+		mw_print("There is no such run of pages in free memory.\n");
 }
 
 static void run_free(size_t argc, char **argv)

@@ -2,7 +2,7 @@
 /* Commands about objects that nobody points to any more, and pointers to objects that are gone. */
 #include <marrow/gc.h>
 #include "../mm/object/object.h"
-#include "kernel.h"
+#include "commands.h"
 #include "text.h"
 #include "thread.h"
 
@@ -12,13 +12,33 @@
 
 struct buffer {
 	struct buffer *next;
-	char bytes[240];
+	uintptr_t older; /* of the first in a ring: as rings below */
+	char bytes[232];
 };
+
+/* The first buffer of the ring made last, its address turned round, so that nothing points there. */
+static uintptr_t rings;
+
+void commands_leaks_forget(void)
+{
+	rings = 0;
+}
 
 struct ring {
 	uint64_t count;
 	bool made;
 };
+
+static void free_ring(struct buffer *first)
+{
+	struct buffer *at = first ? first->next : NULL, *next;
+
+	for (; at != first; at = next) {
+		next = at->next;
+		mw_free(at);
+	}
+	mw_free(first);
+}
 
 /* Buffers that point to each other, and nothing to them. */
 static void make_ring(void *arg)
@@ -29,8 +49,10 @@ static void make_ring(void *arg)
 	for (; ring->count; ring->count--) {
 		struct buffer *buffer = mw_alloc(sizeof(*buffer), MW_ZERO);
 
-		if (!buffer)
+		if (!buffer) {
+			free_ring(first);
 			return;
+		}
 		buffer->next = first;
 		first = buffer;
 		if (!last)
@@ -38,6 +60,10 @@ static void make_ring(void *arg)
 		last->next = first;
 	}
 	ring->made = true;
+	if (!first)
+		return;
+	first->older = rings;
+	rings = ~(uintptr_t)first;
 }
 
 /* In a thread of its own, with which the stack goes on which an address of them may be left. */
@@ -52,21 +78,47 @@ static bool leave_ring(uint64_t count)
 	return ring.made;
 }
 
+static void free_rings(void)
+{
+	unsigned int n = 0;
+
+	for (; rings; n++) {
+		struct buffer *first = (struct buffer *)~rings;
+
+		rings = first->older;
+		free_ring(first);
+	}
+	mw_print("%u rings were freed.\n", n);
+}
+
+static void make_leaks(uint64_t count)
+{
+	if (leave_ring(count))
+		mw_print("%llu objects of %zu bytes point to each other, and nothing to them: "
+			 "\"leaks\" finds them, \"leaks free\" frees them.\n",
+			 (unsigned long long)count, sizeof(struct buffer));
+	else
+		mw_print("There is not so much memory.\n");
+}
+
 static void run_leaks(size_t argc, char **argv)
 {
 	struct mw_leak_want want = { .most = 20 };
 	uint64_t number;
 	size_t found;
 
-	if (argc > 2 && text_equal(argv[1], "make") && text_number(argv[2], &number)) {
-		if (!leave_ring(number))
-			mw_print("There is not so much memory.\n");
+	if (argc > 1 && text_equal(argv[1], "make")) {
+		if (number_of(argc, argv, 2, "a count of objects", NULL, &number))
+			make_leaks(number);
 		return;
 	}
-	if (argc > 1 && !text_number(argv[1], &number)) {
-		mw_print("leaks [MILLISECONDS], or leaks make COUNT\n");
+	if (argc > 1 && text_equal(argv[1], "free")) {
+		free_rings();
 		return;
 	}
+	if (argc > 1 &&
+	    !number_of(argc, argv, 1, "an age in milliseconds, make or free", NULL, &number))
+		return;
 	if (argc > 1)
 		want.min_age_ns = number * 1000000;
 	found = mw_leak_scan(&want);
@@ -123,7 +175,7 @@ static void run_safe(size_t argc, char **argv)
 }
 
 static const struct command commands[] = {
-	{ "leaks", "[MS|make COUNT]",
+	{ "leaks", "[MS|make COUNT|free]",
 	  "objects that nothing points to, at least MS old if tracked; or make a ring of them",
 	  run_leaks },
 	{ "safe", "[on|off|wipe|CACHE]",

@@ -10,7 +10,7 @@ static void run_test(size_t argc, char **argv)
 
 	if (was_open)
 		mw_print("The heap is given to the tests; what you allocated is forgotten.\n");
-	commands_fs_forget();
+	commands_forget();
 	mw_print("%s\n",
 		 tests_run(argc > 1 ? argv[1] : "all", false) ? "All passed." : "Not all passed.");
 	if (was_open)

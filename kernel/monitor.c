@@ -36,6 +36,13 @@ bool monitor_well(void)
 	return !failed;
 }
 
+void commands_forget(void)
+{
+	commands_fs_forget();
+	if (commands_leaks_forget)
+		commands_leaks_forget();
+}
+
 /* ---- commands ---- */
 
 static bool begins(const char *word, const char *text, size_t len)
@@ -79,7 +86,7 @@ static const struct command *meant_command(const char *name)
 	return command;
 }
 
-static const char *command_word(size_t n)
+const char *command_word(size_t n)
 {
 	const struct command *command = nth_command("", 0, n);
 

@@ -16,11 +16,21 @@ static inline void stay(void)
 	__asm__ volatile("");
 }
 
+/* For those that need something to make them with. */
+static void no_memory(void)
+{
+	mw_print("There is no memory to make this mistake with.\n");
+}
+
 static void double_free(void *arg)
 {
 	void *object = mw_alloc(100, MW_NORMAL);
 
 	(void)arg;
+	if (!object) {
+		no_memory();
+		return;
+	}
 	mw_free(object);
 	mw_free(object);
 	stay();
@@ -31,6 +41,10 @@ static void inner_free(void *arg)
 	char *object = mw_alloc(100, MW_NORMAL);
 
 	(void)arg;
+	if (!object) {
+		no_memory();
+		return;
+	}
 	mw_free(object + 24);
 	mw_free(object);
 }
@@ -40,6 +54,10 @@ static void wrong_size(void *arg)
 	void *object = mw_alloc(100, MW_NORMAL);
 
 	(void)arg;
+	if (!object) {
+		no_memory();
+		return;
+	}
 	mw_free_sized(object, 300);
 	mw_free(object);
 }
@@ -49,6 +67,10 @@ static void wrong_count(void *arg)
 	void *pages = mw_pages_alloc(4, MW_NORMAL);
 
 	(void)arg;
+	if (!pages) {
+		no_memory();
+		return;
+	}
 	mw_pages_free(pages, 3);
 	mw_pages_free(pages, 4);
 }
@@ -58,6 +80,10 @@ static void wrong_kind(void *arg)
 	void *pages = mw_pages_alloc(1, MW_NORMAL);
 
 	(void)arg;
+	if (!pages) {
+		no_memory();
+		return;
+	}
 	mw_free(pages);
 	mw_pages_free(pages, 1);
 }
@@ -124,6 +150,8 @@ static void overflow_in_thread(void *arg)
 	(void)arg;
 	if (thread)
 		thread_join(thread);
+	else
+		no_memory();
 }
 
 /* Run @fn in a timer's interrupt, and wait for longer than it takes. */

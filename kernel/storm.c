@@ -101,14 +101,13 @@ static struct storm_use use_now(void)
 				   stats.live_bytes, channels_taken() };
 }
 
-static bool same_use(const struct storm_use *a, const struct storm_use *b)
+bool storm_same_use(const struct storm_use *a, const struct storm_use *b)
 {
 	return a->pages == b->pages && a->objects == b->objects && a->bytes == b->bytes &&
 	       a->channels == b->channels;
 }
 
-/* The collector's workers may still be at it. */
-static struct storm_use settle(const struct storm_use *wanted)
+struct storm_use storm_settle(const struct storm_use *wanted)
 {
 	struct storm_use use = { 0 };
 
@@ -117,7 +116,7 @@ static struct storm_use settle(const struct storm_use *wanted)
 			thread_sleep(SETTLE_NS);
 		storm_gc_settle();
 		use = use_now();
-		if (!wanted || same_use(&use, wanted))
+		if (!wanted || storm_same_use(&use, wanted))
 			break;
 	}
 	return use;
@@ -301,15 +300,15 @@ bool storm_run(const struct storm *storm, const struct storm_want *want, struct 
 		return false;
 	}
 	scribble();
-	result->before = settle(NULL);
+	result->before = storm_settle(NULL);
 	leaked = storm_gc_leaks();
 	blow(want, result);
 	scribble();
-	result->after = settle(&result->before);
+	result->after = storm_settle(&result->before);
 	result->leaks = storm_gc_leaks();
 	result->leaks -= result->leaks < leaked ? result->leaks : leaked;
 	result->wrong = run.wrong;
-	if (!result->wrong && !same_use(&result->before, &result->after))
+	if (!result->wrong && !storm_same_use(&result->before, &result->after))
 		result->wrong = "more is in use than before";
 	if (!result->wrong && result->leaks)
 		result->wrong = "something leaked";

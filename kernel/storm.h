@@ -63,6 +63,13 @@ bool storm_run(const struct storm *storm, const struct storm_want *want,
 	       struct storm_result *result); /* Return: !result->wrong */
 void storm_print(const struct storm *storm, const struct storm_result *result);
 
+/*
+ * What is in use when all garbage is gone: looked at again, for a while, until it is as @wanted, as workers of the
+ * collector's may still be at it; once if that is NULL.
+ */
+struct storm_use storm_settle(const struct storm_use *wanted);
+bool storm_same_use(const struct storm_use *a, const struct storm_use *b);
+
 /* ---- for the work ---- */
 
 bool storm_is_over(void);
