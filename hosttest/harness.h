@@ -27,6 +27,8 @@ struct harness_want {
 
 /* All chosen tests. Return: 0 if at least one ran and none failed, else how many did, at least 1. */
 unsigned int harness_run(const struct harness_want *want);
+/* How many would be chosen; with @want->list their names are printed. Also while a test runs. */
+unsigned int harness_plan(const struct harness_want *want);
 
 /*
  * The test that runs cannot go on: a panic, a fault. On the CPU of the test it ends the test and does

@@ -226,7 +226,7 @@ static bool chosen(const struct harness_want *want, const struct test_case *test
 	}
 }
 
-static unsigned int plan(const struct harness_want *want)
+unsigned int harness_plan(const struct harness_want *want)
 {
 	char name[HARNESS_NAME];
 	unsigned int n = 0;
@@ -343,7 +343,7 @@ unsigned int harness_run(const struct harness_want *want)
 	test_seed = want->seed;
 	if (!want->list)
 		say("KTAP version 1\n");
-	n = plan(want);
+	n = harness_plan(want);
 	if (want->list)
 		return 0;
 	say("1..%u\n", n);

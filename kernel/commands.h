@@ -7,6 +7,8 @@
 
 /* Are there so many words, with the command's name; else its help is printed. */
 bool need(size_t argc, size_t least, const char *name);
+/* A line about a word that command @name has no use for, and its help. */
+void unknown_word(const char *name, const char *word);
 /*
  * The number in word @i, which has a name for people; @otherwise if there is no such word and it is
  * not NULL. Return: false after a line that says what is wrong.

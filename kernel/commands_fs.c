@@ -290,11 +290,17 @@ static void run_receive(size_t argc, char **argv)
 
 static void run_world(size_t argc, char **argv)
 {
+	unsigned int which = 0;
 	struct task *task;
 
-	for (unsigned int i = 0; argc > 1 && i < 2; i++)
-		if (text_equal(argv[1], owner_of(i)->name))
-			shell.now = i;
+	while (argc > 1 && which < 2 && !text_equal(argv[1], owner_of(which)->name))
+		which++;
+	if (which == 2) {
+		unknown_word("world", argv[1]);
+		return;
+	}
+	if (argc > 1)
+		shell.now = which;
 	task = here();
 	if (!task)
 		return;

@@ -62,6 +62,19 @@ static void print_policy(void)
 		 (unsigned long long)stats.pause_max_ns / 1000);
 }
 
+static void set_trace(size_t argc, char **argv)
+{
+	bool on = argc < 3 || text_equal(argv[2], "on");
+
+	if (!on && !text_equal(argv[2], "off")) {
+		unknown_word("gc", argv[2]);
+		return;
+	}
+	mw_gc_trace(on);
+	mw_print(on ? "A line for each cycle from now on; gc trace off ends it.\n"
+		    : "No more lines about cycles.\n");
+}
+
 static void run_gc(size_t argc, char **argv)
 {
 	if (argc < 2)
@@ -71,12 +84,12 @@ static void run_gc(size_t argc, char **argv)
 	else if (text_equal(argv[1], "goal"))
 		print_policy();
 	else if (text_equal(argv[1], "trace"))
-		mw_gc_trace(argc < 3 || !text_equal(argv[2], "off"));
+		set_trace(argc, argv);
 	else if (text_equal(argv[1], "check"))
 		mw_print(mw_gc_check() ? "A second mark found the same.\n"
 				       : "The marks do not agree.\n");
 	else
-		(void)need(0, 1, "gc");
+		unknown_word("gc", argv[1]);
 }
 
 static void run_finalizers(size_t argc, char **argv)
@@ -121,7 +134,7 @@ const char *gc_word(size_t n)
 #endif
 
 static const struct command commands[] = {
-	{ "gc", "[goal [N]|trace|check]", "collect; at N % of growth; say so; check", run_gc },
+	{ "gc", "[goal|trace|check [N|off]]", "collect; at N % of growth; say so; check", run_gc },
 	{ "finalizers", "", "run finalizers and cleanups that are due; which never can be",
 	  run_finalizers },
 };

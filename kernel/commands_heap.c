@@ -14,8 +14,10 @@ static void run_mem(size_t argc, char **argv)
 
 static void run_map(size_t argc, char **argv)
 {
-	(void)argv;
-	mw_print_map(64, argc > 1);
+	if (argc > 1 && !text_equal(argv[1], "colour"))
+		unknown_word("map", argv[1]);
+	else
+		mw_print_map(64, argc > 1);
 }
 
 static void run_runs(size_t argc, char **argv)
@@ -115,26 +117,36 @@ static void run_reclaim(size_t argc, char **argv)
 	mw_print("%llu KiB joined the heap.\n", (unsigned long long)memory_reclaim() >> 10);
 }
 
+static void set_fail(bool every, unsigned long n)
+{
+	const struct mw_fail fail = { .every = every ? n : 0, .after = every ? 0 : n };
+	unsigned long failed = mw_fail_set(n ? &fail : NULL);
+
+	if (n)
+		mw_print("%s %luth allocation fails from now on. ", every ? "Each" : "The", n);
+	else
+		mw_print("No allocation fails on purpose any more. ");
+	mw_print("%lu did since the last time.\n", failed);
+}
+
 /* fail every N, fail after N, fail off */
 static void run_fail(size_t argc, char **argv)
 {
-	struct mw_fail fail = { 0 };
-	bool off = argc > 1 && text_equal(argv[1], "off");
-	uint64_t n = 0;
+	uint64_t n;
 
-	if (!off && !number_of(argc, argv, 2, "a number", NULL, &n))
+	if (!need(argc, 2, "fail"))
 		return;
-	if (text_equal(argv[1], "after"))
-		fail.after = n;
-	else
-		fail.every = n;
-	mw_print("%lu requests failed on purpose since the last time.\n",
-		 mw_fail_set(n ? &fail : NULL));
+	if (text_equal(argv[1], "off"))
+		set_fail(true, 0);
+	else if (!text_equal(argv[1], "every") && !text_equal(argv[1], "after"))
+		unknown_word("fail", argv[1]);
+	else if (number_of(argc, argv, 2, "a number", NULL, &n))
+		set_fail(text_equal(argv[1], "every"), n);
 }
 
 static const struct command commands[] = {
 	{ "mem", "", "the memory map, and what the heap made of it", run_mem },
-	{ "map", "[COLOUR]", "a picture of the heap's pages; in colours for a terminal", run_map },
+	{ "map", "[colour]", "a picture of the heap's pages; in colours for a terminal", run_map },
 	{ "runs", "", "free runs of pages by size", run_runs },
 	{ "slab", "", "size classes and caches, and what is in them", run_slab },
 	{ "sites", "", "who allocates what, in a kernel built with KCFLAGS=-DMW_SITES=1", run_sites },

@@ -172,6 +172,12 @@ static void run_safe(size_t argc, char **argv)
 		mw_print("There is no cache \"%s\"; \"slab\" lists all.\n", argv[1]);
 	else if (!mw_safe_free(cache, &policy))
 		mw_print("That cannot be done.\n");
+	else if (!policy.on)
+		mw_print("What is freed is freed at once again.\n");
+	else
+		mw_print("Freed objects%s%s are held back until nothing points to them%s.\n",
+			 cache ? " of " : "", cache ? cache->name : "",
+			 policy.wipe ? ", and overwritten" : "");
 }
 
 static const struct command commands[] = {

@@ -72,7 +72,12 @@ static void run_stop(size_t argc, char **argv)
 
 static void run_panic(size_t argc, char **argv)
 {
-	mw_port_panic(argc > 1 ? argv[1] : "because you asked for it");
+	char why[120] = "because you asked for it";
+	size_t n = 0;
+
+	for (size_t i = 1; i < argc; i++)
+		n += mw_format(why + n, sizeof(why) - n, "%s%s", i > 1 ? " " : "", argv[i]);
+	mw_port_panic(why);
 }
 
 static void run_halt(size_t argc, char **argv)
@@ -93,7 +98,7 @@ static const struct command commands[] = {
 	{ "ps", "", "the threads", run_ps },
 	{ "regs", "", "registers and backtrace of every CPU, as they are now", run_regs },
 	{ "stop", "", "stop the world and start it again", run_stop },
-	{ "panic", "[WHY]", "the end, with all that is known", run_panic },
+	{ "panic", "[WHY...]", "the end, with all that is known", run_panic },
 	{ "reboot", "", "start the machine again", run_reboot },
 	{ "halt", "", "leave QEMU; without it, halt all CPUs", run_halt },
 	{ "exit", "", "the same", run_halt },

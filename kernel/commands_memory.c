@@ -9,7 +9,9 @@ static void run_balloon(size_t argc, char **argv)
 	struct port_counts counts;
 	uint64_t age_ms;
 
-	if (argc > 1 && text_number(argv[1], &age_ms))
+	if (argc > 1 && !number_of(argc, argv, 1, "an age in milliseconds", NULL, &age_ms))
+		return;
+	if (argc > 1)
 		mw_print("%zu KiB released.\n", mw_scavenge(age_ms * 1000000, SIZE_MAX) >> 10);
 	port_counts(&counts);
 	mw_print("The host %s. Released so far: %zu KiB, of which the host took %zu KiB; taken "

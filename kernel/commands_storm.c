@@ -47,6 +47,8 @@ static void run_storm(size_t argc, char **argv)
 	bool all = argc > 1 && text_equal(argv[1], "all");
 
 	if (!storm && !all) {
+		if (argc > 1)
+			unknown_word("storm", argv[1]);
 		list();
 		return;
 	}
@@ -85,7 +87,7 @@ static void run_soak(size_t argc, char **argv)
 }
 
 static const struct command commands[] = {
-	{ "storm", "NAME [SECONDS [LIVE]]",
+	{ "storm", "[NAME [SECONDS [LIVE]]]",
 	  "many threads at the heap: storm fs 10, storm fs 10 64M", run_storm },
 	{ "soak", "[SECONDS]", "all storms in turn, with failures and collections at random",
 	  run_soak },

@@ -6,26 +6,33 @@
 
 static void run_test(size_t argc, char **argv)
 {
+	const char *which = argc > 1 ? argv[1] : "all";
 	bool was_open = memory_is_open();
 
+	if (!tests_known(which))
+		return;
 	if (was_open)
 		mw_print("The heap is given to the tests; what you allocated is forgotten.\n");
 	commands_forget();
-	mw_print("%s\n",
-		 tests_run(argc > 1 ? argv[1] : "all", false) ? "All passed." : "Not all passed.");
+	mw_print("%s\n", tests_run(which, false) ? "All passed." : "Not all passed.");
 	if (was_open)
 		memory_open();
 }
 
 static void run_tests(size_t argc, char **argv)
 {
-	(void)tests_run(argc > 1 ? argv[1] : "all", true);
+	const char *which = argc > 1 ? argv[1] : "all";
+
+	if (tests_known(which))
+		(void)tests_run(which, true);
 }
 
 static void run_bench(size_t argc, char **argv)
 {
 	if (argc > 1 && text_equal(argv[1], "cpus"))
 		bench_cpus();
+	else if (argc > 1)
+		unknown_word("bench", argv[1]);
 	else
 		bench_table();
 }

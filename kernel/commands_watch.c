@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Commands that write what was watched: into a file beside the emulator, else on the console. */
+#include "commands.h"
 #include "export.h"
 #include "history.h"
-#include "kernel.h"
 #include "text.h"
 
 static bool to_console(void *ctx, const void *bytes, size_t len)
@@ -23,10 +23,17 @@ static void write_stream(const char *name, bool (*write)(mw_sink_fn *sink, void 
 
 static void run_trace(size_t argc, char **argv)
 {
+	bool on = argc > 1 && text_equal(argv[1], "on");
+
 	if (argc < 2)
 		write_stream("trace.json", mw_trace_write, true);
-	else if (!mw_trace_on(!text_equal(argv[1], "off")))
+	else if (!on && !text_equal(argv[1], "off"))
+		unknown_word("trace", argv[1]);
+	else if (!mw_trace_on(on))
 		mw_print("There is no memory for it.\n");
+	else
+		mw_print(on ? "Events are noted from now on; trace writes them.\n"
+			    : "No more events are noted; trace writes those there are.\n");
 }
 
 static bool write_pprof(mw_sink_fn *sink, void *ctx)
@@ -44,30 +51,39 @@ static bool write_folded(mw_sink_fn *sink, void *ctx)
 	return mw_profile_write(MW_PROFILE_FOLDED, sink, ctx);
 }
 
+static void set_rate(size_t bytes)
+{
+	(void)mw_profile_rate(bytes);
+	if (bytes)
+		mw_print("One allocation in about %zu bytes is sampled from now on; profile writes "
+			 "what was.\n",
+			 bytes);
+	else
+		mw_print("No allocation is sampled any more; profile writes what was.\n");
+}
+
 static void run_profile(size_t argc, char **argv)
 {
 	uint64_t rate;
 
-	if (argc > 1 && text_number(argv[1], &rate))
-		(void)mw_profile_rate(rate);
-	else if (argc > 1 && text_equal(argv[1], "folded"))
-		write_stream("heap.folded", write_folded, true);
-	else if (argc > 1)
-		write_stream("heap.pb", write_pprof, false);
-	else
+	if (argc < 2)
 		write_stream("heap.txt", write_text, true);
+	else if (text_equal(argv[1], "folded"))
+		write_stream("heap.folded", write_folded, true);
+	else if (text_equal(argv[1], "pprof"))
+		write_stream("heap.pb", write_pprof, false);
+	else if (number_of(argc, argv, 1, "a number of bytes, pprof or folded", NULL, &rate))
+		set_rate(rate);
 }
 
 /* Bytes that anyone can make again: the n-th word is n times an odd number. */
 static void run_export(size_t argc, char **argv)
 {
-	uint64_t words[64], size = 64 << 20, n = 0;
+	const uint64_t some = 64 << 20;
+	uint64_t words[64], size, n = 0;
 
-	if (argc > 1 && !text_number(argv[1], &size)) {
-		mw_print("export [BYTES]\n");
-		return;
-	}
-	if (!export_begin("pattern", NULL))
+	if (!number_of(argc, argv, 1, "a number of bytes", &some, &size) ||
+	    !export_begin("pattern", NULL))
 		return;
 	do {
 		for (size_t i = 0; i < LEN(words); i++)

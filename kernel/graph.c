@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Something to look at for those who watch: a tree of typed objects that the collector owns. */
 #include <marrow/gc.h>
-#include "kernel.h"
+#include "commands.h"
 #include "text.h"
 
 #if MW_GC
@@ -47,18 +47,21 @@ static bool graph_add(unsigned long number)
 
 void graph(size_t argc, char **argv)
 {
-	uint64_t nodes = 1000;
+	const uint64_t thousand = 1000;
 	unsigned long n = 0;
+	uint64_t nodes;
 
-	if (argc > 1 && !text_number(argv[1], &nodes)) {
-		mw_print("graph [NODES]\n");
+	if (!number_of(argc, argv, 1, "a number of nodes", &thousand, &nodes))
 		return;
-	}
 	graph_root = NULL;
 	while (n < nodes && graph_add(n + 1))
 		n++;
 	(void)mw_gc_collect(MW_COLLECT_SWEPT);
-	mw_print("A tree of %lu typed objects; the one before is collected.\n", n);
+	if (!nodes)
+		mw_print("The tree is dropped, and collected.\n");
+	else
+		mw_print("A tree of %lu typed objects%s; the one before is collected.\n", n,
+			 n < nodes ? ", for more there is no memory" : "");
 }
 
 /* ---- a load ---- */
@@ -127,13 +130,27 @@ static bool add_nodes(unsigned int step)
 	return true;
 }
 
+static void let_all_go(void)
+{
+	unsigned int n = 0;
+
+	for (unsigned int place = 0; place < PLACES; place++) {
+		n += held[place].at != NULL;
+		let_go(place);
+	}
+	mw_print("%u objects and runs of pages were freed.\n", n);
+}
+
 void graph_churn(size_t argc, char **argv)
 {
-	uint64_t steps = 20000;
+	const uint64_t many = 20000;
 	unsigned int step = 0;
+	uint64_t steps;
 
-	if (argc > 1 && !text_number(argv[1], &steps)) {
-		mw_print("churn [STEPS]\n");
+	if (!number_of(argc, argv, 1, "a number of steps", &many, &steps))
+		return;
+	if (!steps) {
+		let_all_go();
 		return;
 	}
 	for (; step < steps && add_nodes(step); step++) {
@@ -144,9 +161,8 @@ void graph_churn(size_t argc, char **argv)
 		else
 			take(place);
 	}
-	for (unsigned int place = 0; !steps && place < PLACES; place++)
-		let_go(place);
-	mw_print("%u steps; churn 0 frees what is left of them.\n", step);
+	mw_print("%u steps%s; churn 0 frees what is left of them.\n", step,
+		 step < steps ? ", then there was no memory" : "");
 }
 
 #endif

@@ -130,13 +130,15 @@ void poke_overflow(void *arg); /* recurses until the stack's guard page */
 void graph(size_t argc, char **argv);
 void graph_churn(size_t argc, char **argv);
 
-void monitor_run(const char *commands); /* separated by ';' */
+void monitor_run(const char *commands); /* separated by ';', each shown first */
+void monitor_typed(const char *commands); /* the same, which is to be seen already */
 _Noreturn void monitor_loop(void);
 
 /* test_harness.c */
 bool test_running(void);
 bool test_has_own_roots(void); /* what stacks and data hold are no roots */
 bool tests_run(const char *which, bool list); /* Return: at least one ran, and none failed */
+bool tests_known(const char *which); /* is there one? Else a line says so */
 /* A panic or an exception; does not return if the test that runs on this CPU can end by it. */
 void tests_panicked(const char *why);
 

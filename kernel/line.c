@@ -154,6 +154,8 @@ static void list_words(struct line *line)
 		put(line, ' ', 1);
 	}
 	put(line, '\n', 1);
+	if (line->prompt)
+		line->write(line->prompt, text_length(line->prompt));
 	line->shown = line->cursor = 0;
 }
 

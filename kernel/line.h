@@ -22,6 +22,7 @@ enum line_event {
 };
 
 struct line {
+	const char *prompt; /* what stands before the text, after a list; NULL: nothing */
 	char text[LINE_SIZE]; /* terminated */
 	size_t len, at; /* at: where the next character goes in, <= len */
 	size_t from; /* first character shown */

@@ -6,6 +6,7 @@
 #include "thread.h"
 
 #define MAX_WORDS 8
+#define PROMPT "marrow> "
 
 static void help(size_t argc, char **argv);
 
@@ -136,6 +137,12 @@ bool need(size_t argc, size_t least, const char *name)
 	return argc >= least;
 }
 
+void unknown_word(const char *name, const char *word)
+{
+	mw_print("%s does not know \"%s\":\n", name, word);
+	print_command(find_command(name));
+}
+
 bool number_of(size_t argc, char **argv, size_t i, const char *what, const uint64_t *otherwise,
 	       uint64_t *number)
 {
@@ -149,31 +156,6 @@ bool number_of(size_t argc, char **argv, size_t i, const char *what, const uint6
 		mw_print("\"%s\" is no number: ", argv[i]);
 	mw_print("%s wants %s, as in 100, 64K or 0x1000.\n", argv[0], what);
 	return false;
-}
-
-static void help(size_t argc, char **argv)
-{
-	const struct command *command;
-
-	if (argc > 1 && text_equal(argv[1], "boot")) {
-		options_help();
-		return;
-	}
-	if (argc > 1) {
-		command = meant_command(argv[1]);
-		if (command)
-			print_command(command);
-		else
-			mw_print("There is no command \"%s\".\n", argv[1]);
-		return;
-	}
-	for (size_t g = 0; g < LEN(groups); g++) {
-		mw_print("%s\n", groups[g]->title);
-		for (size_t i = 0; i < groups[g]->n; i++)
-			print_command(&groups[g]->commands[i]);
-	}
-	mw_print("Keys: arrows, home, end, tab completes, control-A E K U W, control-C drops the "
-		 "line.\n");
 }
 
 /* The command that has the longest beginning in common with @name. */
@@ -190,19 +172,82 @@ static const struct command *likest_command(const char *name)
 	return likest;
 }
 
-static void run_words(size_t argc, char **argv)
+static void say_which(const char *name)
 {
-	const struct command *command = meant_command(argv[0]);
-	const struct command *like = likest_command(argv[0]);
+	const struct command *command;
 
-	if (command) {
-		command->run(argc, argv);
-		return;
-	}
-	mw_print("There is no command \"%s\".", argv[0]);
+	mw_print("\"%s\" may be:", name);
+	for (size_t n = 0; (command = nth_command(name, text_length(name), n)); n++)
+		mw_print(" %s", command->name);
+	mw_print("\n");
+}
+
+static void say_unknown(const char *name)
+{
+	const struct command *like = likest_command(name);
+
+	mw_print("There is no command \"%s\".", name);
 	if (like)
 		mw_print(" Did you mean \"%s\"?", like->name);
 	mw_print(" \"help\" lists all.\n");
+}
+
+static void say_no_command(const char *name)
+{
+	if (nth_command(name, text_length(name), 0))
+		say_which(name);
+	else
+		say_unknown(name);
+}
+
+static void help(size_t argc, char **argv)
+{
+	const struct command *command;
+
+	if (argc > 1 && text_equal(argv[1], "boot")) {
+		options_help();
+		return;
+	}
+	if (argc > 1) {
+		command = meant_command(argv[1]);
+		if (command)
+			print_command(command);
+		else
+			say_no_command(argv[1]);
+		return;
+	}
+	for (size_t g = 0; g < LEN(groups); g++) {
+		mw_print("%s\n", groups[g]->title);
+		for (size_t i = 0; i < groups[g]->n; i++)
+			print_command(&groups[g]->commands[i]);
+	}
+	mw_print("Keys: arrows, home, end, tab completes, control-A E K U W, control-C drops the "
+		 "line.\n");
+}
+
+/* How many words a command takes at most: those of its help, [A [B]] or A|B C; all with "..." or a text. */
+static size_t most_words(const struct command *command)
+{
+	size_t n = 0;
+
+	for (const char *at = command->args; *at; at++) {
+		if (at[0] == '.' && at[1] == '.')
+			return MAX_WORDS;
+		n += at == command->args || *at == ' ';
+	}
+	return n;
+}
+
+static void run_words(size_t argc, char **argv)
+{
+	const struct command *command = meant_command(argv[0]);
+
+	if (command && argc - 1 > most_words(command))
+		unknown_word(command->name, argv[most_words(command) + 1]);
+	else if (command)
+		command->run(argc, argv);
+	else
+		say_no_command(argv[0]);
 }
 
 static void run_text(char *text)
@@ -216,20 +261,39 @@ static void run_text(char *text)
 
 /* ---- where commands come from ---- */
 
+/* One command of several that are separated by ';', but for those in quotes. Return: where the next one begins. */
+static const char *take_command(const char *from, char *to, size_t size)
+{
+	char quote = 0;
+	size_t n = 0;
+
+	for (; *from && (quote || *from != ';') && n + 1 < size; from++) {
+		if (quote ? *from == quote : *from == '"' || *from == '\'')
+			quote = quote ? 0 : *from;
+		to[n++] = *from;
+	}
+	to[n] = '\0';
+	return *from == ';' ? from + 1 : from;
+}
+
 /* Each with the prompt before it, as if it had been typed. */
 void monitor_run(const char *commands)
 {
 	char text[LINE_SIZE];
 
 	while (*commands) {
-		size_t n = 0;
+		commands = take_command(commands, text, sizeof(text));
+		mw_print(PROMPT "%s\n", text);
+		run_text(text);
+	}
+}
 
-		while (*commands && *commands != ';' && n + 1 < sizeof(text))
-			text[n++] = *commands++;
-		text[n] = '\0';
-		if (*commands == ';')
-			commands++;
-		mw_print("marrow> %s\n", text);
+void monitor_typed(const char *commands)
+{
+	char text[LINE_SIZE];
+
+	while (*commands) {
+		commands = take_command(commands, text, sizeof(text));
 		run_text(text);
 	}
 }
@@ -260,17 +324,18 @@ _Noreturn void monitor_loop(void)
 {
 	enum line_event event;
 
+	line.prompt = PROMPT;
 	line.write = mw_port_write;
 	line.complete = complete;
 	arch_on_input(had_input);
 	for (;;) {
-		mw_print("marrow> ");
+		mw_print(PROMPT);
 		line_begin(&line);
 		do
 			event = line_key(&line, wait_for_key());
 		while (event == LINE_MORE);
 		if (event == LINE_DONE)
-			run_text(line.text);
+			monitor_typed(line.text);
 		else if (event == LINE_END)
 			mw_print("\"halt\" ends the machine.\n");
 	}

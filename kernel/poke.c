@@ -265,6 +265,8 @@ void poke(size_t argc, char **argv)
 			make(&mistakes[i]);
 			return;
 		}
+	if (argc > 1)
+		unknown_word("poke", argv[1]);
 	for (size_t i = 0; i < LEN(mistakes); i++)
 		mw_print("  poke %-14s %s\n", mistakes[i].name, mistakes[i].what);
 }

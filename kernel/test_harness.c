@@ -320,9 +320,24 @@ void backend_test_end(void)
 	thread_take_reschedules();
 }
 
+static const char *names(const char *which)
+{
+	return text_equal(which, "all") ? NULL : which;
+}
+
+bool tests_known(const char *which)
+{
+	const struct harness_want want = { .names = names(which) };
+	bool known = harness_plan(&want);
+
+	if (!known)
+		mw_print("There is no test \"%s\"; \"tests\" lists all.\n", which);
+	return known;
+}
+
 bool tests_run(const char *which, bool list)
 {
-	struct harness_want want = { .names = text_equal(which, "all") ? NULL : which,
+	struct harness_want want = { .names = names(which),
 				     .flags = options.long_tests ? TEST_LONG : 0,
 				     .only = options.counted_tests ? TEST_COUNTED : 0,
 				     .seed = options.seed,

@@ -162,6 +162,15 @@ TEST(completion)
 	CHECK(text_equal(line.text, "free green "));
 }
 
+/* What there is to choose from goes on the screen; below it stands the prompt again, and the line. */
+TEST(the_prompt_comes_again_below_a_list)
+{
+	begin();
+	line.prompt = "> ";
+	type("free gre\t");
+	CHECK(shows("> free gre"));
+}
+
 TEST(longer_than_the_window)
 {
 	begin();

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+/* What the monitor answers: to what it did, and to words that it does not know. */
+#include "commands.h"
+#include "test.h"
+#include "text.h"
+
+static const char *run(const char *commands)
+{
+	test_capture();
+	monitor_typed(commands);
+	return test_captured();
+}
+
+static void begin(void)
+{
+	test_heap(16 << 20);
+	test_heap_may_leak();
+	commands_forget();
+}
+
+/* Pairs: what is typed, and what must be in the answer. */
+static void check_answers(const char *const (*pairs)[2], size_t n)
+{
+	begin();
+	for (size_t i = 0; i < n; i++) {
+		const char *said = run(pairs[i][0]);
+
+		(void)test_check(test_has(said, pairs[i][1]), __FILE__, __LINE__,
+				 "\"%s\" is answered with \"%s\", not \"%s\"", pairs[i][0],
+				 pairs[i][1], said);
+	}
+}
+
+TEST(says_what_was_done)
+{
+	static const char *const pairs[][2] = {
+		{ "trace on", "Events are noted from now on" },
+		{ "trace off", "No more events are noted" },
+		{ "profile 4096", "One allocation in about 4096 bytes is sampled" },
+		{ "profile 0", "No allocation is sampled any more" },
+		{ "fail every 1000", "Each 1000th allocation fails" },
+		{ "fail after 1000", "The 1000th allocation fails" },
+		{ "fail off", "No allocation fails on purpose" },
+		{ "alloc 100", "give it back with: free" },
+		{ "reclaim", "joined the heap" },
+#if MW_GC
+		{ "gc trace", "A line for each cycle from now on" },
+		{ "gc trace off", "No more lines" },
+		{ "safe on", "held back" },
+		{ "safe off", "freed at once" },
+		{ "leaks make 5", "5 objects" },
+		{ "leaks free", "1 rings were freed" },
+		{ "churn 10", "10 steps" },
+		{ "churn 0", "freed" },
+		{ "graph 0", "The tree is dropped" },
+#endif
+	};
+
+	check_answers(pairs, LEN(pairs));
+}
+
+TEST(names_words_that_it_does_not_know)
+{
+	static const char *const pairs[][2] = {
+		{ "nonsense", "There is no command \"nonsense\"" },
+		{ "mem everything", "\"everything\"" },
+		{ "alloc much", "\"much\"" },
+		{ "alloc 1 2", "\"2\"" },
+		{ "fail", "every N" },
+		{ "fail sometimes 3", "\"sometimes\"" },
+		{ "fail every never", "\"never\"" },
+		{ "profile abc", "\"abc\"" },
+		{ "trace maybe", "\"maybe\"" },
+		{ "poke holes", "\"holes\"" },
+		{ "storm warning", "\"warning\"" },
+		{ "storm fs soon", "\"soon\"" },
+		{ "world third", "\"third\"" },
+		{ "bench press", "\"press\"" },
+		{ "balloon red", "\"red\"" },
+		{ "export all", "\"all\"" },
+		{ "map blue", "\"blue\"" },
+		{ "tests no_such_suite", "There is no test \"no_such_suite\"" },
+#if MW_GC
+		{ "gc frequently", "\"frequently\"" },
+		{ "gc goal high", "\"high\"" },
+		{ "gc trace loudly", "\"loudly\"" },
+		{ "graph paper", "\"paper\"" },
+		{ "churn butter", "\"butter\"" },
+		{ "leaks make many", "\"many\"" },
+#endif
+	};
+
+	check_answers(pairs, LEN(pairs));
+}
+
+/* Several begin so: none of them is meant, all are named. */
+TEST(a_beginning_of_several_commands)
+{
+	const char *said;
+
+	begin();
+	said = run("st");
+	CHECK(test_has(said, "\"st\""));
+	CHECK(test_has(said, "state"));
+	CHECK(test_has(said, "storm"));
+	CHECK(test_has(said, "stop"));
+	CHECK(!test_has(said, "There is no command"));
+}
+
+TEST(several_commands_in_a_line)
+{
+	const char *said;
+
+	begin();
+	said = run("look 0x1000; help mem");
+	CHECK(test_has(said, "nothing of the heap's"));
+	CHECK(test_has(said, "the memory map"));
+	/* Not where it is quoted. */
+	said = run("write note \"one; two\"; cat note; rm note");
+	CHECK(test_has(said, "one; two\n"));
+	CHECK(!test_has(said, "There is no command"));
+}
+
+static void panic_for_reasons(void *arg)
+{
+	monitor_typed(arg);
+}
+
+TEST(a_panic_gives_all_its_reasons)
+{
+	const char *why;
+
+	begin();
+	why = test_panics(panic_for_reasons, "panic because I said so");
+	CHECK(why && test_has(why, "because I said so"));
+	mw_reset();
+}
