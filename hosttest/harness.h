@@ -23,6 +23,7 @@ struct harness_want {
 	uint64_t seed;
 	unsigned int percent; /* of the rounds of long loops, see test_rounds(); 0: all */
 	bool list; /* print names only */
+	bool (*stop)(void); /* asked before each test; NULL: all run */
 };
 
 /* All chosen tests. Return: 0 if at least one ran and none failed, else how many did, at least 1. */

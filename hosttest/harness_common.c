@@ -353,6 +353,8 @@ unsigned int harness_run(const struct harness_want *want)
 		make_name(*t, now.name);
 		if (!chosen(want, *t, now.name))
 			continue;
+		if (want->stop && want->stop())
+			break;
 		number++;
 		if (missing & TEST_HOSTED)
 			report_one(skip_one(*t, number, "hosted only"));
@@ -363,5 +365,5 @@ unsigned int harness_run(const struct harness_want *want)
 	}
 	say("# done: %u tests, %u failed, %u skipped, seed 0x%llx\n", tests_run, tests_failed,
 	    tests_skipped, (unsigned long long)test_seed);
-	return n ? tests_failed : 1;
+	return n && number == n ? tests_failed : 1;
 }

@@ -6,6 +6,7 @@
  */
 #include <marrow/linux.h>
 #include "bench.h"
+#include "keys.h"
 #include "../hosttest/harness.h"
 
 #define ROUNDS 3u
@@ -301,6 +302,6 @@ void bench_table(void)
 {
 	mw_print("%-24s %8s  %6s   %s\n", "One operation", backend_instructions() ? "instr." : "ns",
 		 "goal", "Linux 6.1, instructions: Debian's / no zeroing / lean");
-	for (size_t i = 0; i < LEN(loads); i++)
+	for (size_t i = 0; i < LEN(loads) && !keys_stop(); i++)
 		run_load(&loads[i]);
 }

@@ -4,6 +4,7 @@
  * some rounds, as the host has other things to do, and more of them the more CPUs are wanted.
  */
 #include "bench.h"
+#include "keys.h"
 
 #define COUNT 200000u
 #define ROUNDS 15u
@@ -58,15 +59,15 @@ static void scale(const char *name, bench_fn *fn, size_t arg, const char *goal)
 	run.arg = arg;
 	bench_short = false;
 	mw_print("%-24s", name);
-	for (unsigned int round = 0; round < ROUNDS && !bench_short; round++) {
+	for (unsigned int round = 0; round < ROUNDS && !bench_short && !keys_stop(); round++) {
 		for (unsigned int i = 0; i < 3 && 1u << i <= arch_cpu_count(); i++) {
 			uint64_t ns = together(1u << i);
 
 			least[i] = ns < least[i] ? ns : least[i];
 		}
 	}
-	if (bench_short) {
-		mw_print("  there is not so much memory\n");
+	if (bench_short || keys_stop()) {
+		mw_print("  %s\n", bench_short ? "there is not so much memory" : "ended");
 		return;
 	}
 	for (unsigned int i = 0; i < 3 && 1u << i <= arch_cpu_count(); i++) {
@@ -91,7 +92,7 @@ static uint64_t handed_over(unsigned int to)
 {
 	uint64_t least = UINT64_MAX;
 
-	for (unsigned int i = 0; i < HANDED && !bench_short; i++) {
+	for (unsigned int i = 0; i < HANDED && !bench_short && !keys_stop(); i++) {
 		uint64_t ns;
 
 		(void)bench_fill(BENCH_LIVE, 64, run.live[0]);
@@ -125,6 +126,6 @@ void bench_cpus(void)
 	scale("private pairs 64", bench_pairs, 64, "1.95");
 	scale("random 16 to 1024", bench_random, 0, "1.90");
 	scale("pages, order 0", bench_pages, 0, "1.95");
-	if (arch_cpu_count() > 1)
+	if (arch_cpu_count() > 1 && !keys_stop())
 		print_handed_over();
 }

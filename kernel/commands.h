@@ -30,6 +30,7 @@ const char *world_word(size_t n);
 /* The heap is gone, and with it what commands keep from one call to the next. */
 void commands_forget(void);
 void commands_fs_forget(void);
-void commands_leaks_forget(void) __attribute__((weak)); /* only with a collector */
+void commands_leaks_forget(void) __attribute__((weak)); /* these two only with a collector */
+void graph_forget(void) __attribute__((weak));
 
 #endif

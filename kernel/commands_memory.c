@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Commands about the memory under the heap: what the host has of it, what was plugged in. */
 #include "commands.h"
-#include "kernel.h"
+#include "keys.h"
 #include "text.h"
 
 static void run_balloon(size_t argc, char **argv)
@@ -26,7 +26,7 @@ static size_t fill(void ***list, size_t most)
 {
 	size_t bytes = 0;
 
-	for (unsigned int i = 0; bytes < most; i++) {
+	for (unsigned int i = 0; bytes < most && !(i % 1024 == 0 && keys_stop()); i++) {
 		size_t size = 64 + i * 7919u % 8000;
 		void **object = mw_alloc(size, MW_NORMAL);
 

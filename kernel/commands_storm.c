@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Storms at the prompt, one by one or all in turn. */
 #include "commands.h"
+#include "keys.h"
 #include "storm.h"
 #include "text.h"
 
@@ -57,7 +58,7 @@ static void run_storm(size_t argc, char **argv)
 		return;
 	want.ns = seconds * 1000000000;
 	want.live = live;
-	for (size_t i = 0; storms[i]; i++)
+	for (size_t i = 0; storms[i] && !keys_stop(); i++)
 		if (all || storms[i] == storm)
 			(void)one(storms[i], &want);
 }
@@ -80,7 +81,7 @@ static void run_soak(size_t argc, char **argv)
 	mw_print("KTAP version 1\n1..%zu\n", n);
 	for (size_t round = 0; round < rounds; round++)
 		for (size_t i = 0; i < n; i++)
-			well[i] = one(storms[i], &want) && well[i];
+			well[i] = !keys_stop() && one(storms[i], &want) && well[i];
 	for (size_t i = 0; i < n; i++)
 		mw_print("%sok %zu - storm.%s\n", well[i] ? "" : "not ", i + 1, storms[i]->name);
 	mw_print("# marrow: tests done\n");

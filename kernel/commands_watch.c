@@ -3,13 +3,14 @@
 #include "commands.h"
 #include "export.h"
 #include "history.h"
+#include "keys.h"
 #include "text.h"
 
 static bool to_console(void *ctx, const void *bytes, size_t len)
 {
 	(void)ctx;
 	mw_port_write(bytes, len);
-	return true;
+	return !keys_stop();
 }
 
 /* @write is one of mw_*_write(); only what is text may go to the console. */

@@ -5,6 +5,8 @@
  */
 #include "export.h"
 #include "kernel.h"
+#include "keys.h"
+#include "live.h"
 #include "text.h"
 
 #define MAGIC 0x6658774du /* "MwXf" */
@@ -99,12 +101,21 @@ static void fill(const void *bytes, size_t len)
 	stream.used += len;
 }
 
+static void say_how_far(void)
+{
+	char text[64];
+
+	mw_format(text, sizeof(text), "%s: %llu MiB", stream.name,
+		  (unsigned long long)stream.total >> 20);
+	live_show(text, text_length(text));
+}
+
 bool export_bytes(void *ctx, const void *bytes, size_t len)
 {
 	const uint8_t *at = bytes;
 
 	(void)ctx;
-	while (len && !stream.failed) {
+	while (len && !stream.failed && !keys_stop()) {
 		size_t room = EXPORT_PIECE - stream.used, n = len < room ? len : room;
 
 		fill(at, n);
@@ -114,10 +125,9 @@ bool export_bytes(void *ctx, const void *bytes, size_t len)
 			break;
 		send(EXPORT_DATA);
 		if (!(stream.total % SAY_EVERY))
-			mw_print("%s: %llu MiB\r", stream.name,
-				 (unsigned long long)stream.total >> 20);
+			say_how_far();
 	}
-	return !stream.failed;
+	return !stream.failed && !keys_stop();
 }
 
 bool export_begin(const char *name, export_out_fn *out)
@@ -152,6 +162,8 @@ bool export_end(bool whole)
 	send(whole ? EXPORT_END : EXPORT_LOST);
 	whole = whole && !stream.failed;
 	us = (arch_now() - stream.began) / 1000;
+	if (stream.total >= SAY_EVERY)
+		live_end();
 	mw_print("%s: %llu bytes in %llu us%s\n", stream.name, (unsigned long long)stream.total,
 		 (unsigned long long)us, whole ? "" : ", NOT WHOLE: the host did not take all");
 	atomic_store_explicit(&stream.busy, 0, memory_order_release);

@@ -2,9 +2,12 @@
 /* Something to look at for those who watch: a tree of typed objects that the collector owns. */
 #include <marrow/gc.h>
 #include "commands.h"
+#include "keys.h"
 #include "text.h"
 
 #if MW_GC
+
+#define ASK_EVERY 1024u /* steps between two looks for control-C */
 
 struct graph_node {
 	struct graph_node *parent, *left, *right;
@@ -54,14 +57,14 @@ void graph(size_t argc, char **argv)
 	if (!number_of(argc, argv, 1, "a number of nodes", &thousand, &nodes))
 		return;
 	graph_root = NULL;
-	while (n < nodes && graph_add(n + 1))
+	while (n < nodes && !(n % ASK_EVERY == 0 && keys_stop()) && graph_add(n + 1))
 		n++;
 	(void)mw_gc_collect(MW_COLLECT_SWEPT);
 	if (!nodes)
 		mw_print("The tree is dropped, and collected.\n");
 	else
 		mw_print("A tree of %lu typed objects%s; the one before is collected.\n", n,
-			 n < nodes ? ", for more there is no memory" : "");
+			 n == nodes || keys_stop() ? "" : ", for more there is no memory");
 }
 
 /* ---- a load ---- */
@@ -130,6 +133,12 @@ static bool add_nodes(unsigned int step)
 	return true;
 }
 
+void graph_forget(void)
+{
+	graph_root = NULL;
+	memset(held, 0, sizeof(held));
+}
+
 static void let_all_go(void)
 {
 	unsigned int n = 0;
@@ -153,7 +162,7 @@ void graph_churn(size_t argc, char **argv)
 		let_all_go();
 		return;
 	}
-	for (; step < steps && add_nodes(step); step++) {
+	for (; step < steps && !(step % ASK_EVERY == 0 && keys_stop()) && add_nodes(step); step++) {
 		unsigned int place = dice() % PLACES;
 
 		if (held[place].at)
@@ -162,7 +171,7 @@ void graph_churn(size_t argc, char **argv)
 			take(place);
 	}
 	mw_print("%u steps%s; churn 0 frees what is left of them.\n", step,
-		 step < steps ? ", then there was no memory" : "");
+		 step == steps || keys_stop() ? "" : ", then there was no memory");
 }
 
 #endif

@@ -89,6 +89,8 @@ struct port_counts {
 };
 
 void port_counts(struct port_counts *counts);
+/* What the current thread says is dropped, until it is switched off. One thread at a time. */
+void port_mute(bool on);
 
 /* workers.c: the threads that serve mw_port_wake(); they are there while the heap is open */
 struct worker_counts {

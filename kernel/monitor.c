@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* The monitor: a prompt on serial line and screen. Commands are in commands_*.c. */
 #include "commands.h"
+#include "keys.h"
 #include "line.h"
+#include "live.h"
+#include "storm.h"
 #include "text.h"
-#include "thread.h"
 
 #define MAX_WORDS 8
 #define PROMPT "marrow> "
@@ -40,8 +42,11 @@ bool monitor_well(void)
 void commands_forget(void)
 {
 	commands_fs_forget();
+	storm_gc_forget();
 	if (commands_leaks_forget)
 		commands_leaks_forget();
+	if (graph_forget)
+		graph_forget();
 }
 
 /* ---- commands ---- */
@@ -222,7 +227,7 @@ static void help(size_t argc, char **argv)
 			print_command(&groups[g]->commands[i]);
 	}
 	mw_print("Keys: arrows, home, end, tab completes, control-A E K U W, control-C drops the "
-		 "line.\n");
+		 "line, or ends the command.\n");
 }
 
 /* How many words a command takes at most: those of its help, [A [B]] or A|B C; all with "..." or a text. */
@@ -257,6 +262,8 @@ static void run_text(char *text)
 
 	if (n)
 		run_words(n, words);
+	if (keys_stop())
+		mw_print("^C\n");
 }
 
 /* ---- where commands come from ---- */
@@ -281,7 +288,8 @@ void monitor_run(const char *commands)
 {
 	char text[LINE_SIZE];
 
-	while (*commands) {
+	keys_begin();
+	while (*commands && !keys_stop()) {
 		commands = take_command(commands, text, sizeof(text));
 		mw_print(PROMPT "%s\n", text);
 		run_text(text);
@@ -292,48 +300,48 @@ void monitor_typed(const char *commands)
 {
 	char text[LINE_SIZE];
 
-	while (*commands) {
+	keys_begin();
+	while (*commands && !keys_stop()) {
 		commands = take_command(commands, text, sizeof(text));
 		run_text(text);
 	}
 }
 
-static WAIT_QUEUE(input);
-
-static void had_input(void)
+/* What stands on the screen now is the live line. */
+static void leave_line(unsigned long state, enum line_event event)
 {
-	unsigned long state = sched_lock();
+	char shown[sizeof(PROMPT) + LINE_WINDOW] = PROMPT;
 
-	sched_wake_all(&input);
-	sched_unlock(state);
+	memcpy(shown + sizeof(PROMPT) - 1, line.screen, line.shown);
+	live_leave(state, event == LINE_MORE ? shown : NULL, sizeof(PROMPT) - 1 + line.cursor);
 }
 
-/* Looked for with the lock held, so that no key comes between the look and the wait. */
-static char wait_for_key(void)
+static enum line_event read_line(void)
 {
-	unsigned long state = sched_lock();
-	int c;
+	enum line_event event = LINE_MORE;
+	unsigned long state = live_take();
 
-	while ((c = arch_console_read()) < 0)
-		(void)sched_wait(&input, UINT64_MAX);
-	sched_unlock(state);
-	return (char)c;
+	live_raw(PROMPT, sizeof(PROMPT) - 1);
+	line_begin(&line);
+	leave_line(state, event);
+	while (event == LINE_MORE) {
+		char key = keys_wait();
+
+		state = live_take();
+		event = line_key(&line, key);
+		leave_line(state, event);
+	}
+	return event;
 }
 
 _Noreturn void monitor_loop(void)
 {
-	enum line_event event;
-
 	line.prompt = PROMPT;
-	line.write = mw_port_write;
+	line.write = live_raw;
 	line.complete = complete;
-	arch_on_input(had_input);
 	for (;;) {
-		mw_print(PROMPT);
-		line_begin(&line);
-		do
-			event = line_key(&line, wait_for_key());
-		while (event == LINE_MORE);
+		enum line_event event = read_line();
+
 		if (event == LINE_DONE)
 			monitor_typed(line.text);
 		else if (event == LINE_END)

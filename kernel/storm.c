@@ -3,6 +3,8 @@
 #include <stdatomic.h>
 #include "../mm/page/up.h"
 #include "fs/fs.h"
+#include "keys.h"
+#include "live.h"
 #include "storm.h"
 #include "text.h"
 #include "thread.h"
@@ -148,14 +150,16 @@ static void histogram(char *text)
 static void progress(const struct mw_stats *stats, unsigned long allocs, uint64_t ns)
 {
 	struct storm_result now = { 0 };
-	char bar[16];
+	char bar[16], text[LIVE_SIZE];
 
 	storm_gc_read(&now);
 	histogram(bar);
-	mw_print("\r%3llu s %5llu k allocs/s  heap %6zu KiB %4lu cycles  stops |%s| 0.1..30 ms",
-		 (unsigned long long)(arch_now() - run.start) / 1000000000,
-		 (unsigned long long)((stats->allocs - allocs) * 1000000ull / (ns + 1)),
-		 stats->live_bytes >> 10, now.cycles, bar);
+	mw_format(text, sizeof(text),
+		  "%3llu s %5llu k allocs/s  heap %6zu KiB %4lu cycles  stops |%s| 0.1..30 ms",
+		  (unsigned long long)(arch_now() - run.start) / 1000000000,
+		  (unsigned long long)((stats->allocs - allocs) * 1000000ull / (ns + 1)),
+		  stats->live_bytes >> 10, now.cycles, bar);
+	live_show(text, text_length(text));
 }
 
 /* Where the machine is slow little happens in the time that was wanted. */
@@ -172,7 +176,8 @@ static void watch(const struct storm_want *want, struct storm_result *result)
 
 	mw_stats(&stats);
 	allocs = stats.allocs;
-	while (!storm_is_over() && ((now = arch_now()) < until || wants_more(want, now))) {
+	while (!storm_is_over() && !keys_stop() &&
+	       ((now = arch_now()) < until || wants_more(want, now))) {
 		uint64_t left = until > now ? until - now : LOOK_NS / 10;
 
 		thread_sleep(left < LOOK_NS ? left : LOOK_NS);
@@ -185,7 +190,7 @@ static void watch(const struct storm_want *want, struct storm_result *result)
 		allocs = stats.allocs;
 	}
 	if (want->progress)
-		mw_print("\n");
+		live_end();
 }
 
 static void work(void *arg)
@@ -206,6 +211,20 @@ static uint64_t time_of_workers(void)
 }
 
 /* Threads from the first to the last; a thread that cannot be had is done without. */
+static void begin_threads(struct thread **thread, unsigned int n)
+{
+	unsigned int made = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		thread[i] = thread_create(run.storm->name, work, (void *)(uintptr_t)i);
+		made += thread[i] != NULL;
+	}
+	if (!made)
+		storm_wrong("there is no memory for a thread");
+	else if (made < n)
+		mw_print("There is memory for %u of %u threads.\n", made, n);
+}
+
 static void threads(const struct storm_want *want, struct storm_result *result)
 {
 	unsigned int n = run.storm->threads ? run.storm->threads : 2 * arch_cpu_count();
@@ -214,8 +233,7 @@ static void threads(const struct storm_want *want, struct storm_result *result)
 
 	n = n < STORM_THREADS ? n : STORM_THREADS;
 	run.start = arch_now();
-	for (unsigned int i = 0; i < n; i++)
-		thread[i] = thread_create(run.storm->name, work, (void *)(uintptr_t)i);
+	begin_threads(thread, n);
 	if (want->chaos)
 		thread[n] = thread_create("chaos", storm_chaos, &seed);
 	watch(want, result);
@@ -292,6 +310,7 @@ static __attribute__((noinline)) void scribble(void)
 bool storm_run(const struct storm *storm, const struct storm_want *want, struct storm_result *result)
 {
 	size_t leaked;
+	bool whole;
 
 	*result = (struct storm_result){ 0 };
 	begin(storm, want->seed);
@@ -306,8 +325,13 @@ bool storm_run(const struct storm *storm, const struct storm_want *want, struct 
 	scribble();
 	result->after = storm_settle(&result->before);
 	result->leaks = storm_gc_leaks();
+	whole = leaked != SIZE_MAX && result->leaks != SIZE_MAX;
 	result->leaks -= result->leaks < leaked ? result->leaks : leaked;
 	result->wrong = run.wrong;
+	if (!result->wrong && !whole)
+		result->wrong = "there is no memory to look for leaks";
+	if (!result->wrong && !result->steps && want->ns && !keys_stop())
+		result->wrong = "nothing was done: there is no memory for it";
 	if (!result->wrong && !storm_same_use(&result->before, &result->after))
 		result->wrong = "more is in use than before";
 	if (!result->wrong && result->leaks)

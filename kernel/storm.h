@@ -97,8 +97,9 @@ void storm_gc_read(struct storm_result *result); /* cycles, stop_*, without coll
 void storm_gc_settle(void);
 /* Print which roots lead to collected objects: a few of them. */
 void storm_gc_holders(void);
-/* Return: what the leak scan reports; 0 where there is none. */
+/* Return: how much leaks, which is reported if it is more than last time; 0 where there is no scan, SIZE_MAX: no memory. */
 size_t storm_gc_leaks(void);
+void storm_gc_forget(void); /* what was reported */
 
 /* The ones there are: storm_fs.c, storm_talk.c, storm_threads.c, storm_memory.c */
 extern const struct storm storm_fs, storm_counted, storm_pipes, storm_bus, storm_threads,

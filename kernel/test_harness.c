@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include "kernel.h"
 #include "harness.h"
+#include "keys.h"
 #include "landing.h"
 #include "text.h"
 #include "thread.h"
@@ -342,7 +343,8 @@ bool tests_run(const char *which, bool list)
 				     .only = options.counted_tests ? TEST_COUNTED : 0,
 				     .seed = options.seed,
 				     .percent = (unsigned int)options.rounds,
-				     .list = list };
+				     .list = list,
+				     .stop = keys_stop };
 	mw_misuse_fn *handler = mw_on_misuse(NULL);
 	unsigned int failed;
 

@@ -33,6 +33,21 @@ TEST(a_ring_made_by_a_command_is_found)
 	CHECK(test_has(run("leaks now"), "\"now\" is no number"));
 }
 
+/* By the first storm that comes upon it, and not by those that find it there again. */
+TEST(storms_report_a_leak_once)
+{
+	const char *said, *first;
+
+	test_heap(48 << 20);
+	test_heap_may_leak();
+	commands_forget();
+	said = run("leaks make 5; storm queue 0; storm queue 0");
+	first = test_has(said, "nothing points to 5 objects");
+	CHECK(first != NULL);
+	CHECK(first && !test_has(first + 1, "nothing points to"));
+	CHECK(test_has(said, "all is well"));
+}
+
 TEST(safe_free_is_switched_by_a_command)
 {
 	const char *said;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* What the monitor answers: to what it did, and to words that it does not know. */
 #include "commands.h"
+#include "internal.h"
+#include "keys.h"
 #include "test.h"
 #include "text.h"
 
@@ -125,6 +127,61 @@ static void panic_for_reasons(void *arg)
 {
 	monitor_typed(arg);
 }
+
+/* ---- control-C ---- */
+
+#define SOON_NS 50000000u
+#define PATIENCE_NS 30000000000u
+
+static void press_control_c(struct arch_regs *regs, void *arg)
+{
+	(void)regs, (void)arg;
+	console_input(3);
+}
+
+/* All of these would take far longer. */
+TEST(control_c_ends_a_command)
+{
+	static const char *const commands[] = {
+		"storm fs 100",
+		"storm all 100",
+		"storm fs 100; storm fs 100",
+		"soak 1000",
+		"bench cpus",
+#if MW_GC
+		"churn 4000000000",
+#endif
+	};
+
+	for (size_t i = 0; i < LEN(commands); i++) {
+		uint64_t start = test_now();
+		const char *said;
+
+		mw_reset();
+		test_heap(48 << 20);
+		test_heap_may_leak();
+		commands_forget();
+		arch_timer_oneshot(ARCH_TIMER_STORM, SOON_NS, press_control_c, NULL);
+		said = run(commands[i]);
+		(void)test_check(test_now() - start < PATIENCE_NS && test_has(said, "^C"), __FILE__,
+				 __LINE__, "\"%s\" is ended", commands[i]);
+	}
+	keys_begin();
+}
+
+#if MW_GC
+/* What lay in a heap that is gone is not freed in the next one. */
+TEST(nothing_is_kept_of_a_heap_that_is_gone)
+{
+	begin();
+	(void)run("churn 300; graph 30; leaks make 5");
+	mw_reset();
+	begin();
+	CHECK(text_after(run("churn 0"), "0 objects"));
+	CHECK(test_has(run("leaks free"), "0 rings"));
+	CHECK(mw_heap_check());
+}
+#endif
 
 TEST(a_panic_gives_all_its_reasons)
 {

@@ -25,7 +25,7 @@ class Machine:
         line = qemu.command(qemu.parse(words)) + qemu.socket_option(control)
         line += ["-display", "none", "-monitor", "none", "-serial", "stdio"]
         self.process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.said, self.start, self.lock = "", 0, threading.Lock()
+        self.bytes, self.said, self.start, self.lock = "", "", 0, threading.Lock()
         threading.Thread(target=self.listen, daemon=True).start()
         self.qmp = qemu.Qmp(control)
         self.wait(re.escape(PROMPT))
@@ -41,12 +41,18 @@ class Machine:
     def listen(self):
         for byte in iter(lambda: self.process.stdout.read1(4096), b""):
             with self.lock:
-                self.said += byte.decode("latin-1").replace("\r", "")
+                self.bytes += byte.decode("latin-1")
+                self.said = self.bytes.replace("\r", "")
 
     def text(self):
         """What was said since the last command."""
         with self.lock:
             return self.said[self.start:]
+
+    def raw(self):
+        """All that was ever said, carriage returns too."""
+        with self.lock:
+            return self.bytes
 
     def match(self, pattern):
         return re.search(pattern, self.text())
@@ -71,7 +77,10 @@ class Machine:
     def send(self, command):
         with self.lock:
             self.start = len(self.said)
-        self.process.stdin.write((command + "\n").encode())
+        self.keys(command + "\n")
+
+    def keys(self, keys):
+        self.process.stdin.write(keys.encode())
         self.process.stdin.flush()
 
     def command(self, command):

@@ -51,6 +51,7 @@ test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in ei
 		--part balloon 'scripts/balloon_test.py $(kernel_elf)' \
 		--part dimm 'scripts/dimm_test.py $(kernel_elf)' \
 		--part misery 'scripts/misery_test.py $(kernel_elf)' \
+		--part monitor 'scripts/monitor_test.py $(kernel_elf)' \
 		--part heapdump 'scripts/heapdump_test.py $(heapdump_maker) $(kernel_elf)' \
 		--part devtools 'scripts/devtools_test.py $(heapdump_maker)' \
 		--part watch 'scripts/watch_test.py $(kernel_elf)' \

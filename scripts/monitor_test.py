@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The prompt of the demo kernel, key by key: what a person sees. The last line counts results."""
+
+import re
+import sys
+import time
+
+import live
+import session
+
+
+def lines(machine):
+    """What stands on the screen, line by line."""
+    return session.screen(machine.raw())
+
+
+def type_keys(machine, keys):
+    machine.keys(keys)
+    time.sleep(0.3)
+
+
+def completes(machine):
+    """Tab lists what there is, and the prompt and the line stand below it again."""
+    type_keys(machine, "st\t\t")
+    machine.wait("state storm stop")
+    time.sleep(0.3)
+    seen = lines(machine)[-1] == "marrow> st"
+    type_keys(machine, "\x15")
+    return seen
+
+
+def several(machine):
+    machine.command("look 0x1000; look 0x2000")
+    return machine.text().count("nothing of the heap's") == 2
+
+
+def ends(machine, command, after=1.0):
+    """Control-C ends a command that would take far longer."""
+    machine.send(command)
+    time.sleep(after)
+    clock = machine.clock()
+    machine.keys("\x03")
+    machine.wait(r"\^C\n+" + re.escape(live.PROMPT))
+    return clock.had() < 10
+
+
+def keeps_typed_ahead(machine):
+    """What is typed while a command runs is the next line."""
+    machine.send("storm fs 1\nlook 0x1000")
+    machine.wait("nothing of the heap's")
+    return machine.saw("storm fs: all is well")
+
+
+def message_above(machine):
+    """A message that comes while somebody types stands above the line, which is whole below."""
+    type_keys(machine, "alloc 10")
+    machine.qmp.run("object-add", **{"qom-type": "memory-backend-ram", "id": "m0", "size": 128 << 20})
+    machine.qmp.run("device_add", driver="pc-dimm", id="d0", memdev="m0")
+    machine.wait("joined the heap\n")
+    time.sleep(0.3)
+    seen = lines(machine)
+    good = seen[-1] == "marrow> alloc 10" and seen[-2].startswith("memory module")
+    machine.keys("0\n")
+    machine.wait("bytes usable")
+    return good and machine.saw("112 bytes usable")
+
+
+def main():
+    results = live.Results()
+    with live.Machine(sys.argv[1], mem="256M,slots=2,maxmem=1G", cpus="4") as machine:
+        results.take("tab writes the prompt again below its list", completes(machine), machine)
+        results.take("several commands in a line", several(machine), machine)
+        results.take("a message goes above the line", message_above(machine), machine)
+        results.take("control-C ends a storm", ends(machine, "storm fs 100"), machine)
+        results.take("control-C ends churn", ends(machine, "churn 4000000000"), machine)
+        results.take("control-C ends tests", ends(machine, "test storm"), machine)
+        machine.wait("joined the heap")
+        results.take("and the prompt answers", several(machine), machine)
+        results.take("what is typed ahead comes next", keeps_typed_ahead(machine), machine)
+    return results.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
