@@ -17,7 +17,9 @@ static size_t number_behind(const char *text, const char *label)
 
 	if (!at)
 		return SIZE_MAX;
-	for (at += __builtin_strlen(label); *at == ' ';)
+	for (; *label; label++)
+		at++;
+	while (*at == ' ')
 		at++;
 	if (*at < '0' || *at > '9')
 		return SIZE_MAX;
@@ -120,7 +122,9 @@ static size_t in_line(const char *text, const char *name, unsigned int n)
 
 	if (!at)
 		return SIZE_MAX;
-	for (at += __builtin_strlen(name);; n--) {
+	for (; *name; name++)
+		at++;
+	for (;; n--) {
 		while (*at == ' ')
 			at++;
 		if (!n || *at == '\n')
