@@ -33,7 +33,7 @@ $(tiny): scripts/runner/tiny.S $(kernel_dir)/flags
 
 .PHONY: test test-watch test-host test-long test-kernel test-runner test-files
 test-files: $(foreach v,$(variants),$($(v)_runners)) $(kernel_elf) $(seams_elf) $(test_iso) $(tiny) $(host_fuzzers) \
-	$(preload_lib) $(preload_programs) $(heapdump_maker) $(pairs_dir)/pairs
+	$(preload_lib) $(preload_programs) $(heapdump_maker) $(pairs_dir)/pairs $(orders_dir)/orders
 
 test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in eight ways, a minute of soak, and of the scripts
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) test-files
@@ -42,6 +42,7 @@ test: setup-test ## all tests: hosted in five builds, as a malloc, in QEMU in ei
 	$(Q)scripts/test.py --jobs $(JOBS) --only '$(PARTS)' $(if $(filter all,$(TESTS)),--everywhere) --host $(variants) \
 		--part preload 'scripts/preload_test.sh $(preload_lib)' \
 		--part long 'scripts/long.sh build/host' \
+		--part orders '$(run_orders) --short --counts' \
 		--part runner 'scripts/runner/test_runner.py --tiny $(tiny) --kernel $(kernel_elf)' \
 		--part export 'scripts/export_test.py $(kernel_elf)' \
 		--part pictures 'scripts/pictures_test.py $(kernel_elf)' \
