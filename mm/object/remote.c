@@ -81,11 +81,12 @@ void mw_remote_notify(struct mw_span *span)
 
 MW_NOINLINE void mw_freer_first(struct mw_span *span, unsigned int here)
 {
-	unsigned int count = atomic_load_explicit(&mw_object.freer_count, memory_order_relaxed);
+	/* Acquire: who relies on another one's count comes behind it in the order of mw_freers_wait(), too. */
+	unsigned int count = atomic_load_explicit(&mw_object.freer_count, memory_order_acquire);
 
 	while (count <= here &&
 	       !atomic_compare_exchange_weak_explicit(&mw_object.freer_count, &count, here + 1,
-						      memory_order_seq_cst, memory_order_relaxed))
+						      memory_order_seq_cst, memory_order_acquire))
 		;
 	(void)atomic_exchange_explicit(&mw_freers[here].span, span, memory_order_seq_cst);
 }
