@@ -107,7 +107,7 @@ TEST(regions_come_and_go)
 __attribute__((weak)) void port_world_set_limit(unsigned int seconds);
 
 static struct {
-	char *region;
+	char *region, *other;
 	atomic_bool pinned, tried;
 } late;
 
@@ -120,6 +120,7 @@ static void remove_or_stay_pinned(unsigned int cpu, void *arg)
 		while (!atomic_load(&late.pinned))
 			mw_port_relax();
 		CHECK(!mw_region_remove(late.region));
+		CHECK(!mw_region_remove(late.other));
 		CHECK(!mw_region_remove(late.region));
 		atomic_store(&late.tried, true);
 		return;
@@ -131,16 +132,18 @@ static void remove_or_stay_pinned(unsigned int cpu, void *arg)
 	mw_port_unpin(state);
 }
 
-/* Its memory may still be read: nobody gets it, until the removal is asked for once more. */
+/* Its memory may still be read: nobody gets it, until the removal is asked for once more, of each. */
 TEST_WITH(a_region_does_not_wait_for_ever, TEST_HOSTED)
 {
 	struct mw_pages want = { .count = 16 };
 
 	own_heap(2 * MIB, 64 * MIB);
 	late.region = test_memory(4 * MIB);
+	late.other = test_memory(4 * MIB);
 	atomic_store(&late.pinned, false);
 	atomic_store(&late.tried, false);
 	NEED(mw_region_add(late.region, 128 * MIB, 4 * MIB));
+	NEED(mw_region_add(late.other, 256 * MIB, 4 * MIB));
 	port_world_set_limit(0);
 	test_parallel(2, remove_or_stay_pinned, NULL);
 	port_world_set_limit(2);
@@ -155,6 +158,8 @@ TEST_WITH(a_region_does_not_wait_for_ever, TEST_HOSTED)
 	CHECK(!mw_region_remove(late.region));
 	CHECK(mw_region_add(late.region, 128 * MIB, 4 * MIB));
 	CHECK(mw_region_remove(late.region));
+	CHECK(mw_region_remove(late.other));
+	CHECK(!mw_region_remove(late.other));
 }
 
 /* Two small regions, then a large one in the same 64 MiB: twigs become a leaf. */

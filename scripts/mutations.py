@@ -145,7 +145,7 @@ def matters(one, two):
     """Does their order? Plain stores that have nothing to do with each other are the compiler's to order."""
     target = [re.split(r" = ", text, maxsplit=1)[0] if " = " in text else "" for text in (one, two)]
     values = [re.split(r" = ", text, maxsplit=1)[-1] for text in (one, two)]
-    return ("" in target or "(" in values[0] or "(" in values[1] or target[0] == target[1] or
+    return ("" in target or any(re.search(r"(?!sizeof)\b\w+\(", value) for value in values) or target[0] == target[1] or
             re.search(re.escape(target[0]) + r"(?!\w)", values[1]) or re.search(re.escape(target[1]) + r"(?!\w)", values[0]))
 
 

@@ -138,8 +138,8 @@ def reading(path):
         return file.read()
 
 
-def batches(tests, seconds):
-    """The short ones first, and few processes; no more names than a runner takes."""
+def pieces(tests, seconds):
+    """Few processes, the first ones short; no more names than a runner takes."""
     some, used, most, length = [], 0.0, 2.0, 0
     for test in tests:
         if some and (used + seconds[test] > most or length + len(test) > 3800):
@@ -150,6 +150,16 @@ def batches(tests, seconds):
         length += len(test) + 1
     if some:
         yield some
+
+
+def batches(tests, seconds):
+    """What asks who lives finds what other suites have left in their data: such a suite has a process to itself."""
+    groups = collections.defaultdict(list)
+    for test in tests:
+        suite = test.split(".")[0]
+        groups[suite if suite.startswith(FRAMES) else ""].append(test)
+    found = [some for group in groups.values() for some in pieces(group, seconds)]
+    return sorted(found, key=lambda some: sum(seconds[test] for test in some))
 
 
 class Judge:
@@ -210,12 +220,12 @@ class Judge:
                 print(f"# {program.variant}: {test} fails without a mutant: {failed[1]}", flush=True)
         return key in self.sound
 
-    def again(self, mutation, program, test, some, known):
+    def again(self, mutation, program, test, known):
         """
-        It was not by chance: it fails once more, alone or among the others. What asks who lives may find an old pointer where
-        a frame has changed, and fails once more with other frames.
+        It was not by chance: it fails once more, alone. What asks who lives may find an old pointer where a frame has
+        changed, and has to fail with other frames too.
         """
-        if not any(self.run(program, program.path, tests, known) for tests in ([test], [test], some)):
+        if not any(self.run(program, program.path, [test], known) for _ in range(3)):
             return False
         if not test.startswith(FRAMES) or mutation.path.endswith(".h"):
             return True
@@ -233,7 +243,7 @@ class Judge:
                 if not failed:
                     break
                 test, how = failed
-                if self.is_sound(program, test, known) and self.again(mutation, program, test, some, known):
+                if self.is_sound(program, test, known) and self.again(mutation, program, test, known):
                     with self.lock:
                         files = self.memory.seen["files"].setdefault(mutation.path, {})
                         files[test] = files.get(test, 0) + 1
@@ -383,7 +393,7 @@ def change(mutation):
 
 
 def show(mutation, said, seconds, word):
-    text = f"{word:<8} {mutation.path}:{mutation.line + 1} {mutation.operator:<10} {seconds:6.1f} s  {said}"
+    text = f"{word:<8} {mutations.identity(mutation)} {mutation.path}:{mutation.line + 1} {mutation.operator:<10} {seconds:6.1f} s  {said}"
     if word == "MISSED":
         text += "\n" + change(mutation)
     print(text, flush=True)
