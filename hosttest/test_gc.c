@@ -332,6 +332,32 @@ TEST(bad_pointers_come_with_a_path)
 	CHECK(mw_gc_check());
 }
 
+#define LONG_PATH 40 /* steps: more than are printed */
+
+TEST(a_path_that_is_too_long_is_cut_off)
+{
+	static char address[LONG_PATH][24];
+	const char *text;
+
+	setup(16 << 20);
+	test_own_roots(true);
+	make_bad_list(address, LONG_PATH);
+	mw_gc_debug(MW_GC_DEBUG_POINTERS, 0);
+	test_expect_misuse(MW_BAD_POINTER);
+	test_capture();
+	collect();
+	text = test_captured();
+	NEED(test_misuse_came());
+	check_parts(text,
+		    (const char *[]){ "held by", address[LONG_PATH - 1], "reached from", address[8],
+				      "and so on\n" },
+		    5);
+	CHECK(!test_has(text, address[7]) && !test_has(text, "root"));
+	mw_gc_debug(0, 0);
+	mend_list();
+	CHECK(mw_gc_check());
+}
+
 TEST(collects_at_every_nth_allocation)
 {
 	setup(16 << 20);
