@@ -3,6 +3,7 @@
 #include <marrow/gc.h>
 #include "../mm/object/object.h"
 #include "commands.h"
+#include "scratch.h"
 #include "text.h"
 #include "thread.h"
 
@@ -121,7 +122,7 @@ static void run_leaks(size_t argc, char **argv)
 		return;
 	if (argc > 1)
 		want.min_age_ns = number * 1000000;
-	found = mw_leak_scan(&want);
+	found = scratch_leak_scan(&want);
 	if (found == SIZE_MAX)
 		mw_print("There is no memory for a scan.\n");
 	else if (!found)

@@ -6,6 +6,7 @@
  */
 #include <stdatomic.h>
 #include "kernel.h"
+#include "scratch.h"
 #include "thread.h"
 
 #define SLOTS 32u
@@ -35,16 +36,32 @@ static void add(unsigned int slot, const struct arch_dimm *found)
 		return;
 	}
 	*dimm = (struct dimm){ .phys = found->phys, .len = found->len };
+	scratch_open();
 	mw_print("memory module in slot %u: %zu KiB at 0x%llx joined the heap\n", slot, bytes >> 10,
 		 (unsigned long long)found->phys);
+}
+
+struct removal {
+	void *at;
+	bool done;
+};
+
+static void remove_region(void *arg)
+{
+	struct removal *removal = arg;
+
+	removal->done = mw_region_remove(removal->at);
 }
 
 /* Return: false if something in it is in use. */
 static bool take_out(struct dimm *dimm)
 {
 	void *at = arch_virt(dimm->phys);
+	struct removal removal = { .at = at };
 
-	if (dimm->len && !mw_region_remove(at))
+	if (dimm->len)
+		scratch_without(remove_region, &removal);
+	if (dimm->len && !removal.done)
 		return false;
 	/* From here on whoever still has an address of it faults. */
 	if (dimm->len)

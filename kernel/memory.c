@@ -7,6 +7,7 @@
  */
 #include "history.h"
 #include "kernel.h"
+#include "scratch.h"
 
 #define HOLD_FROM ((uint64_t)96 << 20) /* bytes of a run that some are held back of */
 #define HELD ((size_t)8 << 20)
@@ -96,6 +97,7 @@ void memory_open(void)
 	history_begin();
 	if (!workers_start())
 		mw_print("There is no memory for the collector's threads.\n");
+	scratch_open();
 	dimm_open();
 }
 
@@ -104,6 +106,7 @@ void memory_close(void)
 	if (open) {
 		dimm_close();
 		workers_stop();
+		scratch_close();
 		mw_reset();
 	}
 	open = false;
@@ -162,10 +165,10 @@ void memory_print(void)
 	print_runs(MW_MEM_RECLAIM);
 	if (open)
 		mw_print("Heap: %zu regions, %llu KiB usable; reclaimable memory %s; %llu KiB held "
-			 "back for a storm\n",
+			 "back for a storm; %zu KiB put aside for leak scans\n",
 			 nr_regions, (unsigned long long)usable >> 10,
 			 reclaimed ? "added" : "not added",
-			 (unsigned long long)held_back().len >> 10);
+			 (unsigned long long)held_back().len >> 10, scratch_bytes() >> 10);
 	else
 		mw_print("Heap: closed, all memory is the tests'\n");
 }

@@ -2,6 +2,7 @@
 /* What the collector does during a storm: its stops, noted one by one. */
 #include <marrow/gc.h>
 #include <marrow/port.h>
+#include "scratch.h"
 #include "storm.h"
 
 #if MW_GC
@@ -141,8 +142,6 @@ void storm_gc_holders(void)
 
 /* ---- leaks ---- */
 
-__attribute__((weak)) size_t mw_leak_scan(const struct mw_leak_want *want);
-
 static size_t reported; /* leaks, by the last scan that had new ones */
 
 void storm_gc_forget(void)
@@ -156,7 +155,7 @@ static size_t scan(bool aloud)
 	size_t leaks;
 
 	port_mute(!aloud);
-	leaks = mw_leak_scan(&want);
+	leaks = scratch_leak_scan(&want);
 	port_mute(false);
 	return leaks;
 }
@@ -166,7 +165,7 @@ size_t storm_gc_leaks(void)
 {
 	size_t leaks = 0;
 
-	for (int i = 0; mw_leak_scan && i < 2; i++)
+	for (int i = 0; i < 2; i++)
 		leaks = scan(false);
 	if (leaks == SIZE_MAX)
 		return SIZE_MAX;
