@@ -7,6 +7,7 @@
 #include <marrow/linux.h>
 #include "bench.h"
 #include "keys.h"
+#include "settings.h"
 #include "../hosttest/harness.h"
 
 #define ROUNDS 3u
@@ -266,7 +267,7 @@ static bool cache_begin(const char *aids)
 
 static void cache_end(void)
 {
-	(void)mw_debug_set("-"); /* or there would soon be too many */
+	settings_apply();
 	if (cache)
 		(void)mw_cache_destroy(cache);
 	cache = NULL;

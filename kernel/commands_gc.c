@@ -2,6 +2,7 @@
 /* Commands that drive the collector. */
 #include <marrow/gc.h>
 #include "commands.h"
+#include "settings.h"
 #include "text.h"
 
 #if MW_GC
@@ -27,24 +28,6 @@ static void collect(void)
 		 (unsigned long long)(arch_now() - start) / 1000);
 }
 
-/* Return: false if it was not set. */
-static bool set_goal(size_t argc, char **argv)
-{
-	struct mw_gc_policy policy;
-	uint64_t percent;
-
-	if (argc > 2 && text_equal(argv[2], "off"))
-		percent = (uint64_t)MW_GC_OFF;
-	else if (!number_of(argc, argv, 2, "a percentage, or off", NULL, &percent))
-		return false;
-	mw_gc_policy_get(&policy);
-	policy.percent = percent > INT32_MAX ? MW_GC_OFF : (int)percent;
-	if (mw_gc_policy_set(&policy))
-		return true;
-	mw_print("gc goal: 0 to 10000 percent, or off\n");
-	return false;
-}
-
 static void print_policy(void)
 {
 	struct mw_gc_policy policy;
@@ -62,34 +45,55 @@ static void print_policy(void)
 		 (unsigned long long)stats.pause_max_ns / 1000);
 }
 
-static void set_trace(size_t argc, char **argv)
+static void set_goal(const char *percent)
 {
-	bool on = argc < 3 || text_equal(argv[2], "on");
+	if (settings_goal(percent))
+		print_policy();
+	else
+		mw_print("\"%s\" is no goal: gc wants 0 to 10000 percent, or off.\n", percent);
+}
 
-	if (!on && !text_equal(argv[2], "off")) {
-		unknown_word("gc", argv[2]);
-		return;
-	}
-	mw_gc_trace(on);
-	mw_print(on ? "A line for each cycle from now on; gc trace off ends it.\n"
-		    : "No more lines about cycles.\n");
+static void set_trace(const char *how)
+{
+	bool on = text_equal(how, "on");
+
+	if (!on && !text_equal(how, "off"))
+		unknown_word("gc", how);
+	else if (settings_gc_trace(on ? "1" : "0"))
+		mw_print(on ? "A line for each cycle from now on; gc trace off ends it.\n"
+			    : "No more lines about cycles.\n");
+}
+
+static void set_debug(const char *words)
+{
+	if (!settings_gc_debug(words))
+		mw_print(
+			"\"%s\" is no verification: gc wants off, or some of pointers,poison,check,"
+			"every=N.\n",
+			words);
+	else if (text_equal(words, "off"))
+		mw_print("No verification of marks any more.\n");
+	else
+		mw_print("Marks are verified from the next cycle on: %s.\n", words);
 }
 
 static void run_gc(size_t argc, char **argv)
 {
+	const char *what = argc > 1 ? argv[1] : "", *how = argc > 2 ? argv[2] : NULL;
+
 	if (argc < 2)
 		collect();
-	else if (text_equal(argv[1], "goal") && argc > 2)
-		(void)(set_goal(argc, argv) && (print_policy(), true));
-	else if (text_equal(argv[1], "goal"))
-		print_policy();
-	else if (text_equal(argv[1], "trace"))
-		set_trace(argc, argv);
-	else if (text_equal(argv[1], "check"))
+	else if (text_equal(what, "goal"))
+		how ? set_goal(how) : print_policy();
+	else if (text_equal(what, "trace"))
+		set_trace(how ? how : "on");
+	else if (text_equal(what, "debug"))
+		set_debug(how ? how : "pointers,poison,check");
+	else if (text_equal(what, "check"))
 		mw_print(mw_gc_check() ? "A second mark found the same.\n"
 				       : "The marks do not agree.\n");
 	else
-		unknown_word("gc", argv[1]);
+		unknown_word("gc", what);
 }
 
 static void run_finalizers(size_t argc, char **argv)
@@ -107,7 +111,7 @@ static void run_finalizers(size_t argc, char **argv)
 
 const char *gc_word(size_t n)
 {
-	static const char *const words[] = { "goal", "trace", "check" };
+	static const char *const words[] = { "goal", "trace", "check", "debug" };
 
 	return n < LEN(words) ? words[n] : NULL;
 }
@@ -134,7 +138,8 @@ const char *gc_word(size_t n)
 #endif
 
 static const struct command commands[] = {
-	{ "gc", "[goal|trace|check [N|off]]", "collect; at N % of growth; say so; check", run_gc },
+	{ "gc", "[goal|trace|check|debug [HOW]]",
+	  "collect; at N % of growth; say so; check; verify", run_gc },
 	{ "finalizers", "", "run finalizers and cleanups that are due; which never can be",
 	  run_finalizers },
 };

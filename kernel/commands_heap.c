@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Commands that look at the heap, and use it by hand. */
 #include "commands.h"
+#include "settings.h"
 #include "text.h"
 
 /* ---- looking ---- */
@@ -144,6 +145,22 @@ static void run_fail(size_t argc, char **argv)
 		set_fail(text_equal(argv[1], "every"), n);
 }
 
+static void run_debug(size_t argc, char **argv)
+{
+	if (!need(argc, 2, "debug"))
+		return;
+	if (!settings_debug(argv[1]))
+		mw_print("\"%s\" cannot be read: F checks, Z red zones, P poison, U who and when, "
+			 "G pages "
+			 "that fault; for one cache ,NAME.\n",
+			 argv[1]);
+	else if (text_equal(argv[1], "-"))
+		mw_print("No debug aids from now on.\n");
+	else
+		mw_print("Spans that are taken from now on have the aids %s; debug - ends it.\n",
+			 argv[1]);
+}
+
 static const struct command commands[] = {
 	{ "mem", "", "the memory map, and what the heap made of it", run_mem },
 	{ "map", "[colour]", "a picture of the heap's pages; in colours for a terminal", run_map },
@@ -156,6 +173,8 @@ static const struct command commands[] = {
 	{ "free", "ADDRESS [COUNT]", "an object, or pages; try it twice", run_free },
 	{ "look", "ADDRESS", "what is there", run_look },
 	{ "poke", "[MISTAKE]", "make a mistake, and read the report", poke },
+	{ "debug", "AIDS[,CACHE]|-", "debug aids of objects: debug FZPU, debug FZU,alloc-64",
+	  run_debug },
 	{ "fail", "every N|after N|off", "let allocations fail", run_fail },
 	{ "reclaim", "", "add the memory where ACPI tables lay", run_reclaim },
 };

@@ -4,6 +4,7 @@
 #include "export.h"
 #include "history.h"
 #include "keys.h"
+#include "settings.h"
 #include "text.h"
 
 static bool to_console(void *ctx, const void *bytes, size_t len)
@@ -52,29 +53,29 @@ static bool write_folded(mw_sink_fn *sink, void *ctx)
 	return mw_profile_write(MW_PROFILE_FOLDED, sink, ctx);
 }
 
-static void set_rate(size_t bytes)
+static void set_rate(const char *bytes)
 {
-	(void)mw_profile_rate(bytes);
-	if (bytes)
-		mw_print("One allocation in about %zu bytes is sampled from now on; profile writes "
+	if (!settings_profile(bytes))
+		mw_print("\"%s\" is no number: profile wants a number of bytes, pprof or folded.\n",
+			 bytes);
+	else if (text_equal(bytes, "0"))
+		mw_print("No allocation is sampled any more; profile writes what was.\n");
+	else
+		mw_print("One allocation in about %s bytes is sampled from now on; profile writes "
 			 "what was.\n",
 			 bytes);
-	else
-		mw_print("No allocation is sampled any more; profile writes what was.\n");
 }
 
 static void run_profile(size_t argc, char **argv)
 {
-	uint64_t rate;
-
 	if (argc < 2)
 		write_stream("heap.txt", write_text, true);
 	else if (text_equal(argv[1], "folded"))
 		write_stream("heap.folded", write_folded, true);
 	else if (text_equal(argv[1], "pprof"))
 		write_stream("heap.pb", write_pprof, false);
-	else if (number_of(argc, argv, 1, "a number of bytes, pprof or folded", NULL, &rate))
-		set_rate(rate);
+	else
+		set_rate(argv[1]);
 }
 
 /* Bytes that anyone can make again: the n-th word is n times an odd number. */

@@ -32,6 +32,7 @@ struct options {
 
 extern struct options options;
 void options_read(const char *cmdline);
+const char *options_take(const char *word); /* Return: a complaint, or NULL */
 void options_complain(void); /* about words that nobody knows */
 void options_help(void);
 

@@ -8,6 +8,7 @@
 #include "history.h"
 #include "kernel.h"
 #include "scratch.h"
+#include "settings.h"
 
 #define HOLD_FROM ((uint64_t)96 << 20) /* bytes of a run that some are held back of */
 #define HELD ((size_t)8 << 20)
@@ -87,8 +88,7 @@ static uint64_t add_all(enum mw_memtype type)
 
 void memory_open(void)
 {
-	if (shadow_forget)
-		(void)mw_debug_set("ZU");
+	settings_apply();
 	usable = nr_regions = 0;
 	add_all(MW_MEM_FREE);
 	if (reclaimed)

@@ -4,6 +4,7 @@
  * as in run="alloc 100;mem". A word that nobody knows is complained of, and does no harm.
  */
 #include "kernel.h"
+#include "settings.h"
 #include "text.h"
 
 #define MAX_WORDS 32
@@ -77,14 +78,19 @@ static const struct option known[] = {
 	{ "seed", "tests with random numbers and preemption from this seed", set_seed },
 	{ "rounds", "percent of the rounds that long tests go, 1 to 100", set_rounds },
 	{ "gap", "nanoseconds between two seeded preemptions, at most", set_gap },
+	{ "debug", "debug aids of objects: FZPUG for all caches, or FZPU,NAME for one",
+	  settings_debug },
+	{ "gc", "percent of growth until a collection, or off", settings_goal },
+	{ "gctrace", "gctrace=1: a line for each collection", settings_gc_trace },
+	{ "gcdebug", "verification of marks: pointers,poison,check,every=N", settings_gc_debug },
+	{ "profile", "sample one allocation in so many bytes", settings_profile },
 	{ "mem", "use only so much memory", NULL },
 	{ "cpus", "use only so many CPUs", NULL },
 	{ "console", "serial, screen or both", NULL },
 	{ "tsc_hz", "frequency of the clock, where it is measured else", NULL },
 };
 
-/* A complaint, or NULL. */
-static const char *take(const char *word)
+const char *options_take(const char *word)
 {
 	for (size_t i = 0; i < LEN(known); i++) {
 		const char *rest = text_after(word, known[i].name);
@@ -103,7 +109,7 @@ void options_read(const char *cmdline)
 	mw_format(line, sizeof(line), "%s", cmdline);
 	nr_words = text_split(line, words, MAX_WORDS);
 	for (size_t i = 0; i < nr_words; i++)
-		(void)take(words[i]);
+		(void)options_take(words[i]);
 }
 
 void options_complain(void)
@@ -112,7 +118,7 @@ void options_complain(void)
 	const char *complaint;
 
 	for (size_t i = 0; i < nr_words; i++) {
-		complaint = take(words[i]);
+		complaint = options_take(words[i]);
 		if (complaint)
 			mw_print("command line: \"%s\": %s\n", words[i], complaint);
 	}

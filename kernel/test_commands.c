@@ -42,6 +42,7 @@ static const struct row heap_rows[] = {
 	{ .run = "free 0x1000" },
 	{ .run = "look 0x1000" },
 	{ .run = "fail off" },
+	{ .run = "debug FZPU,none", .after = "debug -" },
 	{ .run = "reclaim" },
 	{ .run = "poke" },
 	{ .run = "poke double-free", .flags = VARIES },
@@ -59,6 +60,7 @@ static const struct row heap_rows[] = {
 static const struct row gc_rows[] = {
 	{ .run = "gc" },
 	{ .run = "gc goal" },
+	{ .run = "gc debug poison", .after = "gc debug off" },
 	{ .run = "gc check" },
 	{ .run = "finalizers" },
 };
