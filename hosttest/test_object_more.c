@@ -184,11 +184,6 @@ TEST(what_is_unusual_goes_the_general_way)
 	CHECK_EQ(mw_owner(mw_span_of(objects[n++])), MW_OWNER_DEBUG);
 	NEED(mw_debug_set("-"));
 	usual(slot, &n);
-	slot->mask = 0;
-	slot->held = true;
-	unusual(slot, &n, "the profile holds objects back");
-	slot->held = false;
-	usual(slot, &n);
 	if (MW_GC) {
 		cache->span_flags |= MW_SPAN_SAFE;
 		unusual(slot, &n, "frees are held back");

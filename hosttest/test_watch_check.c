@@ -181,7 +181,8 @@ TEST(names_what_is_wrong_with_a_cpu)
 	struct objects o = make_objects();
 
 	PLANT(o.slot->spans, o.slot->spans + 1, "count == slot->spans");
-	PLANT(o.slot->mask, 1, "slot->mask");
+	PLANT(o.slot->mask, 1, "mw_mask_ok");
+	PLANT(o.slot->behind, 1, "mw_mask_ok");
 	PLANT(o.slot->ready, 1, "slot->ready");
 	PLANT(o.slot->base, (uintptr_t)o.slot->base + 8, "slot->base");
 	PLANT(o.slot->span, 0, "slot->spans");

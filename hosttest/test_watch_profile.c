@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The allocation profile: exact at rate 1, near the truth when sampling, the same in all its forms. */
 #include "test.h"
+#include <marrow/gc.h>
 #include <marrow/watch.h>
 #include "../mm/watch/profile.h"
 
@@ -369,4 +370,73 @@ TEST(rates_change_under_way)
 	CHECK(!read_profile(write_as(MW_PROFILE_PPROF)).bad);
 }
 
+#if MW_GC
+
+/* ---- calls that ask other calls ---- */
+
+struct pair {
+	struct pair *one, *other;
+};
+
+static struct mw_type pair_type =
+	MW_TYPE(struct pair, MW_PTR(struct pair, one), MW_PTR(struct pair, other));
+static struct mw_cache *a_cache;
+
+#define ASK(n)                                                                                     \
+	NOINLINE static void ask_##n(unsigned int how)                                             \
+	{                                                                                          \
+		void *many[2] = { NULL };                                                          \
+                                                                                                   \
+		if (how == 0)                                                                      \
+			many[0] = mw_new(&pair_type, MW_NORMAL);                                   \
+		else if (how == 1)                                                                 \
+			many[0] = mw_new_array(&pair_type, 3, MW_NORMAL);                          \
+		else if (how == 2)                                                                 \
+			many[0] = mw_new_array(&pair_type, 3000, MW_NORMAL);                       \
+		else if (how == 3)                                                                 \
+			many[0] = mw_new_flex(&pair_type, 100, MW_NORMAL);                         \
+		else                                                                               \
+			(void)mw_cache_alloc_bulk(a_cache, MW_NORMAL, MW_LEN(many), many);         \
+		NEED(many[0]);                                                                     \
+		__asm__ volatile("/* site " #n " */");                                             \
+	}
+ASK(0)
+ASK(1)
+
+static unsigned int buckets(void)
+{
+	struct mw_bucket_cursor cursor = { 0 };
+	struct mw_bucket bucket;
+	uintptr_t pcs[40];
+	unsigned int n = 0, i;
+
+	while (mw_profile_next(&cursor, &bucket)) {
+		for (i = 0; i < n && pcs[i] != bucket.pcs[0]; i++)
+			;
+		if (i == n && n < MW_LEN(pcs))
+			pcs[n++] = bucket.pcs[0];
+	}
+	return n;
+}
+
+/* The site is who called, not the call that another one made for it. */
+TEST(calls_name_who_called)
+{
+	test_heap(16 << 20);
+	test_heap_may_leak();
+	a_cache = mw_cache_create(&(const struct mw_cache_want){ .name = "own", .size = 320 });
+	NEED(a_cache);
+	for (unsigned int how = 0; how < 5; how++) {
+		unsigned int before = buckets();
+
+		CHECK(mw_profile_rate(1));
+		ask_0(how);
+		CHECK_EQ(buckets(), before + 1);
+		ask_1(how);
+		CHECK_EQ(buckets(), before + 2);
+		CHECK(mw_profile_rate(0));
+	}
+}
+
+#endif
 #endif

@@ -84,9 +84,9 @@ static bool prepared(struct mw_type *type, mw_flags_t flags, const struct mw_lay
 	return *layout != NULL;
 }
 
-static void *new_large(struct mw_type *type, size_t bytes, mw_flags_t flags)
+static void *new_large(struct mw_type *type, size_t bytes, mw_flags_t flags, uintptr_t site)
 {
-	void *object = mw_alloc(bytes, flags | MW_COLLECTED | MW_ZERO);
+	void *object = mw_alloc_at(bytes, 0, flags | MW_COLLECTED | MW_ZERO, site);
 	struct mw_span *span = object ? mw_span_of(object) : NULL;
 
 	/* Until this store the object is scanned as if nothing were known of it: it is all zero. */
@@ -95,7 +95,7 @@ static void *new_large(struct mw_type *type, size_t bytes, mw_flags_t flags)
 	return object;
 }
 
-static void *new_bytes(struct mw_type *type, size_t bytes, mw_flags_t flags)
+static void *new_bytes(struct mw_type *type, size_t bytes, mw_flags_t flags, uintptr_t site)
 {
 	const struct mw_layout *layout;
 	struct mw_cache *cache;
@@ -105,18 +105,19 @@ static void *new_bytes(struct mw_type *type, size_t bytes, mw_flags_t flags)
 	if (!prepared(type, flags, &layout))
 		return NULL;
 	if (layout->plain)
-		return mw_alloc(bytes, flags | MW_NOSCAN | MW_ZERO);
+		return mw_alloc_at(bytes, 0, flags | MW_NOSCAN | MW_ZERO, site);
 	size = mw_size_roundup(bytes);
 	if (size > MW_SMALL_MAX)
-		return new_large(type, bytes, flags);
+		return new_large(type, bytes, flags, site);
 	cache = array_find(type, size);
 	if (!cache && !(flags & MW_ATOMIC))
 		cache = array_cache(type, size);
-	return cache ? mw_cache_alloc(cache, flags | MW_ZERO) : NULL;
+	return cache ? mw_cache_alloc_from(cache, flags | MW_ZERO, site) : NULL;
 }
 
 /* The type has no cache: it was never asked for, or its objects have none. */
-static __attribute__((noinline)) void *new_first(struct mw_type *type, mw_flags_t flags)
+static __attribute__((noinline)) void *new_first(struct mw_type *type, mw_flags_t flags,
+						 uintptr_t site)
 {
 	const struct mw_layout *layout;
 	struct mw_cache *cache;
@@ -125,20 +126,21 @@ static __attribute__((noinline)) void *new_first(struct mw_type *type, mw_flags_
 	if (!prepared(type, flags, &layout))
 		return NULL;
 	if (layout->plain || type->size > MW_SMALL_MAX)
-		return new_bytes(type, type->size, flags);
+		return new_bytes(type, type->size, flags, site);
 	if (flags & MW_ATOMIC)
 		return NULL;
 	cache = own_cache(type);
-	return cache ? mw_cache_alloc(cache, flags | MW_ZERO) : NULL;
+	return cache ? mw_cache_alloc_from(cache, flags | MW_ZERO, site) : NULL;
 }
 
 /* Nothing is zeroed ahead. */
 static __attribute__((noinline)) void *new_more(struct mw_slot *slot, mw_flags_t flags,
-						unsigned long state, struct mw_cache *cache)
+						unsigned long state, struct mw_cache *cache,
+						uintptr_t site)
 {
 	void *object = mw_slot_more_ahead(slot, state);
 
-	return mw_likely(object) ? object : mw_cache_alloc(cache, flags & MW_HOW_FLAGS);
+	return mw_likely(object) ? object : mw_cache_alloc_from(cache, flags & MW_HOW_FLAGS, site);
 }
 
 /* What is seldom is in functions of its own, and flags are looked at there: so this one saves no registers. */
@@ -150,12 +152,12 @@ void *mw_new(struct mw_type *type, mw_flags_t flags)
 	void *object;
 
 	if (mw_unlikely(!cache))
-		return new_first(type, flags);
+		return new_first(type, flags, MW_SITE);
 	state = mw_port_pin();
 	slot = mw_cpu_fast()->slot[cache->id];
 	object = mw_slot_take_ahead(slot);
 	if (mw_unlikely(!object))
-		return new_more(slot, flags, state, cache);
+		return new_more(slot, flags, state, cache, MW_SITE);
 	mw_port_unpin(state);
 	return object;
 }
@@ -183,14 +185,14 @@ void *mw_new_array(struct mw_type *type, size_t count, mw_flags_t flags)
 		return NULL;
 	if (mw_mul_overflows(type->size, count, &bytes))
 		return NULL;
-	return bytes ? new_bytes(type, bytes, flags) : mw_alloc(0, flags);
+	return bytes ? new_bytes(type, bytes, flags, MW_SITE) : mw_alloc(0, flags);
 }
 
 void *mw_new_flex(struct mw_type *type, size_t bytes, mw_flags_t flags)
 {
 	if (bytes > SIZE_MAX - type->size)
 		return NULL;
-	return new_bytes(type, type->size + bytes, flags);
+	return new_bytes(type, type->size + bytes, flags, MW_SITE);
 }
 
 bool mw_type_ready(struct mw_type *type)

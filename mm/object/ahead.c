@@ -54,7 +54,7 @@ __attribute__((noinline)) void *mw_slot_more_ahead(struct mw_slot *slot, unsigne
 	void *object = mw_slot_take(slot);
 
 	/* One that is to be sampled takes the long way. */
-	if (!object && slot != &mw_slot_none && !slot->held && mw_slot_far(slot, 1))
+	if (!object && slot != &mw_slot_none && mw_slot_far(slot, 1))
 		object = mw_slot_refill(mw_cpu_here(), slot);
 	if (object) {
 		mw_zero(object, slot->stride);

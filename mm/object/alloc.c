@@ -5,19 +5,18 @@
 #include "ahead.h"
 #include "inside.h"
 
-/* What the slot says after an allocation: its spans, and whether the profile has it for a sample. */
+/* What the slot says after an allocation: its spans, and how many objects this one is a sample of. */
 struct mw_after {
 	size_t have;
-	bool due;
+	unsigned long stands;
 };
 
-static inline struct mw_after mw_slot_after(const struct mw_slot *slot)
+/* Still pinned, so that no interrupt's object is taken for the one that is due. */
+static inline struct mw_after mw_slot_after(struct mw_slot *slot, const void *object)
 {
-	bool due =
-		mw_profiling() && ((long)(slot->allocs - slot->due) >= 0 ||
-				   atomic_load_explicit(&mw_object.sampling, memory_order_relaxed));
+	bool due = object && !mw_slot_far(slot, 0);
 
-	return (struct mw_after){ slot->spans, due };
+	return (struct mw_after){ slot->spans, mw_unlikely(due) ? mw_up_profile_due(slot) : 0 };
 }
 
 /* A new span for @cache into the hands of this CPU, and an object of it. Not pinned. */
@@ -46,7 +45,7 @@ static void *mw_cache_grow(struct mw_cache *cache, mw_flags_t flags, struct mw_a
 	if (slot) {
 		mw_slot_adopt(cpu, slot, span);
 		object = mw_slot_refill(cpu, slot);
-		*after = mw_slot_after(slot);
+		*after = mw_slot_after(slot, object);
 	} else {
 		mw_central_give(span);
 	}
@@ -76,11 +75,13 @@ static void *mw_cache_alloc_owned(struct mw_cache *cache, struct mw_after *after
 	struct mw_slot *slot = cpu ? mw_slot_of(cpu, cache) : NULL;
 	void *object = NULL;
 
+	if (cpu && mw_unlikely(mw_word(&cpu->era) != mw_profile_now()))
+		mw_cpu_follow(cpu);
 	if (slot) {
 		object = mw_slot_take(slot);
 		if (!object)
 			object = mw_slot_refill(cpu, slot);
-		*after = mw_slot_after(slot);
+		*after = mw_slot_after(slot, object);
 	}
 	mw_port_unpin(state);
 	return object;
@@ -93,7 +94,8 @@ static void *mw_cache_sweep_first(struct mw_cache *cache, struct mw_after *after
 	return mw_cache_alloc_owned(cache, after);
 }
 
-static MW_NOINLINE void *mw_cache_alloc_slow(struct mw_cache *cache, mw_flags_t flags, bool *due)
+static MW_NOINLINE void *mw_cache_alloc_slow(struct mw_cache *cache, mw_flags_t flags,
+					     unsigned long *stands)
 {
 	bool waits = !(flags & MW_ATOMIC) && (cache->span_flags & (MW_SPAN_COLLECTED | MW_SPAN_SAFE));
 	unsigned int step = 0;
@@ -108,7 +110,7 @@ static MW_NOINLINE void *mw_cache_alloc_slow(struct mw_cache *cache, mw_flags_t 
 			object = mw_cache_sweep_first(cache, &after);
 		if (!object)
 			object = mw_cache_grow(cache, flags, &after);
-		*due = after.due;
+		*stands = after.stands;
 		if (mw_unlikely(atomic_load_explicit(&mw_object.late_double, memory_order_relaxed)))
 			mw_say_late_double();
 		if (object || (!mw_meta_refill() &&
@@ -119,18 +121,22 @@ static MW_NOINLINE void *mw_cache_alloc_slow(struct mw_cache *cache, mw_flags_t 
 
 MW_NOINLINE void *mw_cache_alloc_rest(struct mw_cache *cache, mw_flags_t flags, uintptr_t site)
 {
+	unsigned long stands;
 	void *object;
-	bool due;
 
 	if (mw_unlikely(!cache->live) && mw_cache_refuses_dead(cache, site))
 		return NULL;
 	if (mw_should_fail(cache->asked, MW_FAIL_OBJECT, site))
 		return NULL;
-	if (mw_unlikely(mw_word(&cache->debug)))
-		return mw_debug_alloc(cache, flags, NULL, site);
-	object = mw_cache_alloc_slow(cache, flags, &due);
-	if (mw_unlikely(due) && object)
-		mw_up_profile(cache, object, site);
+	if (mw_unlikely(mw_word(&cache->debug))) {
+		object = mw_debug_alloc(cache, flags, NULL, site);
+		if (mw_profiling() && object)
+			mw_up_profile_bytes(cache->size, object, site);
+		return object;
+	}
+	object = mw_cache_alloc_slow(cache, flags, &stands);
+	if (mw_unlikely(stands))
+		mw_up_profile(cache->size, object, site, stands);
 	if (object && ((flags & MW_ZERO) || cache->policy == MW_POLICY_COLLECTED))
 		mw_zero(object, cache->size);
 	return object;
@@ -182,7 +188,7 @@ MW_NOINLINE static void *mw_alloc_large(size_t size, size_t align, mw_flags_t fl
 		return NULL;
 	object = mw_large_alloc(size, align, flags);
 	if (mw_profiling() && object)
-		mw_up_profile_large(size, object, site);
+		mw_up_profile_bytes(size, object, site);
 	return mw_asked(object, size);
 }
 

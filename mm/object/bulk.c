@@ -28,10 +28,11 @@ static inline void mw_take_run(char *at, size_t stride, size_t n, void **objects
 	}
 }
 
-/* Up to @n objects of the slot's word, those side by side at once. Pinned. Return: how many. */
-static inline size_t mw_slot_take_many(struct mw_slot *slot, size_t n, void **objects)
+/* Up to @n of @some objects of the slot's word, those side by side at once. Pinned. Return: how many. */
+static inline size_t mw_slot_take_many(struct mw_slot *slot, unsigned long some, size_t n,
+				       void **objects)
 {
-	unsigned long some = mw_slot_some(slot), left = some;
+	unsigned long left = some;
 	uint32_t stride = (uint32_t)slot->stride;
 	size_t taken = 0;
 
@@ -51,31 +52,32 @@ static inline size_t mw_slot_take_many(struct mw_slot *slot, size_t n, void **ob
 	return taken;
 }
 
-static inline __attribute__((always_inline)) size_t mw_cache_take_many(struct mw_cache *cache,
-								       size_t n, void **objects)
+static inline __attribute__((always_inline)) size_t
+mw_cache_take_many(struct mw_cache *cache, bool held, size_t n, void **objects)
 {
 	unsigned long state = mw_port_pin();
 	struct mw_slot *slot = mw_cpu_fast()->slot[cache->id];
-	size_t taken = mw_slot_take_many(slot, mw_min(n, MW_WORD_BITS / 2), objects);
+	unsigned long some = held && slot->behind ? slot->ready : mw_slot_some(slot);
+	size_t taken = mw_slot_take_many(slot, some, mw_min(n, MW_WORD_BITS / 2), objects);
 
 	mw_port_unpin(state);
 	return taken;
 }
 
-/* What the slot's first word did not have. */
-static __attribute__((noinline)) bool mw_cache_alloc_others(struct mw_cache *cache,
-							    mw_flags_t flags, bool plain, size_t n,
-							    void **objects, size_t have)
+/* What the slot's first word did not have. While there is a profile, words have what is ready, no more. */
+static __attribute__((noinline)) bool mw_cache_alloc_others(struct mw_cache *cache, mw_flags_t flags,
+							    bool plain, size_t n, void **objects,
+							    size_t have, uintptr_t site)
 {
 	while (have < n) {
-		objects[have] = mw_cache_alloc(cache, flags);
+		objects[have] = mw_cache_alloc_site(cache, flags, site);
 		if (mw_unlikely(!objects[have])) {
 			mw_cache_free_bulk(cache, have, objects);
 			return false;
 		}
 		have++;
 		if (plain && have < n)
-			have += mw_cache_take_many(cache, n - have, objects + have);
+			have += mw_cache_take_many(cache, mw_profiling(), n - have, objects + have);
 	}
 	return true;
 }
@@ -83,9 +85,10 @@ static __attribute__((noinline)) bool mw_cache_alloc_others(struct mw_cache *cac
 bool mw_cache_alloc_bulk(struct mw_cache *cache, mw_flags_t flags, size_t n, void **objects)
 {
 	bool plain = !(flags & MW_ZERO) && cache->policy != MW_POLICY_COLLECTED;
-	size_t have = plain ? mw_cache_take_many(cache, n, objects) : 0;
+	size_t have = plain ? mw_cache_take_many(cache, false, n, objects) : 0;
 
-	return mw_likely(have == n) || mw_cache_alloc_others(cache, flags, plain, n, objects, have);
+	return mw_likely(have == n) ||
+	       mw_cache_alloc_others(cache, flags, plain, n, objects, have, MW_SITE);
 }
 
 /* The end of the objects from @at to @end, two in a step, that each lie @stride behind the one before. */

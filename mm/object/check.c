@@ -74,11 +74,11 @@ static bool mw_check_list(const struct mw_list *list, enum mw_where where, size_
 }
 
 /* What the profile leaves out stays so until the word is loaded again, whatever became of the sample. */
-static bool mw_mask_ok(unsigned long mask, bool held, unsigned long all)
+static bool mw_mask_ok(const struct mw_slot *slot, unsigned long all)
 {
-	if (held)
-		return mask == 0;
-	return mw_profile_used() ? !(mask & ~all) : mask == all;
+	if (mw_profile_now())
+		return !(slot->mask && slot->behind) && !((slot->mask | slot->behind) & ~all);
+	return slot->mask == all && !slot->behind;
 }
 
 static bool mw_slot_check(const struct mw_slot *slot)
@@ -93,14 +93,14 @@ static bool mw_slot_check(const struct mw_slot *slot)
 		size_t w = (size_t)(slot->word - slot->span->free);
 
 		MW_CHECK(slot, slot->span->where == MW_WHERE_CURRENT);
-		MW_CHECK(slot, w < slot->span->words && mw_mask_ok(slot->mask, slot->held,
-								   mw_span_mask(slot->span, w)));
+		MW_CHECK(slot,
+			 w < slot->span->words && mw_mask_ok(slot, mw_span_mask(slot->span, w)));
 		MW_CHECK(slot, !((slot->ready | slot->ahead) &
 				 ~(mw_word(slot->word) & mw_span_mask(slot->span, w))));
 		MW_CHECK(slot, !(slot->ready && slot->ahead));
 		MW_CHECK(slot, slot->base == mw_span_object(slot->span, w * MW_WORD_BITS));
 	} else {
-		MW_CHECK(slot, !slot->mask && !slot->ready && !slot->ahead);
+		MW_CHECK(slot, !slot->mask && !slot->behind && !slot->ready && !slot->ahead);
 	}
 	return true;
 }

@@ -111,10 +111,35 @@ static void mw_cpu_init(struct mw_cpu *cpu, unsigned int number)
 static void mw_cpu_show(struct mw_cpu *cpu)
 {
 	bool hide = atomic_load_explicit(&mw_object.failing, memory_order_relaxed) ||
-		    atomic_load_explicit(&mw_object.sampling, memory_order_relaxed) ||
-		    atomic_load_explicit(&mw_object.slowly, memory_order_relaxed);
+		    atomic_load_explicit(&mw_object.slowly, memory_order_relaxed) ||
+		    (mw_profiling() && mw_word(&cpu->era) != mw_profile_now());
 
 	atomic_store_explicit(&mw_cpus[cpu->number], hide ? &mw_cpu_none : cpu, memory_order_release);
+}
+
+/*
+ * A slot may have more than it noted, and what is freed into its word comes on top: a loop can go on
+ * in it for ever, unseen. So when an era of the profile begins, all slots are closed first. Pinned.
+ */
+static void mw_cpu_close(struct mw_cpu *cpu)
+{
+	unsigned long era = mw_profile_now();
+
+	for (unsigned int id = 0; mw_profiling() && id < MW_MAX_CACHES; id++) {
+		if (cpu->slot[id] != &mw_slot_none)
+			mw_slot_close(cpu->slot[id]);
+	}
+	if (mw_profiling())
+		cpu->tiny.block = NULL;
+	mw_set_word(&cpu->era, era);
+}
+
+MW_NOINLINE void mw_cpu_follow(struct mw_cpu *cpu)
+{
+	mw_cpu_close(cpu);
+	mw_lock_pinned(&mw_object.lock);
+	mw_cpu_show(cpu);
+	mw_unlock_pinned(&mw_object.lock);
 }
 
 /* Pinned; no lock held. */
@@ -130,6 +155,7 @@ static MW_NOINLINE struct mw_cpu *mw_cpu_begin(unsigned int number)
 		mw_cpu_init(cpu, number);
 		atomic_store_explicit(&mw_object.cpu[number], cpu, memory_order_release);
 	}
+	mw_cpu_close(cpu);
 	mw_lock_pinned(&mw_object.lock);
 	cpu->running = true;
 	atomic_store_explicit(&cpu->pending, NULL, memory_order_release);
@@ -192,13 +218,15 @@ bool mw_cpu_start(void)
 	return ok;
 }
 
+/* A reason to hide the CPUs from the fast paths comes or goes; NULL: one that is written elsewhere. */
 static void mw_object_hide(_Atomic(bool) *why, bool on)
 {
 	unsigned long state;
 
 	mw_object_ready();
 	state = mw_lock(&mw_object.lock);
-	atomic_store_explicit(why, on, memory_order_relaxed);
+	if (why)
+		atomic_store_explicit(why, on, memory_order_relaxed);
 	for (unsigned int i = 0; i < MW_MAX_CPUS; i++) {
 		struct mw_cpu *cpu = atomic_load_explicit(&mw_object.cpu[i], memory_order_acquire);
 
@@ -219,9 +247,9 @@ void mw_object_slowly(bool on)
 	mw_object_hide(&mw_object.slowly, on);
 }
 
-void mw_object_sample_all(bool on)
+void mw_object_sample(void)
 {
-	mw_object_hide(&mw_object.sampling, on);
+	mw_object_hide(NULL, false);
 }
 
 void mw_object_reset(void)

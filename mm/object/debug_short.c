@@ -220,7 +220,7 @@ static __attribute__((noinline)) void *mw_short_alloc_full(struct mw_cache *cach
 __attribute__((noinline)) void *mw_debug_alloc_short(struct mw_cache *cache, mw_flags_t flags,
 						     unsigned long state, uintptr_t site)
 {
-	if (mw_unlikely(mw_word(&mw_fail_on)))
+	if (mw_unlikely(mw_word(&mw_fail_on)) || mw_profiling())
 		return mw_short_not_taken(cache, flags, state, site);
 	if (mw_word(&cache->debug) & MW_SHORT_FIRST)
 		return mw_short_alloc_full(cache, flags, state, site);

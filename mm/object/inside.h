@@ -62,6 +62,9 @@ static inline struct mw_cpu *mw_cpu_begun(void)
 	return cpu && cpu->running ? cpu : NULL;
 }
 
+/* Let the CPU's slots follow the profile's era, and the fast paths see the CPU again. Pinned; no lock held. */
+MW_NOINLINE void mw_cpu_follow(struct mw_cpu *cpu);
+
 /* This CPU's slot of @cache, made if need be. NULL: out of memory. Pinned. */
 struct mw_slot *mw_slot_make(struct mw_cpu *cpu, struct mw_cache *cache);
 
@@ -346,10 +349,10 @@ void mw_aid_end(struct mw_span *span, size_t index, uintptr_t site);
 
 /* ---- alloc.c ---- */
 
-void *mw_cache_alloc_from(struct mw_cache *cache, mw_flags_t flags, uintptr_t site);
 /* The rest of it, when this CPU has none at hand. Not pinned. */
 MW_NOINLINE void *mw_cache_alloc_rest(struct mw_cache *cache, mw_flags_t flags, uintptr_t site);
-void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site);
+/* mw_cache_alloc() with who asks. */
+void *mw_cache_alloc_site(struct mw_cache *cache, mw_flags_t flags, uintptr_t site);
 /* The caller of @object asked for so many bytes of it; it may be NULL. */
 static inline void *mw_asked(void *object, size_t size)
 {

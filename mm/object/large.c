@@ -270,7 +270,7 @@ void *mw_large_plain(size_t size, mw_flags_t flags, uintptr_t site)
 	if (mw_unlikely(!object))
 		return mw_alloc_at(size, 0, flags, site);
 	if (mw_profiling())
-		mw_up_profile_large(size, object, site);
+		mw_up_profile_bytes(size, object, site);
 	return object;
 }
 

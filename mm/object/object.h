@@ -250,6 +250,14 @@ struct mw_cache {
 	mw_atomic_t debug; /* MW_DEBUG_* for spans taken from now on */
 };
 
+/* Whose turn it is to be a sample of the profile, of allocations that somebody counts: see mm/watch/sample.c. */
+struct mw_draw {
+	unsigned long due; /* the count, when the next sample is in it */
+	unsigned long stands; /* how many allocations that sample stands for */
+	unsigned long rest; /* how many of them come behind it */
+	unsigned long era; /* mw_profile_era, when these were chosen */
+};
+
 /* One cache on one CPU. That CPU alone uses it, pinned; or anyone, while the world is stopped. */
 struct mw_slot {
 	mw_atomic_t *word; /* the free word that is allocated from now */
@@ -267,9 +275,8 @@ struct mw_slot {
 	struct mw_list avail; /* spans that may have free objects */
 	struct mw_list full; /* spans that had none */
 	/* The profile's: see mm/watch/sample.c. */
-	bool held; /* @mask is 0 although the word may have more: the next one takes the slow way */
-	unsigned long sampled, due; /* values of @allocs: at the last sample, and at the next */
-	unsigned long era; /* mw_profile_era, when these two were chosen */
+	unsigned long behind; /* what @mask would be, which is 0: what follows @ready takes the slow way */
+	struct mw_draw draw; /* of @allocs */
 };
 
 /* Free spans of large objects that a CPU keeps. */
@@ -295,9 +302,12 @@ struct mw_cpu {
 	struct mw_tiny {
 		char *block; /* 16 bytes of the NOSCAN policy, or NULL */
 		unsigned int used;
-		unsigned long packed; /* ever */
+		unsigned long packed; /* ever: parts of a block that was open */
+		unsigned long opened; /* ever: blocks, by the first part of each */
+		struct mw_draw draw; /* of @packed + @opened */
 	} tiny;
 	unsigned long large_allocs, lookups;
+	mw_atomic_t era; /* mw_profile_era that all slots follow: see mw_cpu_follow(); its own, pinned */
 };
 
 /* What fast paths use: the CPU, or mw_cpu_none, whose slots are all empty. Written under mw_object.lock. */
@@ -322,7 +332,6 @@ struct mw_object {
 	unsigned long last_turn;
 	mw_atomic_t turns[MW_MAX_CPUS];
 	_Atomic(bool) slowly; /* the same, for the collector's debugging */
-	_Atomic(bool) sampling; /* each allocation */
 	_Atomic(bool) failing; /* mw_cpus[] are mw_cpu_none, so that each request is seen */
 	unsigned char large_flags; /* MW_SPAN_SAFE, MW_SPAN_WIPE: of large objects */
 	struct mw_class_tables classes;
@@ -386,6 +395,9 @@ struct mw_cache *mw_cache_next(struct mw_cache_cursor *cursor);
 /* mw_cache_create(), for @site; without @keeps spans that are empty go back as those of size classes do. */
 struct mw_cache *mw_cache_make(const struct mw_cache_want *want, bool keeps, uintptr_t site);
 void mw_cache_leave(struct mw_cache_cursor *cursor);
+/* mw_alloc_aligned(), and mw_cache_alloc() of a cache without a constructor, for @site. */
+void *mw_alloc_at(size_t size, size_t align, mw_flags_t flags, uintptr_t site);
+void *mw_cache_alloc_from(struct mw_cache *cache, mw_flags_t flags, uintptr_t site);
 /* Records of dead caches. */
 size_t mw_caches_buried(void);
 
@@ -417,8 +429,8 @@ void mw_object_flush_full(void);
 void mw_object_swept(struct mw_cache *cache, struct mw_span *span, size_t dead);
 /* Let each allocation take the long way, where mw_up_count() is asked. */
 void mw_object_slowly(bool on);
-/* The same, for a profile of all. */
-void mw_object_sample_all(bool on);
+/* A profile began, or has another rate: each CPU takes the long way until it follows. */
+void mw_object_sample(void);
 
 /* A large span whose object the sweep found dead. Return: mw_span_free() is to follow, not pinned. */
 bool mw_object_end_large(struct mw_span *span);

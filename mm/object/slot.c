@@ -50,33 +50,64 @@ bool mw_slot_leave_out(struct mw_span *span, size_t index)
 	    span->flags & (MW_SPAN_COLLECTED | MW_SPAN_SAFE))
 		return false;
 	slot = mw_cpu_here()->slot[span->cache->id];
-	if (slot->span == span && slot->word == &span->free[index / MW_WORD_BITS])
+	if (slot->span == span && slot->word == &span->free[index / MW_WORD_BITS]) {
 		slot->mask &= ~mw_bit(index);
+		slot->behind &= ~mw_bit(index);
+	}
 	return true;
 }
 
-static inline void mw_slot_set_word(struct mw_slot *slot, struct mw_span *span, size_t w)
+/*
+ * While there is a profile no more is handed out than is ready now: what is freed into the word must
+ * not let a sample's turn pass unseen.
+ */
+static inline void mw_slot_hold(struct mw_slot *slot)
 {
-	unsigned long mask = mw_slot_mask(span, w);
-
-	slot->word = &span->free[w];
-	slot->remote = &span->remote[w];
-	slot->ready = mw_word(&span->free[w]) & ~mw_word(&span->remote[w]) & mask;
-	slot->ahead = 0;
-	slot->mask = mask;
-	slot->held = false;
-	slot->base = mw_span_object(span, w * MW_WORD_BITS);
-	if (MW_GC && mw_unlikely(span->flags & MW_SPAN_COLLECTED))
-		mw_up_allocated(mw_count_bits(mw_word(slot->word) & mask) * span->stride);
+	slot->behind = slot->mask;
+	slot->mask = 0;
 	if (mw_unlikely(!mw_slot_far(slot, MW_WORD_BITS)))
 		mw_up_profile_word(slot);
 }
 
-/* What the profile held back can be had again. An object of it, or NULL. */
+/* Note what of the slot's word, which is @w of the span, is ready. */
+static inline void mw_slot_load(struct mw_slot *slot, struct mw_span *span, size_t w)
+{
+	unsigned long mask = mw_slot_mask(span, w);
+
+	slot->ready = mw_word(slot->word) & mask & ~mw_word(slot->remote);
+	slot->ahead = 0;
+	slot->mask = mask;
+	slot->behind = 0;
+	if (mw_profiling())
+		mw_slot_hold(slot);
+}
+
+static inline void mw_slot_set_word(struct mw_slot *slot, struct mw_span *span, size_t w)
+{
+	slot->word = &span->free[w];
+	slot->remote = &span->remote[w];
+	slot->base = mw_span_object(span, w * MW_WORD_BITS);
+	mw_slot_load(slot, span, w);
+	if (MW_GC && mw_unlikely(span->flags & MW_SPAN_COLLECTED))
+		mw_up_allocated(mw_count_bits(mw_word(slot->word) & (slot->mask | slot->behind)) *
+				span->stride);
+}
+
+/* What the profile held back can be had again, up to the next sample. An object of it, or NULL. */
 static void *mw_slot_unhold(struct mw_slot *slot)
 {
-	slot->held = false;
-	slot->mask = mw_slot_mask(slot->span, (size_t)(slot->word - slot->span->free));
+	mw_slot_load(slot, slot->span, (size_t)(slot->word - slot->span->free));
+	return mw_slot_take(slot);
+}
+
+/* The same if the next sample is far: as if there were none, but for the way here. */
+static inline void *mw_slot_again(struct mw_slot *slot)
+{
+	unsigned long some = mw_word(slot->word) & slot->behind & ~mw_word(slot->remote);
+
+	if (!some || !mw_profiling() || !mw_slot_far(slot, MW_WORD_BITS))
+		return NULL;
+	slot->ready = some;
 	return mw_slot_take(slot);
 }
 
@@ -107,8 +138,7 @@ void mw_slot_forget_current(struct mw_slot *slot)
 	slot->span = NULL;
 	slot->word = mw_slot_none.word;
 	slot->remote = mw_slot_none.word;
-	slot->ready = slot->ahead = slot->mask = 0;
-	slot->held = false;
+	slot->ready = slot->ahead = slot->mask = slot->behind = 0;
 }
 
 static void mw_slot_set_current(struct mw_slot *slot, struct mw_span *span)
@@ -204,7 +234,7 @@ static bool mw_slot_any_word(struct mw_slot *slot)
 
 void *mw_slot_refill(struct mw_cpu *cpu, struct mw_slot *slot)
 {
-	if (mw_unlikely(slot->held)) {
+	if (mw_unlikely(slot->behind)) {
 		void *object = mw_slot_unhold(slot);
 
 		if (object)
@@ -233,12 +263,16 @@ void *mw_slot_refill(struct mw_cpu *cpu, struct mw_slot *slot)
 /* Nothing is to be done before an object of the slot is handed out but to find one. */
 static inline bool mw_slot_is_plain(const struct mw_slot *slot)
 {
-	return slot->span && !slot->held && mw_slot_far(slot, 1) && !mw_word(&slot->cache->debug) &&
+	return slot->span && mw_slot_far(slot, 1) && !mw_word(&slot->cache->debug) &&
 	       (!MW_GC || !(slot->cache->span_flags & (MW_SPAN_COLLECTED | MW_SPAN_SAFE)));
 }
 
 __attribute__((noinline)) void *mw_slot_more(struct mw_slot *slot)
 {
+	void *object = slot->behind ? mw_slot_again(slot) : NULL;
+
+	if (mw_unlikely(object))
+		return object;
 	if (mw_unlikely(!mw_slot_is_plain(slot)))
 		return NULL;
 	if (!mw_slot_next_word(slot)) {

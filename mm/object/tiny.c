@@ -27,9 +27,32 @@ static void *mw_tiny_part(struct mw_tiny *tiny, size_t size)
 	return tiny->block + at;
 }
 
+/*
+ * The block was made for @size bytes. The one with more room is kept open; but none is while the part that is due
+ * for a sample may lie in it, so that this one comes here. Pinned. Return: the parts that the new one stands for.
+ */
+static unsigned long mw_tiny_opened(struct mw_tiny *tiny, char *block, size_t size)
+{
+	unsigned long stands = 0;
+
+	tiny->opened++;
+	if (mw_profiling()) {
+		stands = mw_up_profile_tiny(tiny);
+		if (stands || (long)(tiny->draw.due - tiny->packed - tiny->opened) < MW_TINY_BLOCK) {
+			tiny->block = NULL;
+			return stands;
+		}
+	}
+	if (!tiny->block || size < tiny->used) {
+		tiny->block = block;
+		tiny->used = (unsigned int)size;
+	}
+	return 0;
+}
+
 void *mw_tiny_alloc(size_t size, mw_flags_t flags, uintptr_t site)
 {
-	unsigned long state = mw_port_pin();
+	unsigned long state = mw_port_pin(), stands = 0;
 	struct mw_cpu *cpu = mw_cpu_fast();
 	void *object = cpu == &mw_cpu_none ? NULL : mw_tiny_part(&cpu->tiny, size);
 
@@ -41,11 +64,10 @@ void *mw_tiny_alloc(size_t size, mw_flags_t flags, uintptr_t site)
 		return NULL;
 	state = mw_port_pin();
 	cpu = mw_cpu_fast();
-	/* The block with more room is kept open. */
-	if (cpu != &mw_cpu_none && (!cpu->tiny.block || size < cpu->tiny.used)) {
-		cpu->tiny.block = object;
-		cpu->tiny.used = (unsigned int)size;
-	}
+	if (cpu != &mw_cpu_none)
+		stands = mw_tiny_opened(&cpu->tiny, object, size);
 	mw_port_unpin(state);
+	if (mw_unlikely(stands))
+		mw_up_profile(size, object, site, stands);
 	return object;
 }

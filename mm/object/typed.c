@@ -136,8 +136,8 @@ static MW_NOINLINE bool mw_cache_refuses(const struct mw_cache *cache, mw_flags_
 	return true;
 }
 
-static __attribute__((noinline)) void *mw_cache_alloc_zeroed(struct mw_cache *cache,
-							     mw_flags_t flags, uintptr_t site)
+__attribute__((noinline)) void *mw_cache_alloc_site(struct mw_cache *cache, mw_flags_t flags,
+						    uintptr_t site)
 {
 	if (mw_cache_refuses(cache, flags, site))
 		return NULL;
@@ -171,7 +171,7 @@ void *mw_cache_alloc(struct mw_cache *cache, mw_flags_t flags)
 	void *object;
 
 	if (mw_unlikely((flags & MW_ZERO) || cache->policy == MW_POLICY_COLLECTED))
-		return mw_cache_alloc_zeroed(cache, flags, MW_SITE);
+		return mw_cache_alloc_site(cache, flags, MW_SITE);
 	state = mw_port_pin();
 	slot = mw_cpu_fast()->slot[cache->id];
 	object = mw_slot_take(slot);

@@ -143,32 +143,58 @@ static inline unsigned long mw_up_samples_look(struct mw_span *span, size_t w)
 }
 #endif
 
+/* Nothing is handed out but by the slow way. Pinned. */
+static inline void mw_slot_close(struct mw_slot *slot)
+{
+	slot->behind |= slot->mask;
+	slot->ready = slot->ahead = slot->mask = 0;
+}
+
 #if MW_WATCH
 /*
- * An object of @cache was allocated on the slow way, from where @site tells, and its slot is where the
- * next sample is due, as far as it knows. Not pinned.
+ * An object came out of the slot by the slow way, and the next sample is not behind it, as far as the
+ * slot knows. Pinned, as when the object was taken. Return: how many objects it stands for; 0: it is no sample.
  */
-void mw_up_profile(struct mw_cache *cache, void *object, uintptr_t site);
-/* Asked only while mw_profiling(): a large object of @size bytes, is it one to be sampled? Not pinned. */
-void mw_up_profile_large(size_t size, void *object, uintptr_t site);
+unsigned long mw_up_profile_due(struct mw_slot *slot);
+/* A block of tiny parts was opened, and this is its first one. Pinned. Return: as above. */
+unsigned long mw_up_profile_tiny(struct mw_tiny *tiny);
+/* An object of @size bytes, allocated from where @site tells, stands for @objects. Not pinned. */
+void mw_up_profile(size_t size, void *object, uintptr_t site, unsigned long objects);
+/*
+ * Asked only while mw_profiling(): an object that came out of no slot, of which @size bytes were asked for,
+ * is it one to be sampled? Not pinned.
+ */
+void mw_up_profile_bytes(size_t size, void *object, uintptr_t site);
 /* A sampled object ends, which stood for @objects; or the sweep ends it. Its span's records are locked. */
 void mw_up_sample_end(void *bucket, unsigned long objects, const void *object, bool swept);
 /* Is there no profile, or the slot's next sample more than @objects away? Pinned. */
 static inline bool mw_slot_far(const struct mw_slot *slot, long objects)
 {
-	return !mw_profiling() ||
-	       (slot->era == mw_word(&mw_profile_era) && (long)(slot->due - slot->allocs) > objects);
+	return !mw_profiling() || (slot->draw.era == mw_profile_now() &&
+				   (long)(slot->draw.due - slot->allocs) > objects);
 }
 
-/* The slot has a new word, and is not far: let it run out where the next sample is due. Pinned. */
+/* What is ready may be more than what comes before the next sample: leave so many. Pinned. */
 void mw_up_profile_word(struct mw_slot *slot);
 #else
-static inline void mw_up_profile(struct mw_cache *cache, void *object, uintptr_t site)
+static inline unsigned long mw_up_profile_due(struct mw_slot *slot)
 {
-	(void)cache, (void)object, (void)site;
+	(void)slot;
+	return 0;
 }
 
-static inline void mw_up_profile_large(size_t size, void *object, uintptr_t site)
+static inline unsigned long mw_up_profile_tiny(struct mw_tiny *tiny)
+{
+	(void)tiny;
+	return 0;
+}
+
+static inline void mw_up_profile(size_t size, void *object, uintptr_t site, unsigned long objects)
+{
+	(void)size, (void)object, (void)site, (void)objects;
+}
+
+static inline void mw_up_profile_bytes(size_t size, void *object, uintptr_t site)
 {
 	(void)size, (void)object, (void)site;
 }

@@ -158,7 +158,7 @@ MW_NOINLINE static struct mw_bucket *count_sample(size_t size, uintptr_t site, b
 	return mw_likely(bucket) ? bucket : count_first(&callers, collected, objects);
 }
 
-void mw_profile_note(size_t size, void *object, uintptr_t site, uint64_t objects)
+void mw_up_profile(size_t size, void *object, uintptr_t site, unsigned long objects)
 {
 	struct mw_bucket *bucket = count_sample(size, site, is_collected(object), objects);
 

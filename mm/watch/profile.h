@@ -48,17 +48,15 @@ struct mw_profile {
 	struct mw_profile_mapping mapping; /* profile lock */
 	_Atomic(bool) still; /* the world is stopped, and records are being walked */
 	struct mw_profile_cpu {
-		uint32_t dice; /* of that CPU, pinned */
-		/* Bytes of large objects to the next sample, and the era of that. Written by anybody there,
-		 * not pinned: who is interrupted may undo what others counted, once in a while. */
-		mw_atomic_t left, era;
+		/* Of that CPU, pinned. */
+		uint32_t dice;
+		/* The line of bytes: how many to the next point, the last one of them on it; how many of its piece
+		 * of the line come behind it; the profile's era that they are of. */
+		unsigned long left, rest, era;
 	} __attribute__((aligned(MW_CACHE_LINE))) cpu[MW_MAX_CPUS];
 };
 
 extern struct mw_profile mw_profile;
-
-/* @objects of @size were allocated, of which this one, from @site, stands for the rest. Not pinned. */
-void mw_profile_note(size_t size, void *object, uintptr_t site, uint64_t objects);
 
 /*
  * live.c with a collector, plain.c without one. Hang a record on the object, so that its end is heard

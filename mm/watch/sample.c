@@ -2,20 +2,19 @@
 /*
  * Which allocations are sampled: one in about @rate bytes, without a word of the fast paths.
  *
- * A slot allocates from a snapshot of free bits and comes to the slow way when the snapshot and the
- * word behind it are used up. So the sampler, where the next sample is due inside a word, shortens
- * the snapshot and hides the word (slot->mask = 0): the fast path then runs out at just that
- * allocation. Gaps are random, uniform from 1 to twice the mean, so patterns of callers do not beat
- * with them. A sample stands for all allocations of its slot since the last one: slot->allocs
- * counts those exactly, so the sum over all sites is exact up to the last sample of each slot.
+ * A slot's allocations are cut into blocks of as many as make up the rate, and in each block one is drawn,
+ * each with the same chance. It stands for the block. So every allocation has the same chance to be
+ * the sample, whoever else allocates and whatever is freed when: each site's sum is right on average, the
+ * sum of all is exact but for the last block of each slot, and patterns of callers do not beat with it.
  *
- * Bias: an object that is freed into the word that its CPU is allocating from can be handed out again
- * without the slow way. While nothing else makes the CPU move on, a sample comes late, and the caller
- * that meets it gets the whole gap. A word ends the loop as soon as it has been met near its due, or
- * when its objects stay. A sum for one site is right; how two such loops in the same size share it may not be.
+ * The allocation that is drawn has to take the slow way. A slot allocates from a snapshot of one word's
+ * free bits, @ready. While there is a profile the word behind it is hidden (slot->mask = 0), so no more is
+ * handed out than the snapshot has, and that ends before the one that is due: no allocation passes
+ * it by the fast path, and whoever is due finds that out pinned, when it takes the object.
+ *
+ * Objects that come out of no slot lie on a line of bytes, which is cut and drawn from in the same way.
  */
 #include "profile.h"
-#include "../object/fast.h"
 #include "../object/up.h"
 
 #if MW_WATCH
@@ -35,88 +34,95 @@ static unsigned long below(unsigned long n)
 	return (unsigned long)((uint64_t)high * (uint32_t)mw_min(n, UINT32_MAX) >> 32);
 }
 
-static unsigned long gap_of(size_t size)
+/* The next block of allocations of @size bytes begins behind @before. 0: they have no samples here. */
+static void next_block(struct mw_draw *draw, unsigned long before, size_t size)
 {
-	size_t mean = mw_word(&mw_profile_every) / mw_max(size, 1);
+	unsigned long block = size ? mw_max(mw_word(&mw_profile_every) / size, 1) : SIZE_MAX / 2;
+	unsigned long at = size ? 1 + below(block) : block;
 
-	return mean <= 1 ? 1 : 1 + below(2 * mean - 1);
+	draw->stands = block;
+	draw->due = before + at;
+	draw->rest = block - at;
 }
 
-/* A slot that has not been seen since the rate was set begins with the allocation that is under way. */
-static void begin_era(struct mw_slot *slot, unsigned long before)
+/* Who has not been seen since the rate was set. @before: what of the count is not of the new era. */
+static void begin_era(struct mw_draw *draw, unsigned long before, size_t size)
 {
-	unsigned long era = mw_word(&mw_profile_era);
+	unsigned long era = mw_profile_now();
 
-	if (slot->era == era)
+	if (draw->era == era)
 		return;
-	slot->era = era;
-	slot->sampled = before;
-	slot->due = before + gap_of(slot->cache->size);
+	draw->era = era;
+	next_block(draw, before, size);
 }
 
-static void hold_at_due(struct mw_slot *slot)
+/* An allocation made the count @now. Return: how many it stands for; 0: it is no sample. */
+static unsigned long count_one(struct mw_draw *draw, unsigned long now, size_t size)
 {
-	unsigned long bits = slot->ready, some = 0, left = slot->due - slot->allocs;
+	unsigned long stands = 0;
 
-	if (left > MW_WORD_BITS)
-		return;
+	begin_era(draw, now - 1, size);
+	if ((long)(now - draw->due) >= 0) {
+		stands = draw->stands;
+		next_block(draw, draw->due + draw->rest, size);
+	}
+	return stands;
+}
 
-	if (!bits)
-		bits = mw_word(slot->word) & slot->mask & ~mw_word(slot->remote);
-	/* One that is due next is, even if the next object is one that is yet to be freed. */
-	if (slot->held || (left > 1 && left > mw_count_bits(bits)))
+/* Blocks of tiny parts have their samples by the parts. */
+static size_t size_of(const struct mw_slot *slot)
+{
+	return slot->cache->span_flags & MW_SPAN_TINY ? 0 : slot->cache->size;
+}
+
+/* The object that the word is loaded for takes the slow way itself, so it may be the one that is due. */
+void mw_up_profile_word(struct mw_slot *slot)
+{
+	unsigned long bits = slot->ready, some = 0, left;
+
+	begin_era(&slot->draw, slot->allocs, size_of(slot));
+	left = mw_max(slot->draw.due - slot->allocs, 2) - 1;
+	if (left >= MW_WORD_BITS)
 		return;
-	for (; left > 1; left--) {
+	for (; left && bits; left--) {
 		some |= bits & -bits;
 		bits &= bits - 1;
 	}
 	slot->ready = some;
-	slot->ahead = slot->mask = 0;
-	slot->held = true;
 }
 
-void mw_up_profile_word(struct mw_slot *slot)
+unsigned long mw_up_profile_due(struct mw_slot *slot)
 {
-	begin_era(slot, slot->allocs);
-	/* The object that the word was looked for comes by the slow way whatever is held. */
-	if ((long)(slot->due - slot->allocs) > 1)
-		hold_at_due(slot);
+	unsigned long stands = count_one(&slot->draw, slot->allocs, size_of(slot));
+
+	/* What is noted may be more than what comes before the next one. */
+	mw_slot_close(slot);
+	return stands;
 }
 
-void mw_up_profile(struct mw_cache *cache, void *object, uintptr_t site)
+unsigned long mw_up_profile_tiny(struct mw_tiny *tiny)
 {
-	unsigned long state = mw_port_pin(), objects = 0;
-	struct mw_cpu *cpu = mw_cpu_here();
-	struct mw_slot *slot = cpu ? cpu->slot[cache->id] : &mw_slot_none;
-
-	if (slot != &mw_slot_none && slot->allocs && !mw_slot_far(slot, MW_WORD_BITS)) {
-		begin_era(slot, slot->allocs - 1);
-		if ((long)(slot->allocs - slot->due) >= 0) {
-			objects = slot->allocs - slot->sampled;
-			slot->sampled = slot->allocs;
-			slot->due = slot->allocs + gap_of(cache->size);
-		}
-		if (slot->span)
-			hold_at_due(slot);
-	}
-	mw_port_unpin(state);
-	if (objects)
-		mw_profile_note(cache->size, object, site, objects);
+	return count_one(&tiny->draw, tiny->packed + tiny->opened, MW_TINY_BLOCK);
 }
 
-/* How many points of the line of bytes, a random gap around @rate apart, the object covers. Pinned. */
+/* How many of the points that were drawn the object covers, one in each @rate bytes of the line. Pinned. */
 static unsigned long points_met(struct mw_profile_cpu *cpu, size_t size, size_t rate)
 {
-	unsigned long era = mw_word(&mw_profile_era), points = 0;
-	long left = (long)mw_word(&cpu->left);
+	unsigned long era = mw_profile_now(), points = 0;
 
-	if (mw_word(&cpu->era) != era) {
-		mw_set_word(&cpu->era, era);
-		left = (long)(1 + below(2 * rate - 1)) - (long)size;
+	if (cpu->era != era) {
+		cpu->era = era;
+		cpu->left = 1 + below(rate);
+		cpu->rest = rate - cpu->left;
 	}
-	for (; left <= 0; points++)
-		left += (long)(1 + below(2 * rate - 1));
-	mw_set_word(&cpu->left, (unsigned long)left);
+	for (; size >= cpu->left; points++) {
+		unsigned long at = 1 + below(rate);
+
+		size -= cpu->left;
+		cpu->left = cpu->rest + at;
+		cpu->rest = rate - at;
+	}
+	cpu->left -= size;
 	return points;
 }
 
@@ -134,39 +140,43 @@ static unsigned long objects_of(unsigned long points, size_t size, size_t rate)
 	return objects + (below(size) < rest);
 }
 
-static MW_NOINLINE void sample_large(size_t size, size_t rate, void *object, uintptr_t site)
+/* One of the rate's size or more is always a sample, and has no part in the line. Unpins. */
+static MW_NOINLINE void sample_bytes(size_t size, void *object, uintptr_t site, unsigned long state)
 {
-	unsigned long state = mw_port_pin(), objects = 1;
+	struct mw_profile_cpu *cpu = &mw_profile.cpu[mw_port_cpu()];
+	size_t rate = mw_word(&mw_profile_every);
+	unsigned long objects = 1;
 
+	size = mw_max(size, 1);
 	if (size < rate)
-		objects = objects_of(points_met(&mw_profile.cpu[mw_port_cpu()], size, rate), size,
-				     rate);
+		objects = objects_of(points_met(cpu, size, rate), size, rate);
 	mw_port_unpin(state);
 	/* A span that was kept may be longer than was asked for. */
-	if (objects)
-		mw_profile_note(mw_max(mw_usable_size(object), MW_PAGE_SIZE), object, site, objects);
+	if (rate && objects)
+		mw_up_profile(mw_max(mw_usable_size(object), 1), object, site, objects);
 }
 
-/* Bytes are counted down; one that meets a point stands for as many as make up the rate. */
-void mw_up_profile_large(size_t size, void *object, uintptr_t site)
+void mw_up_profile_bytes(size_t size, void *object, uintptr_t site)
 {
-	size_t rate = mw_word(&mw_profile_every);
+	unsigned long state = mw_port_pin();
 	struct mw_profile_cpu *cpu = &mw_profile.cpu[mw_port_cpu()];
-	unsigned long left = mw_word(&cpu->left) - size;
 
-	mw_set_word(&cpu->left, left);
-	if (mw_likely((long)left > 0 && size < rate && mw_word(&cpu->era) == mw_word(&mw_profile_era)))
+	if (mw_unlikely(size >= cpu->left || size >= mw_word(&mw_profile_every) ||
+			cpu->era != mw_profile_now())) {
+		sample_bytes(size, object, site, state);
 		return;
-	if (rate)
-		sample_large(mw_max(size, 1), rate, object, site);
+	}
+	cpu->left -= size;
+	mw_port_unpin(state);
 }
 
 bool mw_profile_rate(size_t bytes)
 {
-	atomic_fetch_add_explicit(&mw_profile_era, 1, memory_order_relaxed);
-	mw_set_word(&mw_profile_every, mw_min(bytes, UINT32_MAX / 4));
-	if (atomic_load_explicit(&mw_object.sampling, memory_order_relaxed) != (bytes == 1))
-		mw_object_sample_all(bytes == 1);
+	/* See mm/base/profile.h. */
+	atomic_fetch_add_explicit(&mw_profile_era, 1, memory_order_seq_cst);
+	atomic_store_explicit(&mw_profile_every, mw_min(bytes, UINT32_MAX / 4), memory_order_seq_cst);
+	atomic_fetch_add_explicit(&mw_profile_era, 1, memory_order_seq_cst);
+	mw_object_sample();
 	return true;
 }
 

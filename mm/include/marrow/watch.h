@@ -163,8 +163,11 @@ bool mw_picture_write(mw_sink_fn *sink, void *ctx);
 /**
  * mw_profile_rate - sample one allocation in about @bytes bytes; 1: all; 0: off
  *
- * What was counted before stays, and frees of objects that were sampled are counted on. Objects of
- * caches with debug aids are not seen, nor parts of tiny blocks. Return: true.
+ * Each allocation has the same chance for its bytes to be the sample, whoever else allocates and whatever is
+ * freed when; so what the profile says of a site, of allocations and of what lives, is right on average at
+ * every rate. With n objects of a site, of which a sample stands for m, the standard error is sqrt(n m)
+ * objects at most. The parts of tiny blocks count with the bytes that were asked for. What was counted before stays,
+ * and frees of objects that were sampled are counted on. Return: true.
  */
 bool mw_profile_rate(size_t bytes);
 
