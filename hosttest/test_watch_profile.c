@@ -118,7 +118,7 @@ TEST(callers_are_kept_apart)
 	NEED(object);
 	for (unsigned int times = 1; times <= 2; times++)
 		for (uintptr_t i = 1; i <= CALLERS; i++)
-			mw_profile_note(64, object, 16 * i, i);
+			mw_up_profile(64, object, 16 * i, i);
 	for (; mw_profile_next(&cursor, &bucket); n++)
 		wrong += bucket.depth != 1 || bucket.objects != bucket.pcs[0] / 16 * 2;
 	CHECK_EQ(n, CALLERS);
