@@ -146,11 +146,10 @@ static __attribute__((noinline)) void other_free(void *object, struct mw_span *s
 
 PRELOAD_API void free(void *object)
 {
-	uintptr_t at = mw_span_fast(object);
-	struct mw_span *span = (struct mw_span *)at;
+	struct mw_span *span = mw_span_of_pinned(object);
 	unsigned int owner;
 
-	if (mw_unlikely(at & MW_MAP_TAG)) {
+	if (mw_unlikely(!span)) {
 		strange_free(object);
 		return;
 	}
@@ -310,11 +309,10 @@ static inline bool fits(const struct mw_span *span, size_t size)
 /* Of C23, and what C++ compiles a delete into: the size is checked. */
 PRELOAD_API void free_sized(void *object, size_t size)
 {
-	uintptr_t at = mw_span_fast(object);
-	struct mw_span *span = (struct mw_span *)at;
+	struct mw_span *span = mw_span_of_pinned(object);
 	unsigned int owner;
 
-	if (mw_unlikely(at & MW_MAP_TAG || !fits(span, size))) {
+	if (mw_unlikely(!span || !fits(span, size))) {
 		strange_free_sized(object, size);
 		return;
 	}

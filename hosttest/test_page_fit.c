@@ -279,14 +279,14 @@ TEST(regions_end_where_they_end)
 /* Two regions share 64 MiB, and the part of the page map for that lies in the one that came first. */
 TEST_WITH(what_lends_its_map_stays, TEST_HOSTED)
 {
-	size_t leaf = (size_t)1 << MW_MAP_LEAF_SHIFT;
+	size_t table = (size_t)1 << MW_MAP_TABLE_SHIFT;
 	char *memory, *first, *second;
 
 	test_heap(4 * PAGE);
 	memory = test_memory(4 * MIB);
 	mw_reset();
 	NEED(mw_region_add(memory, (uint64_t)1 << 30, 4 * MIB)); /* has all other records */
-	memory = (char *)mw_round_up((uintptr_t)test_memory(2 * leaf), leaf);
+	memory = (char *)mw_round_up((uintptr_t)test_memory(2 * table), table);
 	first = memory + 8 * MIB;
 	second = memory + 24 * MIB;
 	NEED(mw_region_add(first, (uint64_t)1 << 33, 4 * MIB));
@@ -298,21 +298,21 @@ TEST_WITH(what_lends_its_map_stays, TEST_HOSTED)
 	CHECK(mw_region_remove(first));
 }
 
-/* A leaf of the page map that lies in memory with something in it. */
-TEST_WITH(leaf_wakes_clean, TEST_HOSTED)
+/* Leaves of the page map that lie in memory with something in it. */
+TEST_WITH(leaves_wake_clean, TEST_HOSTED)
 {
 	char *memory, *page;
-	size_t leaf = (size_t)1 << MW_MAP_LEAF_SHIFT;
+	size_t bytes = (size_t)1 << MW_MAP_TABLE_SHIFT;
 
 	test_heap(4 * PAGE);
-	memory = (char *)mw_round_up((uintptr_t)test_memory(3 * leaf), leaf);
+	memory = (char *)mw_round_up((uintptr_t)test_memory(2 * bytes), bytes) + MIB / 2;
 	mw_reset();
-	__builtin_memset(memory + leaf - MIB, 0xa5, MIB);
-	NEED(mw_region_add(memory, (uint64_t)1 << 30, leaf));
+	__builtin_memset(memory + bytes - 3 * MIB, 0xa5, 3 * MIB);
+	NEED(mw_region_add(memory, (uint64_t)1 << 30, bytes));
 	page = mw_pages_alloc(1, 0);
 	NEED(page);
-	for (char *at = memory + 2 * MIB; at < memory + leaf - MIB; at += MIB / 2)
-		CHECK(!mw_map_get((uintptr_t)at));
+	for (char *at = memory + 2 * MIB; at < memory + bytes + MIB; at += MIB / 2)
+		CHECK(!mw_map_get((uintptr_t)at) && !mw_span_of(at));
 	CHECK(mw_page_check());
 	mw_pages_free(page, 1);
 }

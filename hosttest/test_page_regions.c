@@ -2,7 +2,7 @@
 /* Where pages are: boundaries, zones, regions that come and go, pages that leave and come back. */
 #include <marrow/watch.h>
 #include "page_heap.h"
-#include "../mm/page/span.h"
+#include "../mm/page/map.h"
 #include "../mm/page/up.h"
 
 #define GIB ((uint64_t)1 << 30)
@@ -165,8 +165,8 @@ TEST_WITH(a_region_does_not_wait_for_ever, TEST_HOSTED)
 	CHECK(!mw_region_remove(late.other));
 }
 
-/* Two small regions, then a large one in the same 64 MiB: twigs become a leaf. */
-TEST_WITH(small_regions_grow_a_leaf, TEST_HOSTED)
+/* Two small regions, then a large one in the same 64 MiB, which has the table of the first one. */
+TEST_WITH(regions_share_a_table, TEST_HOSTED)
 {
 	char *memory = test_memory(192 * MIB), *a, *b, *c;
 	struct mw_span *span;
@@ -191,7 +191,40 @@ TEST_WITH(small_regions_grow_a_leaf, TEST_HOSTED)
 	mw_pages_free(c, 1);
 	mw_span_free(span);
 	CHECK(mw_page_check());
-	CHECK(!mw_region_remove(memory + 4 * MIB)); /* its leaf serves the others too */
+	CHECK(mw_region_remove(memory + 4 * MIB)); /* the table is the first one's */
+	CHECK(mw_page_check());
+}
+
+/* The last pages of one region and the first of the next one are in the same leaf. */
+TEST_WITH(regions_share_a_leaf, TEST_HOSTED)
+{
+	char *memory = test_memory(192 * MIB), *last, *first;
+	size_t cut = 4 * MIB + MIB / 2;
+	struct mw_pages want = { .count = 4 };
+
+	memory = (char *)(((uintptr_t)memory + 64 * MIB - 1) & ~(uintptr_t)(64 * MIB - 1));
+	test_heap(PAGE * 4);
+	mw_reset();
+	NEED(mw_region_add(memory, 256 * MIB, cut));
+	NEED(mw_region_add(memory + cut, 512 * MIB, 60 * MIB));
+	want.at = memory + cut - MIB / 4;
+	last = mw_pages_alloc_as(&want);
+	want.at = memory + cut;
+	first = mw_pages_alloc_as(&want);
+	CHECK(last == memory + cut - MIB / 4 && first == memory + cut);
+	CHECK(mw_page_check());
+	mw_pages_free(last, 4);
+	mw_pages_free(first, 4);
+	CHECK(mw_page_check());
+	CHECK(!mw_region_remove(memory)); /* the leaf lies there */
+	CHECK(mw_region_remove(memory + cut));
+	CHECK(mw_page_check());
+	NEED(mw_region_add(memory + cut, 512 * MIB, 2 * MIB));
+	first = mw_pages_alloc_as(&want);
+	CHECK_PTR(first, memory + cut);
+	CHECK(mw_page_check());
+	mw_pages_free(first, 4);
+	CHECK(mw_region_remove(memory + cut) && mw_region_remove(memory));
 	CHECK(mw_page_check());
 }
 

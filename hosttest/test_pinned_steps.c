@@ -62,7 +62,7 @@ static size_t words_of_spans(void)
 	size_t count = 0;
 
 	for (size_t at = 0; at < HEAP; at += PAGE)
-		count += mw_map_span(mw_map_get((uintptr_t)heap + at)) != NULL;
+		count += mw_span_of(heap + at) != NULL;
 	return count;
 }
 
@@ -177,36 +177,45 @@ TEST_WITH(a_large_object_that_is_held_back, TEST_HOSTED)
 
 /* ---- regions ---- */
 
-#define LONG_REGION ((size_t)64 << 30)
-#define LEAVES (LONG_REGION >> MW_MAP_LEAF_SHIFT)
+#define LONG_REGION ((size_t)8 << 30)
+#define TABLES (LONG_REGION >> MW_MAP_TABLE_SHIFT)
+#define DISOWN_STEP 16u /* as in remove.c */
 
 static size_t entries(void)
 {
-	size_t first = mw_pn(heap) >> MW_LEAF_PAGE_SHIFT, count = 0;
+	size_t first = mw_pn(heap) / (MW_MAP_LEAVES * MW_LEAF_PAGES), count = 0;
 
-	for (size_t i = 0; i <= LEAVES; i++)
-		count += mw_word((const mw_atomic_t *)&mw_map_root[first + i]) != 0;
+	for (size_t i = 0; i <= TABLES; i++)
+		count += atomic_load_explicit(&mw_map_root[first + i], memory_order_relaxed) != NULL;
 	return count;
 }
 
+/* Its map comes with its frontier, and goes in steps. */
 TEST_WITH(a_long_region, TEST_HOSTED)
 {
-	size_t leaves = LEAVES; /* 0 in 32 bits, where the test is skipped */
+	const struct mw_pages most = { .count = LONG_REGION / PAGE - LONG_REGION / PAGE / 100 };
+	size_t tables = TABLES; /* 0 in 32 bits, where the test is skipped */
 	size_t before;
+	void *pages;
 
 	if (!WIDE)
 		test_skip("no room for so long a region");
 	test_heap(MIB);
 	heap = test_memory(LONG_REGION);
-	before = entries(); /* the two heaps may be neighbours, in one leaf */
+	before = entries(); /* the two heaps may be neighbours, in one table */
 	begin(entries);
 	NEED(mw_region_add_zeroed(heap, (uint64_t)1 << 40, LONG_REGION));
-	end("comes", MW_MAP_STEP);
-	CHECK(entries() >= leaves);
+	end("comes", 2);
+	begin(entries);
+	pages = mw_pages_alloc_as(&most);
+	end("grows", 1);
+	NEED(pages);
+	CHECK(entries() >= tables - tables / 50);
+	mw_pages_free(pages, most.count);
 	CHECK(mw_page_check());
 	begin(entries);
 	NEED(mw_region_remove(heap));
-	end("goes", MW_MAP_STEP);
+	end("goes", DISOWN_STEP);
 	CHECK_EQ(entries(), before);
 	CHECK(mw_page_check());
 }

@@ -11,7 +11,7 @@
 #define MOST 20000u /* instructions: more than there are */
 #define LEAST 15u
 #define PHYS ((uint64_t)1 << 40)
-#define LEAF ((size_t)1 << MW_MAP_LEAF_SHIFT)
+#define TABLE ((size_t)1 << MW_MAP_TABLE_SHIFT)
 
 static struct {
 	char *region;
@@ -55,8 +55,8 @@ static void each_step(void (*look)(void *arg), size_t bytes)
 
 	test_heap(16 * MIB);
 	leaving.bytes = bytes;
-	leaving.region = test_memory(bytes + LEAF);
-	leaving.region = (char *)(((uintptr_t)leaving.region + LEAF - 1) & ~(uintptr_t)(LEAF - 1));
+	leaving.region = test_memory(bytes + TABLE);
+	leaving.region = (char *)(((uintptr_t)leaving.region + TABLE - 1) & ~(uintptr_t)(TABLE - 1));
 	before = mw_on_misuse(say_nothing);
 	do {
 		come();
@@ -74,11 +74,11 @@ static void each_step(void (*look)(void *arg), size_t bytes)
 	test_note("%lu instructions", at);
 }
 
-/* A region with leaves of its own, and one with twigs. */
+/* A region that is in mw_map_flat, and one that is not. */
 #define LOOKS(name_)                                                                               \
 	TEST_WITH(name_, TEST_HOSTED)                                                              \
 	{                                                                                          \
-		each_step(look_##name_, 2 * LEAF);                                                 \
+		each_step(look_##name_, 2 * TABLE);                                                \
 		each_step(look_##name_, 2 * MIB);                                                  \
 	}
 

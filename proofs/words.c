@@ -143,26 +143,27 @@ PROPERTY(page_number_and_back, word address)
 			       mw_pn((void *)address) <= MW_PN_MASK);
 }
 
-/* What is in the window is in the root, and in a leaf of it. */
+/* What is in the window is in the root, and in a leaf of a table of it; addresses and numbers agree on which. */
 PROPERTY(map_index, word address)
 {
-	word at = address - (word)MW_ADDR_BASE;
-	word in_leaf = (at & (((word)1 << MW_MAP_LEAF_SHIFT) - 1)) >> MW_PAGE_SHIFT;
-	word pn = mw_pn((void *)address);
+	word at = address - (word)MW_ADDR_BASE, pn = mw_pn((void *)address);
+	word slot = at >> MW_MAP_TABLE_SHIFT, leaf = at >> MW_MAP_LEAF_SHIFT & (MW_MAP_LEAVES - 1);
+	word in_leaf = mw_map_leaf_number(address);
 
 	return IMPLIES(!((uint64_t)at >> MW_ADDR_BITS),
-		       at >> MW_MAP_LEAF_SHIFT < MW_LEN(mw_map_root) && in_leaf < MW_LEAF_PAGES &&
-			       at >> MW_MAP_LEAF_SHIFT == pn >> MW_LEAF_PAGE_SHIFT &&
-			       in_leaf == (pn & (MW_LEAF_PAGES - 1)) &&
-			       pn == (at >> MW_MAP_LEAF_SHIFT << MW_LEAF_PAGE_SHIFT | in_leaf));
+		       slot < MW_LEN(mw_map_root) && in_leaf < MW_LEAF_PAGES &&
+			       slot == pn / (MW_MAP_LEAVES * MW_LEAF_PAGES) &&
+			       leaf == pn / MW_LEAF_PAGES % MW_MAP_LEAVES &&
+			       in_leaf == pn % MW_LEAF_PAGES &&
+			       pn == (slot * MW_MAP_LEAVES + leaf) * MW_LEAF_PAGES + in_leaf);
 }
 
-/* The fast path's bound and the slow one's agree: what is not in the window is found in neither. */
+/* The root's bound is the window's: what is not in it is found nowhere. */
 PROPERTY(map_bounds_agree, word address)
 {
 	word at = address - (word)MW_ADDR_BASE;
 
-	return (at >> MW_MAP_LEAF_SHIFT >= MW_LEN(mw_map_root)) ==
+	return (at >> MW_MAP_TABLE_SHIFT >= MW_LEN(mw_map_root)) ==
 	       ((uint64_t)at >> MW_ADDR_BITS != 0);
 }
 
@@ -185,15 +186,6 @@ PROPERTY(map_word_stocked, unsigned int id, word payload)
 		       !(packed & MW_RAW_STOCKED) &&
 			       mw_map_payload(packed | MW_RAW_STOCKED) == payload &&
 			       mw_map_id(packed | MW_RAW_STOCKED) == id);
-}
-
-/* Only the word of a span's page passes for one, and leads to it. */
-PROPERTY(map_word_of_span, word span, word other)
-{
-	word is = span + MW_MAP_SPAN - MW_MAP_SPAN, isnt = other - MW_MAP_SPAN;
-
-	return IMPLIES(!(span & MW_MAP_TAG), !(is & MW_MAP_TAG) && is == span) &&
-	       IMPLIES((other & MW_MAP_TAG) != MW_MAP_SPAN, isnt & MW_MAP_TAG);
 }
 
 /* ---- wrong on purpose ---- */

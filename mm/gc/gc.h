@@ -76,7 +76,7 @@ struct mw_marking {
 		bytes; /* of all regions, with what lies between them: most words point elsewhere */
 	/* mw_map_flat as it was when the world stopped; what of it goes stays readable until the world runs. */
 	uintptr_t flat, flat_bytes;
-	mw_map_word *flat_words;
+	mw_span_word *flat_spans;
 	struct mw_range range[MW_MAX_RANGES];
 	size_t ranges;
 	mw_atomic_t next_range;

@@ -270,7 +270,7 @@ void mw_mark_begin(unsigned int markers)
 	marking->bytes -= marking->lo;
 	marking->flat = 0 - atomic_load_explicit(&mw_map_flat.bias, memory_order_relaxed);
 	marking->flat_bytes = mw_word(&mw_map_flat.pages) << MW_PAGE_SHIFT;
-	marking->flat_words = atomic_load_explicit(&mw_map_flat.words, memory_order_relaxed);
+	marking->flat_spans = atomic_load_explicit(&mw_map_flat.spans, memory_order_relaxed);
 }
 
 void mw_mark_again(void)

@@ -127,20 +127,19 @@ MW_MARK_INLINE void mw_target_set(struct mw_target *t, struct mw_span *span)
 MW_MARK_INLINE bool mw_target_find(struct mw_target *t, uintptr_t word)
 {
 	const struct mw_marking *marking = &mw_gc.marking;
-	uintptr_t span;
+	struct mw_span *span;
 
 	if (mw_likely(word - marking->flat < marking->flat_bytes))
 		span = atomic_load_explicit(
-			&marking->flat_words[(word - marking->flat) >> MW_PAGE_SHIFT],
+			&marking->flat_spans[(word - marking->flat) >> MW_PAGE_SHIFT],
 			memory_order_acquire);
 	else if (word - marking->lo < marking->bytes)
-		span = mw_map_get_far(word);
+		span = mw_span_far(word);
 	else
 		return false;
-	span -= MW_MAP_SPAN;
-	if (span & MW_MAP_TAG || !((struct mw_span *)span)->mark)
+	if (!span || !span->mark)
 		return false;
-	mw_target_set(t, (struct mw_span *)span);
+	mw_target_set(t, span);
 	return word - t->base < t->bytes;
 }
 

@@ -93,28 +93,6 @@ static inline void mw_zero(void *object, size_t size)
 	} while (at != end);
 }
 
-/*
- * The span of an address that is in mw_map_flat or in a leaf. With some of the bits MW_MAP_TAG set
- * it is no span. Pinned, as all that read the page map.
- */
-static inline uintptr_t mw_span_fast(const void *address)
-{
-	uintptr_t at = (uintptr_t)address - (uintptr_t)MW_ADDR_BASE, leaf;
-	uintptr_t root = at >> MW_MAP_LEAF_SHIFT;
-	size_t n = mw_map_flat_number((uintptr_t)address);
-
-	MW_ASSERT_READER();
-	if (mw_likely(n != MW_MAP_NOT_FLAT))
-		return atomic_load_explicit(mw_map_flat_word(n), memory_order_acquire) - MW_MAP_SPAN;
-	if (mw_unlikely(root >= MW_LEN(mw_map_root)))
-		return MW_MAP_TAG;
-	leaf = atomic_load_explicit(&mw_map_root[root], memory_order_acquire) - MW_MAP_LEAF;
-	if (mw_unlikely(leaf & MW_MAP_LEAF))
-		return MW_MAP_TAG;
-	n = (at & (((uintptr_t)1 << MW_MAP_LEAF_SHIFT) - 1)) >> MW_PAGE_SHIFT;
-	return atomic_load_explicit(&((mw_map_word *)leaf)[n], memory_order_acquire) - MW_MAP_SPAN;
-}
-
 /* It is the number of the CPU that may free into the span by setting a bit, or another number. */
 static inline unsigned int mw_span_owner(const struct mw_span *span)
 {

@@ -37,27 +37,10 @@ __attribute__((noinline)) void mw_free_otherwise(void *object, struct mw_span *s
 		(void)mw_free_slow(object, cache, site);
 }
 
-/* Out of the reach of mw_span_fast(), found by mw_span_of(). Pinned, by @state; not any more when they return. */
-static inline __attribute__((always_inline)) void mw_free_far_in(struct mw_span *span, void *object,
-								 struct mw_cache *cache,
-								 unsigned long state, uintptr_t site)
+/* The address is in no span. Pinned, by @state; not any more when it returns. */
+static MW_NOINLINE void mw_free_nowhere(void *object, struct mw_cache *cache, unsigned long state,
+					uintptr_t site)
 {
-	if ((!cache || span->cache == cache) && mw_span_owned_by(span, mw_port_cpu()) &&
-	    mw_span_free_exact(span, object))
-		mw_port_unpin(state);
-	else
-		mw_free_elsewhere(object, span, cache, state, mw_span_owner(span), site);
-}
-
-static MW_NOINLINE void mw_free_far(void *object, struct mw_cache *cache, unsigned long state,
-				    uintptr_t site)
-{
-	struct mw_span *span = mw_span_of_pinned(object);
-
-	if (span) {
-		mw_free_far_in(span, object, cache, state, site);
-		return;
-	}
 	mw_port_unpin(state);
 	if (object)
 		(void)mw_free_slow(object, cache, site);
@@ -70,12 +53,11 @@ static MW_NOINLINE void mw_free_far(void *object, struct mw_cache *cache, unsign
 void mw_free(void *object)
 {
 	unsigned long state = mw_port_pin();
-	uintptr_t at = mw_span_fast(object);
-	struct mw_span *span = (struct mw_span *)at;
+	struct mw_span *span = mw_span_of_pinned(object);
 	unsigned int owner;
 
-	if (mw_unlikely(at & MW_MAP_TAG)) {
-		mw_free_far(object, NULL, state, MW_SITE);
+	if (mw_unlikely(!span)) {
+		mw_free_nowhere(object, NULL, state, MW_SITE);
 		return;
 	}
 	owner = mw_span_owner(span);
@@ -100,11 +82,10 @@ static MW_NOINLINE void mw_free_not_here(void *object, struct mw_span *span, str
 void mw_cache_free(struct mw_cache *cache, void *object)
 {
 	unsigned long state = mw_port_pin();
-	uintptr_t at = mw_span_fast(object);
-	struct mw_span *span = (struct mw_span *)at;
+	struct mw_span *span = mw_span_of_pinned(object);
 
-	if (mw_unlikely(at & MW_MAP_TAG))
-		mw_free_far(object, cache, state, MW_SITE);
+	if (mw_unlikely(!span))
+		mw_free_nowhere(object, cache, state, MW_SITE);
 	else if (mw_likely(mw_span_cache(span) == cache && mw_span_owned_by(span, mw_port_cpu()) &&
 			   mw_span_free_exact(span, object)))
 		mw_port_unpin(state);
@@ -235,34 +216,26 @@ static MW_NOINLINE void mw_free_sized_otherwise(void *object, size_t size, struc
 	}
 }
 
-/* As mw_free_far(). */
-static MW_NOINLINE void mw_free_sized_far(void *object, size_t size, unsigned long state,
-					  uintptr_t site)
+/* As mw_free_nowhere(). */
+static MW_NOINLINE void mw_free_sized_nowhere(void *object, size_t size, unsigned long state,
+					      uintptr_t site)
 {
 	const struct mw_said said = { .size = size, .sized = true, .site = site };
-	struct mw_span *span = mw_span_of(object);
 
-	if (span && mw_class_is(span->class, size)) {
-		mw_free_far_in(span, object, NULL, state, site);
-	} else if (span) {
-		mw_free_sized_otherwise(object, size, span, state, site);
-	} else {
-		mw_port_unpin(state);
-		if (object != mw_zero_object || size)
-			(void)mw_free_said(object, &said);
-	}
+	mw_port_unpin(state);
+	if (object != mw_zero_object || size)
+		(void)mw_free_said(object, &said);
 }
 
 /* As mw_free(), after one look at the size. */
 void mw_free_sized(void *object, size_t size)
 {
 	unsigned long state = mw_port_pin();
-	uintptr_t at = mw_span_fast(object);
-	struct mw_span *span = (struct mw_span *)at;
+	struct mw_span *span = mw_span_of_pinned(object);
 	unsigned int owner;
 
-	if (mw_unlikely(at & MW_MAP_TAG)) {
-		mw_free_sized_far(object, size, state, MW_SITE);
+	if (mw_unlikely(!span)) {
+		mw_free_sized_nowhere(object, size, state, MW_SITE);
 		return;
 	}
 	if (mw_unlikely(!mw_class_is(span->class, size))) {

@@ -43,14 +43,6 @@ static inline bool mw_span_held(const struct mw_span *span)
 bool mw_span_all_free(const struct mw_span *span);
 bool mw_span_some_free(const struct mw_span *span);
 
-/* As mw_span_of_pinned(), which is called only where mw_span_fast() does not reach. Pinned. */
-static inline struct mw_span *mw_span_near(const void *address)
-{
-	uintptr_t at = mw_span_fast(address);
-
-	return mw_likely(!(at & MW_MAP_TAG)) ? (struct mw_span *)at : mw_span_of_pinned(address);
-}
-
 /* ---- cpu.c ---- */
 
 /* As mw_cpu_here(), for who wants to know what the CPU has: NULL if it has not begun, and so has nothing. Pinned. */

@@ -76,7 +76,7 @@ static inline void *mw_realloc_take(struct mw_span *span, void *object, size_t s
 void *mw_realloc_near(void *object, size_t size)
 {
 	unsigned long state = mw_port_pin();
-	struct mw_span *span = mw_span_near(object);
+	struct mw_span *span = mw_span_of_pinned(object);
 	size_t index, bytes = 0;
 	void *moved = NULL;
 

@@ -110,25 +110,6 @@ static void place_bitmaps(struct mw_region *region, size_t n, unsigned long *at)
 	region->poison_bits = (mw_atomic_t *)(at + 2 * bits_words(n));
 }
 
-/* Nobody finds the region yet, and its leaves sleep. */
-static void claim_map(const struct mw_region *region, char *own)
-{
-	struct mw_map_claim claim = {
-		.first = region->first,
-		.end = region->end,
-		.slot = region->first >> MW_LEAF_PAGE_SHIFT,
-		.at = own,
-	};
-	bool more;
-
-	do {
-		unsigned long state = mw_lock(&mw_page.heap);
-
-		more = mw_map_claim(&claim);
-		mw_unlock(&mw_page.heap, state);
-	} while (more);
-}
-
 static void publish(struct mw_region *region, size_t n)
 {
 	struct mw_zone *zone = region->index;
@@ -136,8 +117,8 @@ static void publish(struct mw_region *region, size_t n)
 	char *bitmaps = own + mw_map_bytes(region->first, region->end);
 	unsigned long state;
 
-	claim_map(region, own);
 	state = mw_lock(&mw_page.heap);
+	mw_map_come(&region->map, region->first, region->end, own);
 	/* Lists are long, and of most machines' zones some stay empty for ever. */
 	for (size_t i = 0; !zone->ready && i < MW_LISTS; i++)
 		zone->head[i] = MW_PN_NONE;

@@ -83,15 +83,13 @@ static size_t step(const struct mw_region *region, size_t pn, struct found *foun
 			return check_kept(word, pn, n, found) ? n : 0;
 		found->raw += n;
 		return n;
-	case MW_TAG_SPAN:
-		found->objects++;
-		return 1;
 	case MW_TAG_END:
 		return (void)mw_check_failed("end without head", __FILE__, __LINE__,
 					     mw_pn_address(pn)),
 		       0;
 	default:
-		found->unknown++;
+		found->objects += mw_span_far((uintptr_t)mw_pn_address(pn)) != NULL;
+		found->unknown += mw_span_far((uintptr_t)mw_pn_address(pn)) == NULL;
 		return 1;
 	}
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the page map's words say of memory that is in no span.
+ * What the page map says of memory that is in no span: the second of its two words a page, which nobody but the
+ * page heap needs. Frees of objects and marks read the first one alone, see span.h.
  *
  * A page is known by its number, counted from MW_ADDR_BASE. A word is a tag of 3 bits, mostly the id of
  * the region, and a payload. Free runs need no records of their own: all that is known of a run
@@ -14,7 +15,8 @@
  *   n free  HEAD length | 0 or INNER ... | INNER length | INNER prev, age | END next
  *
  * So a free page next to a run that is being freed is known by one look: SINGLE, PAIR or END on the
- * left, SINGLE, PAIR or HEAD on the right. HEAD, END, PAIR and SINGLE stand nowhere else.
+ * left, SINGLE, PAIR or HEAD on the right. HEAD, END, PAIR and SINGLE stand nowhere else; pages of a span
+ * have words that are none of these, nor RAW.
  * Words change under MW_RANK_HEAP, except RAW ones as they become stocked and are handed out again: see
  * stock.h.
  */
@@ -25,7 +27,6 @@
 
 enum mw_map_tag {
 	MW_TAG_NONE,
-	MW_TAG_SPAN = MW_MAP_SPAN,
 	MW_TAG_RAW,
 	MW_TAG_SINGLE,
 	MW_TAG_PAIR,
@@ -39,6 +40,7 @@ enum mw_map_tag {
 #define MW_PN_NONE MW_PN_MASK /* the end of a list */
 
 /* Bit 0 of an id: below 16 MiB. */
+#define MW_MAP_TAG 7ul
 #define MW_ID_SHIFT 3
 #define MW_ID_BITS (MW_WORD_BITS == 64 ? 10 : 8)
 #define MW_ID_MASK (((uintptr_t)1 << MW_ID_BITS) - 1)
@@ -104,58 +106,44 @@ static inline void *mw_pn_address(size_t pn)
 	return (void *)((uintptr_t)MW_ADDR_BASE + ((uintptr_t)pn << MW_PAGE_SHIFT));
 }
 
-#define MW_LEAF_PAGE_SHIFT (MW_MAP_LEAF_SHIFT - MW_PAGE_SHIFT)
-#define MW_LEAF_PAGES ((size_t)1 << MW_LEAF_PAGE_SHIFT)
-
-/* Words of pages in the same MiB stand beside each other, whatever the leaf. */
-#define MW_TWIG_SHIFT 20
-#define MW_TWIG_PAGE_SHIFT (MW_TWIG_SHIFT - MW_PAGE_SHIFT)
-#define MW_TWIG_PAGES ((size_t)1 << MW_TWIG_PAGE_SHIFT)
-
-MW_NOINLINE mw_map_word *mw_map_at_small(uintptr_t entry, size_t pn);
-
-/* The word of a page that is in a region and whose leaf is awake. */
-static inline mw_map_word *mw_map_at(size_t pn)
-{
-	uintptr_t entry =
-		atomic_load_explicit(&mw_map_root[pn >> MW_LEAF_PAGE_SHIFT], memory_order_relaxed);
-
-	if (mw_unlikely(!(entry & MW_MAP_LEAF)))
-		return mw_map_at_small(entry, pn);
-	return (mw_map_word *)(entry - MW_MAP_LEAF) + (pn & (MW_LEAF_PAGES - 1));
-}
-
-MW_NOINLINE mw_map_word *mw_map_find_small(uintptr_t entry, size_t pn);
-
-/* The word of any address, or NULL. Pinned, as long as the word is looked at. */
+/* Of any address; those of pages that nobody has used yet, or that are in no region, are never written. Pinned. */
 static inline mw_map_word *mw_map_find(const void *address)
 {
-	uintptr_t at = (uintptr_t)address - (uintptr_t)MW_ADDR_BASE, entry;
+	const struct mw_map_leaf *leaf;
+	mw_map_word *runs;
+	size_t n = mw_map_flat_number((uintptr_t)address);
 
 	MW_ASSERT_READER();
-	if (mw_unlikely((uint64_t)at >> MW_ADDR_BITS))
-		return NULL;
-	at >>= MW_PAGE_SHIFT;
-	entry = atomic_load_explicit(&mw_map_root[at >> MW_LEAF_PAGE_SHIFT], memory_order_acquire);
-	if (mw_unlikely(!(entry & MW_MAP_LEAF)))
-		return mw_map_find_small(entry, at);
-	return (mw_map_word *)(entry - MW_MAP_LEAF) + (at & (MW_LEAF_PAGES - 1));
+	if (mw_likely(n != MW_MAP_NOT_FLAT))
+		return atomic_load_explicit(&mw_map_flat.runs, memory_order_relaxed) + n;
+	leaf = mw_map_leaf((uintptr_t)address);
+	runs = atomic_load_explicit(&((struct mw_map_leaf *)leaf)->runs, memory_order_acquire);
+	return runs + mw_map_leaf_number((uintptr_t)address);
 }
 
-/* The same, but NULL also where it is not in a leaf. */
-static inline mw_map_word *mw_map_find_leaf(const void *address)
+/* Of a page that is in a region, below its frontier. */
+static inline mw_map_word *mw_map_at(size_t pn)
 {
-	uintptr_t at = (uintptr_t)address - (uintptr_t)MW_ADDR_BASE, entry;
+	size_t n = pn - atomic_load_explicit(&mw_map_flat.first, memory_order_relaxed);
+	const struct mw_map_table *table;
+	const struct mw_map_leaf *leaf;
 
-	MW_ASSERT_READER();
-	if (mw_unlikely((uint64_t)at >> MW_ADDR_BITS))
-		return NULL;
-	at >>= MW_PAGE_SHIFT;
-	entry = atomic_load_explicit(&mw_map_root[at >> MW_LEAF_PAGE_SHIFT], memory_order_acquire);
-	if (mw_unlikely(!(entry & MW_MAP_LEAF)))
-		return NULL;
-	return (mw_map_word *)(entry - MW_MAP_LEAF) + (at & (MW_LEAF_PAGES - 1));
+	if (mw_likely(n < atomic_load_explicit(&mw_map_flat.pages, memory_order_acquire)))
+		return atomic_load_explicit(&mw_map_flat.runs, memory_order_relaxed) + n;
+	table = atomic_load_explicit(&mw_map_root[pn / (MW_MAP_LEAVES * MW_LEAF_PAGES)],
+				     memory_order_relaxed);
+	leaf = &table->leaf[pn / MW_LEAF_PAGES % MW_MAP_LEAVES];
+	return atomic_load_explicit(&((struct mw_map_leaf *)leaf)->runs, memory_order_relaxed) +
+	       pn % MW_LEAF_PAGES;
 }
+
+/* The word for any address; 0 where there is none. */
+static inline uintptr_t mw_map_get_pinned(uintptr_t address)
+{
+	return atomic_load_explicit(mw_map_find((const void *)address), memory_order_relaxed);
+}
+
+uintptr_t mw_map_get(uintptr_t address);
 
 static inline uintptr_t mw_map_read(size_t pn)
 {
@@ -168,26 +156,29 @@ static inline void mw_map_write(size_t pn, uintptr_t word)
 }
 
 /*
- * For who adds a region, alone. mw_map_bytes() says what [@first, @end) lacks, at most. mw_map_claim() carves it
- * from @at on, a step with the heap lock held at a time: with @slot that of @first, until it returns false. Large
- * leaves stay asleep, untouched, until mw_map_wake().
+ * What a region brings of the page map, out of its own memory. Its first and its last leaf, which it may share
+ * with other regions, are there when it comes, unless they were there before; those between when the frontier
+ * reaches them, as nobody else has a part in them. So it is with tables.
  */
-#define MW_MAP_STEP 64u /* leaves */
-struct mw_map_claim {
-	size_t first, end, slot;
-	char *at, *leaf; /* where the next one would be; where those in a row begin */
-	size_t leaves; /* that are in a row, up to @slot */
-	size_t done; /* steps or twigs of @slot */
+struct mw_map_part {
+	size_t slot, leaf; /* numbers of the first table and the first leaf that it brings */
+	size_t slots, leaves; /* how many */
+	struct mw_map_table *tables;
+	mw_span_word *spans;
+	mw_map_word *runs;
 };
+
+/* Bytes that a region of [@first, @end) needs for its part. As long as nobody else changes regions. */
 size_t mw_map_bytes(size_t first, size_t end);
-bool mw_map_claim(struct mw_map_claim *claim);
-void mw_map_wake(size_t first, size_t end, bool clear);
+/* It is laid out from @at on, for [@first, @end). Heap lock held. */
+void mw_map_come(struct mw_map_part *part, size_t first, size_t end, char *at);
+/* [@first, @end) is about to be used; @clear: the part's memory is not known to be zero. Heap lock held. */
+void mw_map_wake(const struct mw_map_part *part, size_t first, size_t end, bool clear);
 /*
- * Leaves, tables and twigs in [@lo, @hi) leave the map, as far as they serve pages of [@first, @end).
- * mw_map_lends(): other pages, too, are served by them.
+ * What of the map lies in [@lo, @hi), a region's own memory, goes out of it, as far as it serves pages of
+ * [@first, @end). mw_map_lends(): other regions' pages, too, are served by it.
  */
-bool mw_map_lends(const struct mw_region *region, size_t first, size_t end, const char *lo,
-		  const char *hi);
+bool mw_map_lends(const struct mw_region *region, const char *lo, const char *hi);
 void mw_map_disown(size_t first, size_t end, const char *lo, const char *hi);
 /* Who was looking up words when that was done has come out since. Heap lock held. */
 void mw_map_readers_gone(const char *lo, const char *hi);

@@ -83,6 +83,7 @@ struct mw_region {
 	bool shut; /* the gap is gone, and the page at the frontier guarded; heap lock */
 	/* Bits were ever set below; whoever owns a page with one sees it, by the heap lock. */
 	_Atomic(bool) some_zero, some_released, some_poison;
+	struct mw_map_part map; /* heap lock */
 	size_t own; /* pages of metadata that it cannot be without, with the guard page */
 	size_t used; /* pages below the frontier that are in no free run; heap lock */
 	size_t released; /* of them, with the port; heap lock */
@@ -189,7 +190,7 @@ bool mw_run_check_lists(enum mw_zone_index zone);
 
 /* heap.c */
 /* Pages by which a region grows, at most, and whose bits change, with the heap lock held in one go. */
-#define MW_GROW_MOST (MW_LEAF_PAGES / 4)
+#define MW_GROW_MOST (16 * MW_LEAF_PAGES)
 #define MW_BITS_ONCE ((size_t)4096)
 
 /*

@@ -166,11 +166,8 @@ void *mw_pages_alloc(size_t count, mw_flags_t flags)
 static MW_NOINLINE void report_free(const void *pages, size_t count, uintptr_t site)
 {
 	struct mw_report report = { .address = pages, .given = count, .here.pcs[0] = site };
-	unsigned long state = mw_port_pin();
-	bool objects = mw_map_tag(mw_map_get((uintptr_t)pages)) == MW_TAG_SPAN;
 
-	mw_port_unpin(state);
-	if (objects) {
+	if (mw_span_of(pages)) {
 		report.what = MW_WRONG_KIND;
 		report.text = "memory of objects freed as pages";
 		mw_misuse(&report);
@@ -198,7 +195,7 @@ static MW_NOINLINE bool put_again(void *pages, unsigned int shelf, size_t count)
 		mw_stock_spill();
 		again = true;
 	}
-	return again && mw_stock_put(pages, shelf, count, false);
+	return again && mw_stock_put(pages, shelf, count);
 }
 
 /* What takes a while, without a lock: the run's word says that it is no longer in use. */
@@ -222,7 +219,7 @@ static MW_APART void free_hard(void *pages, size_t count, uintptr_t site)
 		return;
 	state = mw_lock(&mw_page.heap);
 	at = mw_map_find(pages);
-	word = at ? atomic_load_explicit(at, memory_order_relaxed) : 0;
+	word = atomic_load_explicit(at, memory_order_relaxed);
 	/* The exchange: another CPU may put it into its stock at this moment, see stock.h. */
 	ours = !((uintptr_t)pages & (MW_PAGE_SIZE - 1)) && count && count <= MW_PN_MASK &&
 	       (word & ~(MW_ID_MASK << MW_ID_SHIFT)) == mw_map_word_of(MW_TAG_RAW, 0, count) &&
@@ -250,13 +247,13 @@ static MW_APART void free_other(void *pages, size_t count, uintptr_t site)
 {
 	unsigned int shelf = mw_shelf_for(count);
 
-	if (pages && (shelf == MW_SHELF_NONE || !mw_stock_put(pages, shelf, count, false)))
+	if (pages && (shelf == MW_SHELF_NONE || !mw_stock_put(pages, shelf, count)))
 		free_hard(pages, count, site);
 }
 
 void mw_pages_free(void *pages, size_t count)
 {
-	if (mw_unlikely(count != 1 || !mw_stock_put(pages, 0, 1, true)))
+	if (mw_unlikely(count != 1 || !mw_stock_put(pages, 0, 1)))
 		free_other(pages, count, MW_SITE);
 }
 
@@ -286,6 +283,6 @@ void mw_stack_free(void *stack, unsigned int order)
 	/* No stack is of a higher order: then it is none, as with another wrong one. */
 	size_t count = order <= 30 - MW_PAGE_SHIFT ? (size_t)1 << order : 0;
 
-	if (mw_unlikely(count != 1 || !mw_stock_put(stack, 0, 1, true)))
+	if (mw_unlikely(count != 1 || !mw_stock_put(stack, 0, 1)))
 		free_other(stack, count, MW_SITE);
 }

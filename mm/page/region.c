@@ -115,7 +115,7 @@ bool mw_region_grow(struct mw_region *region, size_t pages)
 	if (!pages || mw_should_fail(pages << MW_PAGE_SHIFT, MW_FAIL_OWN, 0) ||
 	    !gap_take(region, pages))
 		return false;
-	mw_map_wake(start, end, !region->zeroed);
+	mw_map_wake(&region->map, start, end, !region->zeroed);
 	mw_tree_grow(&region->ends, end - first, !region->zeroed);
 	mw_tree_grow(&region->singles, end - first, !region->zeroed);
 	grow_bits(region, start - first, end - first);

@@ -8,7 +8,7 @@
 #include "stock.h"
 #include "up.h"
 
-/* Leaves, or tables of twigs, that are looked at with the heap lock held once. */
+/* Tables that are looked at with the heap lock held once. */
 #define DISOWN_STEP 16u
 
 /*
@@ -56,17 +56,16 @@ static bool lends(struct mw_region **parts, size_t n)
 		struct mw_region *region = parts[i];
 		size_t own = region->end - region->own;
 
-		if (mw_map_lends(region, region->first, region->end, mw_pn_address(own),
-				 mw_pn_address(region->end)))
+		if (mw_map_lends(region, mw_pn_address(own), mw_pn_address(region->end)))
 			return true;
 	}
 	return false;
 }
 
-/* It is in nobody's list: out of the page map, a few leaves at a time; then it waits for its readers. */
+/* It is in nobody's list: out of the page map, a few tables at a time; then it waits for its readers. */
 static void disown(struct mw_region *region)
 {
-	const size_t step = (size_t)DISOWN_STEP << MW_LEAF_PAGE_SHIFT;
+	const size_t step = DISOWN_STEP * MW_MAP_LEAVES * MW_LEAF_PAGES;
 	size_t end = region->end;
 	const char *lo = mw_pn_address(end - region->own), *hi = mw_pn_address(end);
 	unsigned long state;

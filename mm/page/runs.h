@@ -93,7 +93,7 @@ static MW_QUICK struct mw_ends mw_ends_of(size_t last)
 {
 	mw_map_word *word = mw_map_at(last);
 
-	if (mw_likely((last & (MW_TWIG_PAGES - 1)) >= 2))
+	if (mw_likely(last % MW_LEAF_PAGES >= 2))
 		return (struct mw_ends){ word, word - 1, word - 2 };
 	return (struct mw_ends){ word, mw_map_find(mw_pn_address(last - 1)),
 				 mw_map_find(mw_pn_address(last - 2)) };

@@ -7,17 +7,33 @@
 /* Words of the page map written in one go, pinned. */
 #define WORDS_AT_ONCE 1024
 
-static void write_words(size_t first, size_t n, uintptr_t word)
+/* What pages of one leaf say, below their region's frontier. Heap lock held. */
+static void write_in_leaf(size_t first, size_t n, struct mw_span *span)
+{
+	const struct mw_map_leaf *leaf = mw_map_leaf((uintptr_t)mw_pn_address(first));
+	mw_span_word *at =
+		atomic_load_explicit(&((struct mw_map_leaf *)leaf)->spans, memory_order_relaxed);
+
+	at += first % MW_LEAF_PAGES;
+	for (size_t i = 0; i < n; i++)
+		atomic_store_explicit(&at[i], span, memory_order_release);
+}
+
+static void write_words(size_t first, size_t n, struct mw_span *span)
 {
 	while (n) {
-		size_t some = mw_min(n, WORDS_AT_ONCE);
+		size_t left = mw_min(n, WORDS_AT_ONCE);
 		unsigned long state = mw_lock(&mw_page.heap);
 
-		for (size_t i = 0; i < some; i++)
-			atomic_store_explicit(mw_map_at(first + i), word, memory_order_release);
+		n -= left;
+		while (left) {
+			size_t some = mw_min(left, MW_LEAF_PAGES - first % MW_LEAF_PAGES);
+
+			write_in_leaf(first, some, span);
+			first += some;
+			left -= some;
+		}
 		mw_unlock(&mw_page.heap, state);
-		first += some;
-		n -= some;
 	}
 }
 
@@ -85,7 +101,7 @@ struct mw_span *mw_span_alloc(size_t pages, size_t align, mw_flags_t flags)
 
 void mw_span_publish(struct mw_span *span)
 {
-	write_words(mw_pn(span->base), span->pages, (uintptr_t)span + MW_MAP_SPAN);
+	write_words(mw_pn(span->base), span->pages, span);
 }
 
 /* @n pages of the span from @first on go back; @in_use: others stay. */
@@ -94,7 +110,7 @@ static void give_back(struct mw_span *span, size_t first, size_t n, bool in_use)
 	unsigned long state;
 	size_t all;
 
-	write_words(first, n, 0);
+	write_words(first, n, NULL);
 	if (mw_unlikely(mw_region_flag(&mw_page.poison)))
 		mw_poison_fill(span->region, first, n);
 	mw_heap_dirty(span->region, first, n);
@@ -130,7 +146,7 @@ bool mw_span_extend(struct mw_span *span, size_t more, bool zero)
 		return false;
 	}
 	mw_shadow_live(mw_pn_address(first), more << MW_PAGE_SHIFT);
-	write_words(first, more, (uintptr_t)span + MW_MAP_SPAN);
+	write_words(first, more, span);
 	return true;
 }
 

@@ -2,14 +2,10 @@
 /*
  * A span: a run of pages that holds objects, and the page map that leads to it.
  *
- * Free runs and raw pages have no span. The page map holds one word a page:
- *
- *   0                     not ours, or inside a free or raw run
- *   span + MW_MAP_SPAN    every page of a span
- *   other low bits        first and last page of a free or raw run; known to mm/page only
- *
- * so that any word at all may be looked up, at any moment, without a lock: whoever gets a span gets
- * one that was in use at that moment, and descriptors never become anything else.
+ * The page map has two words a page: the span that the page is in, here; and what is known of the free or raw
+ * run that it is in, which mm/page alone reads (map.h). Any address at all may be looked up, at any moment,
+ * without a lock: whoever gets a span gets one that was in use at that moment, and descriptors never become
+ * anything else.
  */
 #ifndef MW_PAGE_SPAN_H
 #define MW_PAGE_SPAN_H
@@ -19,10 +15,6 @@
 #include "../base/list.h"
 #include "../base/lock.h"
 #include "../base/meta.h"
-
-#define MW_MAP_LEAF_SHIFT 26 /* one leaf of the page map covers 64 MiB */
-#define MW_MAP_TAG 7ul
-#define MW_MAP_SPAN 1ul
 
 #define MW_SPAN_BITS 4
 
@@ -89,25 +81,42 @@ struct mw_span {
 	size_t asked; /* mm/object: what a large object was asked with last, bytes */
 };
 
-typedef _Atomic(uintptr_t) mw_map_word;
-
 /*
- * An entry of the root: 0 where there is no memory; the address of a leaf + MW_MAP_LEAF; or what
- * only map.c knows. A leaf covers its 64 MiB as a whole, so there is one thing to check; small
- * regions do not pay for one.
+ * The page map: a root in bss with an entry for each 64 MiB, NULL where there is no memory; tables; and leaves
+ * of 1 MiB, the words of whose pages stand beside each other. A leaf that nobody has used yet has
+ * mw_map_nothing's words, which are never written.
  */
-#define MW_MAP_LEAF 1ul
-extern mw_map_word mw_map_root[(size_t)1 << (MW_ADDR_BITS - MW_MAP_LEAF_SHIFT)];
+#define MW_MAP_TABLE_SHIFT 26
+#define MW_MAP_LEAF_SHIFT 20
+#define MW_MAP_LEAVES ((size_t)1 << (MW_MAP_TABLE_SHIFT - MW_MAP_LEAF_SHIFT))
+#define MW_LEAF_PAGES ((size_t)1 << (MW_MAP_LEAF_SHIFT - MW_PAGE_SHIFT))
+
+typedef struct mw_span *_Atomic mw_span_word; /* NULL: the page is in no span */
+typedef _Atomic(uintptr_t) mw_map_word; /* known to mm/page */
+
+struct mw_map_leaf {
+	mw_span_word *_Atomic spans;
+	mw_map_word *_Atomic runs;
+};
+
+struct mw_map_table {
+	struct mw_map_leaf leaf[MW_MAP_LEAVES];
+};
+
+extern struct mw_map_table *_Atomic mw_map_root[(size_t)1 << (MW_ADDR_BITS - MW_MAP_TABLE_SHIFT)];
+extern const struct mw_map_leaf mw_map_nothing;
 
 /*
  * Leaves that lie one behind the other, mostly those of the largest region, are also reached in one
- * step. @pages is read first: the other two only change while it is 0, and nobody who saw it as
+ * step. @pages is read first: the others only change while it is 0, and nobody who saw it as
  * something else is still reading.
  */
 extern struct mw_map_flat {
 	_Alignas(MW_CACHE_LINE) mw_atomic_t pages;
 	_Atomic(uintptr_t) bias; /* address + bias: bytes from the first page */
-	mw_map_word *_Atomic words;
+	mw_atomic_t first; /* number of the first page */
+	mw_span_word *_Atomic spans;
+	mw_map_word *_Atomic runs;
 	size_t most; /* what @pages may grow to; 0: no leaves yet; heap lock */
 	bool shut; /* its region was removed: closed until all readers are gone; heap lock */
 } mw_map_flat;
@@ -124,43 +133,53 @@ static inline size_t mw_map_flat_number(uintptr_t address)
 	return mw_likely(n < pages) ? n : MW_MAP_NOT_FLAT;
 }
 
-/* The word of a page with a number. */
-static inline mw_map_word *mw_map_flat_word(size_t n)
+/* The leaf of any address; leaves go when their region does, a grace period later. */
+static inline const struct mw_map_leaf *mw_map_leaf(uintptr_t address)
 {
-	return atomic_load_explicit(&mw_map_flat.words, memory_order_relaxed) + n;
+	uintptr_t at = address - (uintptr_t)MW_ADDR_BASE, slot = at >> MW_MAP_TABLE_SHIFT;
+	const struct mw_map_table *table;
+
+	if (mw_unlikely(slot >= MW_LEN(mw_map_root)))
+		return &mw_map_nothing;
+	table = atomic_load_explicit(&mw_map_root[slot], memory_order_acquire);
+	if (mw_unlikely(!table))
+		return &mw_map_nothing;
+	return &table->leaf[at >> MW_MAP_LEAF_SHIFT & (MW_MAP_LEAVES - 1)];
 }
 
-uintptr_t mw_map_get_far(uintptr_t address);
+/* The number in its leaf of the page of any address. */
+static inline size_t mw_map_leaf_number(uintptr_t address)
+{
+	return (address - (uintptr_t)MW_ADDR_BASE) >> MW_PAGE_SHIFT & (MW_LEAF_PAGES - 1);
+}
+
+/* The span in use that @address is in, or NULL, where mw_map_flat does not reach. Pinned. */
+static inline struct mw_span *mw_span_far(uintptr_t address)
+{
+	const struct mw_map_leaf *leaf = mw_map_leaf(address);
+	mw_span_word *spans =
+		atomic_load_explicit(&((struct mw_map_leaf *)leaf)->spans, memory_order_acquire);
+
+	return atomic_load_explicit(&spans[mw_map_leaf_number(address)], memory_order_acquire);
+}
 
 /*
- * The page map's word for the page of @address; 0 for any address that is in no region. Leaves go when
- * their region does, a grace period later: so the map is read pinned, or with the world stopped.
+ * The span in use that @address lies in, or NULL. Says nothing of objects. The map is read pinned, or with the
+ * world stopped.
  */
-static inline uintptr_t mw_map_get_pinned(uintptr_t address)
+static inline struct mw_span *mw_span_of_pinned(const void *address)
 {
-	size_t n = mw_map_flat_number(address);
+	size_t n = mw_map_flat_number((uintptr_t)address);
 
 	MW_ASSERT_READER();
 	if (mw_likely(n != MW_MAP_NOT_FLAT))
-		return atomic_load_explicit(mw_map_flat_word(n), memory_order_acquire);
-	return mw_map_get_far(address);
+		return atomic_load_explicit(&atomic_load_explicit(&mw_map_flat.spans,
+								  memory_order_relaxed)[n],
+					    memory_order_acquire);
+	return mw_span_far((uintptr_t)address);
 }
 
-static inline struct mw_span *mw_map_span(uintptr_t word)
-{
-	uintptr_t span = word - MW_MAP_SPAN;
-
-	return span & MW_MAP_TAG ? NULL : (struct mw_span *)span;
-}
-
-/* The span in use that @address lies in, or NULL. Says nothing of objects. Pinned, too. */
-static inline struct mw_span *mw_span_of_pinned(const void *address)
-{
-	return mw_map_span(mw_map_get_pinned((uintptr_t)address));
-}
-
-/* The same two for who is not pinned, or need not be quick. Descriptors stay descriptors. */
-uintptr_t mw_map_get(uintptr_t address);
+/* The same for who is not pinned, or need not be quick. Descriptors stay descriptors. */
 struct mw_span *mw_span_of(const void *address);
 
 /*

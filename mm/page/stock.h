@@ -151,10 +151,10 @@ static inline bool mw_shelf_full(const struct mw_shelf *shelf)
 
 /*
  * Put a run in use into this CPU's stock. Return: false, and nothing happened, if the stock is full
- * or this is no such run. @quick: not for memory whose page map has twigs, and without a call then.
+ * or this is no such run.
  */
 static inline __attribute__((always_inline)) bool mw_stock_put(void *pages, unsigned int which,
-							       size_t count, bool quick)
+							       size_t count)
 {
 	unsigned long state;
 	struct mw_page_stock *stock = mw_stock_enter(&state);
@@ -163,9 +163,8 @@ static inline __attribute__((always_inline)) bool mw_stock_put(void *pages, unsi
 
 	if (mw_unlikely(!stock))
 		return false;
-	/* Looked up under the lock: words move only while stocks are closed. */
-	word = quick ? mw_map_find_leaf(pages) : mw_map_find(pages);
-	if (mw_unlikely(!word || (uintptr_t)pages & (MW_PAGE_SIZE - 1)))
+	word = mw_map_find(pages);
+	if (mw_unlikely((uintptr_t)pages & (MW_PAGE_SIZE - 1)))
 		goto out;
 	value = atomic_load_explicit(word, memory_order_relaxed);
 	if (mw_unlikely(!mw_stock_fits(value, count)) ||

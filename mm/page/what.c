@@ -61,7 +61,8 @@ static void look_back(size_t pn, size_t bottom, struct found *found)
 		if (tag == MW_TAG_RAW && mw_map_payload(word & ~MW_RAW_STOCKED) > pn - at)
 			*found = (struct found){ kind_of(word), at,
 						 mw_map_payload(word & ~MW_RAW_STOCKED) };
-		if ((tag != MW_TAG_NONE && tag != MW_TAG_INNER) || !at)
+		if ((tag != MW_TAG_NONE && tag != MW_TAG_INNER) || !at ||
+		    mw_span_of(mw_pn_address(at)))
 			return;
 	}
 }

@@ -7,7 +7,7 @@
 
 struct mw_debugger {
 	uintptr_t addr_base, raw_stocked, pn_mask;
-	unsigned int page_shift, leaf_shift, twig_shift, id_shift, payload_shift, max_cpus;
+	unsigned int page_shift, table_shift, leaf_shift, id_shift, payload_shift, max_cpus;
 	unsigned int owner_pending, owner_no_free, owner_full, owner_none, owner_large, owner_debug,
 		owner_gone;
 	unsigned int span_collected, span_pointers, span_tiny, debug_track, gc;

@@ -24,13 +24,13 @@ static size_t look_at_pages(size_t at, struct mw_map_run *run)
 {
 	uintptr_t word = mw_map_get((uintptr_t)mw_pn_address(at));
 
-	run->state = MW_MAP_FREE;
-	run->span = NULL;
-	switch (mw_map_tag(word)) {
-	case MW_TAG_SPAN:
+	run->span = mw_span_of(mw_pn_address(at));
+	if (run->span) {
 		run->state = MW_MAP_OBJECTS;
-		run->span = mw_span_of(mw_pn_address(at));
-		return run->span ? __atomic_load_n(&run->span->pages, __ATOMIC_RELAXED) : 1;
+		return __atomic_load_n(&run->span->pages, __ATOMIC_RELAXED);
+	}
+	run->state = MW_MAP_FREE;
+	switch (mw_map_tag(word)) {
 	case MW_TAG_RAW:
 		run->state = word & MW_RAW_STOCKED ? MW_MAP_STOCKED : MW_MAP_RAW;
 		if (mw_map_is_kept(word))

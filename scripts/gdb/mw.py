@@ -222,9 +222,9 @@ def whatis(heap, argument):
     if thing:
         describe_object(heap, thing, address)
         return
-    word = heap.word(address)
-    if word & 7 == heap.tag["SPAN"]:
-        print(f"in span {word - 1:#x}, where no object is: before the first or behind the last")
+    span = heap.span_at(address)
+    if span:
+        print(f"in span {span:#x}, where no object is: before the first or behind the last")
         return
     pn = heap.page(address)
     for region in heap.regions():

@@ -69,8 +69,9 @@ def check_region(heap, region, found):
             pages = heap.payload(word & ~heap.k["raw_stocked"])
             need(pages and pages <= region.frontier - pn, "raw run", heap.address(pn))
             found["kept" if heap.is_kept(word) else "raw"] += pages
-        elif tag == "SPAN":
-            need(word - 1 in heap.spans, "a page of a span that is not in use", heap.address(pn))
+        elif heap.span_at(heap.address(pn)):
+            need(heap.span_at(heap.address(pn)) in heap.spans,
+                 "a page of a span that is not in use", heap.address(pn))
             found["objects"] += 1
         else:
             need(tag != "END", "end without head", heap.address(pn))

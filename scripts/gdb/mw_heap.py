@@ -32,7 +32,7 @@ class Heap:
         constants = gdb.parse_and_eval("mw_debugger")
         self.k = {field.name: int(constants[field]) for field in constants.type.fields()}
         self.tag = {name: value(f"MW_TAG_{name}") for name in
-                    "NONE SPAN RAW SINGLE PAIR HEAD END INNER".split()}
+                    "NONE RAW SINGLE PAIR HEAD END INNER".split()}
         self.where = {value(f"MW_WHERE_{name}"): name.lower().replace("_", " ") for name in
                       "NOWHERE CURRENT AVAIL FULL CENTRAL_SOME CENTRAL_FULL DEBUG".split()}
         self.bits = 8 * self.memory.word
@@ -54,22 +54,27 @@ class Heap:
     def page(self, address):
         return (address - self.k["addr_base"]) >> self.k["page_shift"]
 
-    def word(self, address):
-        """The page map's word for an address; 0 where there is none."""
+    def map_word(self, address, which):
+        """One of the page map's two words for an address; 0 where there is none."""
         at = (address - self.k["addr_base"]) % (1 << self.bits)
-        slot = at >> self.k["leaf_shift"]
+        slot, word = at >> self.k["table_shift"], self.memory.word
         if slot >= self.root_size:
             return 0
-        entry = self.memory.pointer(self.root_at + slot * self.memory.word)
-        if entry & 1:
-            inside = (at & ((1 << self.k["leaf_shift"]) - 1)) >> self.k["page_shift"]
-            return self.memory.pointer(entry - 1 + inside * self.memory.word)
-        if not entry & 4:
+        table = self.memory.pointer(self.root_at + slot * word)
+        if not table:
             return 0
-        twig = (at & ((1 << self.k["leaf_shift"]) - 1)) >> self.k["twig_shift"]
-        twig = self.memory.pointer(entry - 4 + twig * self.memory.word)
-        inside = (at & ((1 << self.k["twig_shift"]) - 1)) >> self.k["page_shift"]
-        return self.memory.pointer(twig + inside * self.memory.word) if twig else 0
+        leaf = (at & ((1 << self.k["table_shift"]) - 1)) >> self.k["leaf_shift"]
+        words = self.memory.pointer(table + (2 * leaf + which) * word)
+        inside = (at & ((1 << self.k["leaf_shift"]) - 1)) >> self.k["page_shift"]
+        return self.memory.pointer(words + inside * word)
+
+    def span_at(self, address):
+        """The address of the descriptor of the span that an address is in; 0: it is in none."""
+        return self.map_word(address, 0)
+
+    def word(self, address):
+        """What the page map says of a page that is in no span; 0 where there is nothing."""
+        return self.map_word(address, 1)
 
     def is_kept(self, word):
         """Of a RAW word: the run is out of the heap for good, lost by the port or records."""
@@ -85,25 +90,24 @@ class Heap:
             yield self.read_region.at(self.memory, at)
 
     def pieces(self, region):
-        """(page number, pages, what, its word), from the first page to the end."""
+        """(page number, pages, what, its span or 0), from the first page to the end."""
         at, gap = region.first, min(region.gap, region.ceiling - region.first)
         while at < region.ceiling - gap:
-            word = self.word(self.address(at))
-            what, pages = self.look(word)
+            word, span = self.word(self.address(at)), self.span_at(self.address(at))
+            what, pages = self.look(word, span)
             if not 0 < pages <= region.ceiling - gap - at:
                 pages = 1
-            yield at, pages, what, word
+            yield at, pages, what, span
             at += pages
         if gap:
             yield at, gap, UNTOUCHED, 0
         if region.end > region.ceiling:
             yield region.ceiling, region.end - region.ceiling, RECORDS, 0
 
-    def look(self, word):
+    def look(self, word, span):
         tag = word & 7
-        if tag == self.tag["SPAN"]:
-            span = self.spans.get(word - 1)
-            return OBJECTS, span.pages if span else 1
+        if span:
+            return OBJECTS, self.spans[span].pages if span in self.spans else 1
         if tag == self.tag["RAW"]:
             stocked = word & self.k["raw_stocked"]
             if self.is_kept(word):
@@ -135,7 +139,7 @@ class Heap:
             span = self.read_span.take(data, offset, address)
             owner = span.owner & ~(self.k["owner_pending"] | self.k["owner_no_free"])
             if span.in_use and owner != self.k["owner_gone"] and span.count and \
-                    self.word(span.base) == address + 1:
+                    self.span_at(span.base) == address:
                 yield span
 
     def cache(self, address):
@@ -190,8 +194,7 @@ class Heap:
 
     def object_at(self, address):
         """The place that an address lies in, or None."""
-        word = self.word(address)
-        span = self.spans.get(word - 1) if word & 7 == self.tag["SPAN"] else None
+        span = self.spans.get(self.span_at(address))
         if not span:
             return None
         offset = (address - span.base) % (1 << self.bits)
