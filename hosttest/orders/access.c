@@ -353,11 +353,10 @@ void store_as(enum order order, unsigned int location, unsigned int value)
 	write_one(NULL, order, location, value);
 }
 
-unsigned int add_as(enum order order, unsigned int location, unsigned int value)
+unsigned int await_not_as(enum order order, unsigned int location, unsigned int mask,
+			  unsigned int value)
 {
-	const struct change change = { .keep = 0xff, .add = value };
-
-	return update(NULL, order, location, &change, any, 0);
+	return read_some(NULL, order, location, is_not, mask, value);
 }
 
 void lock(unsigned int location)

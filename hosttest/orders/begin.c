@@ -94,5 +94,5 @@ const struct protocol begin_protocol = {
 	.ways = 2,
 	.start = start,
 	.wrong = at_the_end,
-	.least = 20,
+	.least = 200,
 };

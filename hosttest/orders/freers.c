@@ -101,5 +101,5 @@ const struct protocol freers_protocol = {
 		[WAIT] = { "mw_freers_wait", "load freer->span", SEQ_CST, LOAD },
 	},
 	.start = start,
-	.least = 100,
+	.least = 500,
 };

@@ -196,5 +196,5 @@ const struct protocol grace_protocol = {
 	},
 	.start = start,
 	.wrong = at_the_end,
-	.least = 1000,
+	.least = 10000,
 };

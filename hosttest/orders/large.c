@@ -228,5 +228,5 @@ const struct protocol large_protocol = {
 	.ways = 4,
 	.start = start,
 	.wrong = at_the_end,
-	.least = 100,
+	.least = 500,
 };

@@ -60,5 +60,5 @@ const struct protocol lock_protocol = {
 		[GIVE] = { "mw_unlock_pinned", "store lock->word", RELEASE, STORE },
 	},
 	.wrong = at_the_end,
-	.least = 50,
+	.least = 100,
 };

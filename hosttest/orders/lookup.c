@@ -181,5 +181,5 @@ const struct protocol lookup_protocol = {
 		[WALK_IN_USE] = { "mw_span_readable", "load span->in_use", ACQUIRE, LOAD },
 		[WALK_OWNER] = { "mw_owner", "load span->owner, readable", ACQUIRE, LOAD },
 	},
-	.least = 100,
+	.least = 500,
 };

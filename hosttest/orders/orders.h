@@ -104,9 +104,10 @@ unsigned int await_not(unsigned int site, unsigned int location, unsigned int ma
 
 /* Accesses of others whose orders are not this protocol's business: the port's, and those of a lock. */
 unsigned int load_as(enum order order, unsigned int location);
+unsigned int await_not_as(enum order order, unsigned int location, unsigned int mask,
+			  unsigned int value);
 void store_as(enum order order, unsigned int location, unsigned int value);
 unsigned int await_as(enum order order, unsigned int location, unsigned int mask, unsigned int value);
-unsigned int add_as(enum order order, unsigned int location, unsigned int value);
 void lock(unsigned int location);
 void unlock(unsigned int location);
 

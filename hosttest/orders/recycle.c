@@ -319,5 +319,5 @@ const struct protocol recycle_protocol = {
 	.ways = 4,
 	.start = start,
 	.wrong = at_the_end,
-	.least = 100,
+	.least = 500,
 };

@@ -269,5 +269,5 @@ const struct protocol remote_protocol = {
 	.short_ways = 2,
 	.start = start,
 	.wrong = at_the_end,
-	.least = 1000,
+	.least = 10000,
 };

@@ -116,5 +116,5 @@ const struct protocol seqlock_protocol = {
 		[SEQ_AGAIN] = { "lookup", "load page.seq, again", RELAXED, LOAD },
 	},
 	.start = start,
-	.least = 50,
+	.least = 500,
 };

@@ -181,5 +181,5 @@ const struct protocol stock_protocol = {
 	.ways = 3,
 	.start = start,
 	.wrong = at_the_end,
-	.least = 100,
+	.least = 500,
 };

@@ -135,5 +135,5 @@ const struct protocol trace_protocol = {
 	.ways = 2,
 	.start = start,
 	.wrong = at_the_end,
-	.least = 50,
+	.least = 200,
 };
