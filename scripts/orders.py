@@ -168,6 +168,9 @@ def main():
     status, lines = run(args.binary, ["litmus"])
     take([line for line in lines if line.startswith("not ok")] or [f"litmus: status {status}"] * bool(status),
          sum(line.startswith("ok ") for line in lines))
+    status, lines = run(args.binary, ["--short"] * args.short + ["axioms"])
+    take([line for line in lines if line.startswith("not ok")] or [f"axioms: status {status}"] * bool(status))
+    print("axioms: " + (lines[-2] if len(lines) > 1 else "nothing"))
     take(faults_of_sites(args.binary))
     brief = list(search(args.binary, protocols, ["--short"] + ["--trace"] * args.traces, args.jobs))
     if args.traces:

@@ -125,17 +125,22 @@ static bool is_not(unsigned int value, unsigned int mask, unsigned int wanted)
 	return (value & mask) != wanted;
 }
 
+enum access {
+	READS = 1,
+	WRITES = 2,
+};
+
 /* The message of this step's choice among those that fit, from the newest on. Return: false: there is none. */
-static bool pick(enum order order, unsigned int location, bool writes, fits *fit, unsigned int mask,
-		 unsigned int wanted, unsigned int *i)
+static bool pick(enum order order, unsigned int location, unsigned int access, fits *fit,
+		 unsigned int mask, unsigned int wanted, unsigned int *i)
 {
 	unsigned int first = oldest(order, location), options = 0, n = machine.state.count[location];
 
 	while (n-- > first) {
 		unsigned int value = machine.state.message[location][n].value;
 
-		if ((writes && !is_open(location, n)) || !fit(value, mask, wanted) ||
-		    (order == SEQ_CST && !agree_allows(location, n, writes)))
+		if ((access & WRITES && !is_open(location, n)) || !fit(value, mask, wanted) ||
+		    (order == SEQ_CST && !agree_allows(location, n, access & READS, access & WRITES)))
 			continue;
 		if (options++ == machine.choice)
 			*i = n;
@@ -156,7 +161,7 @@ static unsigned int read_some(const struct site *site, enum order order, unsigne
 	case NOW:
 		break;
 	}
-	if (!pick(order, location, false, fit, mask, wanted, &i))
+	if (!pick(order, location, READS, fit, mask, wanted, &i))
 		return 0;
 	have_read(order, location, i);
 	touch(order, location, i, false);
@@ -180,7 +185,7 @@ static void write_one(const struct site *site, enum order order, unsigned int lo
 		break;
 	}
 	/* Behind any message is a place, but between the two of a read-modify-write. */
-	if (!pick(order, location, true, any, 0, 0, &i))
+	if (!pick(order, location, WRITES, any, 0, 0, &i))
 		return;
 	put(order, location, i, value, NULL);
 	trace_access(site, "store", order, location, -1, (int)value);
@@ -206,7 +211,7 @@ static unsigned int update(const struct site *site, enum order order, unsigned i
 	case NOW:
 		break;
 	}
-	if (!pick(order, location, true, fit, 0xff, wanted, &i))
+	if (!pick(order, location, READS | WRITES, fit, 0xff, wanted, &i))
 		return 0;
 	old = machine.state.message[location][i].value;
 	new = (((old & change->keep) | change->set) + change->add) & 0xff;

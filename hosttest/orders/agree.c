@@ -57,9 +57,13 @@ static set all_behind(unsigned int location, unsigned int i)
 	return behind;
 }
 
-bool agree_allows(unsigned int location, unsigned int i, bool writes)
+bool agree_allows(unsigned int location, unsigned int i, bool reads, bool writes)
 {
-	return !(all_before(location, i, writes) & all_behind(location, i));
+	set before = all_before(location, i, writes);
+
+	if (reads)
+		before |= machine.state.message[location][i].view.before;
+	return !(before & all_behind(location, i));
 }
 
 /* ---- every set there is ---- */

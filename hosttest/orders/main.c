@@ -6,6 +6,7 @@
  *	orders --list			names of protocols
  *	orders [--short] [--trace] NAME	the table of one protocol; with the shortest trace of all that is broken
  *	orders litmus			the machine itself
+ *	orders [--short] axioms		the same with programs made from a seed
  *	orders --sites			all accesses: PROTOCOL | FUNCTION | ACCESS | ORDER
  *
  * A line is "states N", or "FUNCTION | ACCESS | ORDER | WEAKER ORDER | what came of it". scripts/orders.py runs it and
@@ -99,6 +100,11 @@ static int run(const char *name)
 	if (!strcmp(name, "litmus")) {
 		(void)litmus(&passed, &failed);
 		printf("litmus: %u passed, %u failed\n", passed, failed);
+		return failed != 0;
+	}
+	if (!strcmp(name, "axioms")) {
+		(void)axioms(brief ? 20000 : 300000, &passed, &failed);
+		printf("axioms: %u passed, %u failed\n", passed, failed);
 		return failed != 0;
 	}
 	for (unsigned int i = 0; i < nr_protocols; i++)

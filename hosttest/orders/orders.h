@@ -207,8 +207,8 @@ extern struct machine machine;
 
 extern const char *const order_names[NR_ORDERS];
 
-/* agree.c: a sequentially consistent access to message @i, or one that puts another one behind it (@writes). */
-bool agree_allows(unsigned int location, unsigned int i, bool writes);
+/* agree.c: may a sequentially consistent access read message @i, or put another one behind it, or both? */
+bool agree_allows(unsigned int location, unsigned int i, bool reads, bool writes);
 /* It was made; @i is the message that was written, if it was. */
 void agree_add(unsigned int location, unsigned int i, bool writes);
 void agree_insert(unsigned int location, unsigned int behind);
@@ -243,5 +243,9 @@ extern const unsigned int nr_protocols;
 
 /* Return: whether the machine allows and forbids what it should; counts and says each. */
 bool litmus(unsigned int *passed, unsigned int *failed);
+
+/* ---- axioms.c: the same of programs made from a seed ---- */
+
+bool axioms(unsigned long programs, unsigned int *passed, unsigned int *failed);
 
 #endif
