@@ -419,8 +419,11 @@ uint64_t arch_param_number(const char *name, uint64_t otherwise);
 /**
  * arch_on_fault - a look at exceptions before they panic
  * @fn: @address is what a page fault was about. Return true: handled, go on with @regs (which it may change).
+ *
+ * Return: the one before.
  */
-void arch_on_fault(bool (*fn)(struct arch_regs *regs, uintptr_t address));
+typedef bool arch_fault_fn(struct arch_regs *regs, uintptr_t address);
+arch_fault_fn *arch_on_fault(arch_fault_fn *fn);
 
 /* In words. */
 const char *arch_fault_name(enum arch_fault fault);

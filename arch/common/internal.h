@@ -36,12 +36,14 @@ struct arch_percpu {
 	unsigned int in_exception;
 	uintptr_t interrupt_stack; /* its top: where the outermost handler begins */
 	bool resched; /* run the reschedule hook when depth is 0 again */
+	volatile unsigned int in_nmi;
 	void *local; /* the kernel's word */
 	uintptr_t stack_top[NR_STACKS];
 	_Atomic(unsigned long) state; /* enum cpu_state */
 	struct arch_call *_Atomic calls; /* newest first */
 	_Atomic(unsigned long) mail; /* arch_run_on_cpus() waits for this CPU */
 	_Atomic(unsigned long) capture; /* enum capture_state */
+	_Atomic(uint32_t) spare_copy; /* of the log of copies, left over; 0: none */
 	struct arch_regs captured;
 	struct timer timer;
 	struct machine_percpu machine;
@@ -60,6 +62,7 @@ _Static_assert(offsetof(struct arch_percpu, in_exception) == PERCPU_IN_EXCEPTION
 	       "assembly reads it");
 _Static_assert(offsetof(struct arch_percpu, interrupt_stack) == PERCPU_INTERRUPT_STACK,
 	       "assembly reads it");
+_Static_assert(offsetof(struct arch_percpu, in_nmi) == PERCPU_IN_NMI, "assembly reads it");
 _Static_assert(offsetof(struct arch_percpu, stack_top) == PERCPU_STACK_TOP, "assembly reads it");
 
 /* A lock with interrupts off while it is held; nothing in here calls out with one. */
@@ -96,6 +99,7 @@ void trap_exception(struct arch_regs *regs, uintptr_t address);
 void trap_interrupt(struct arch_regs *regs);
 void trap_leave(struct arch_regs *regs);
 void trap_nmi(struct arch_regs *regs);
+extern bool (*trap_on_nmi)(struct arch_regs *regs); /* a test's; NULL: none. Return: it was for the test. */
 void trap_not_asked_for(unsigned int number); /* an interrupt, of up to 256 */
 
 /* bootinfo.c, param.c */
@@ -138,6 +142,12 @@ static inline uint64_t level_size(unsigned int level)
 {
 	return 1ul << level_shift(level);
 }
+
+/* snapshot.c: a write to @address was refused. In any context. Return: go on; false: it is somebody else's. */
+ARCH_FAULT_FN bool snapshot_fault(uintptr_t address);
+/* With paging_lock: the page is in a chunk that is prepared or armed; it was mapped as @entry, or unmapped. */
+bool snapshot_holds(uintptr_t address);
+void snapshot_mapped(uintptr_t address, uint64_t entry);
 
 /* window.c */
 unsigned long window_flushes(void);

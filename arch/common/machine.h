@@ -6,16 +6,18 @@
  * Headers, found before those of this folder:
  *	layout.h	numbers: where things are in the address space
  *	port_inline.h	to pin, to unpin, the CPU's number, to relax; ARCH_IRQ_ON
- *	regs.h		struct arch_regs, what reads it, single instructions, arch_clock()
+ *	regs.h		struct arch_regs, what reads it, single instructions, arch_clock(), arch_copy_page(), ARCH_FAULT_FN
  *	percpu.h	STACK_BOOT (0), others of exceptions, STACK_INTERRUPT, NR_STACKS; struct machine_percpu; this_cpu()
- *	pte.h		entries of page tables: PAGING_LEVELS, PAGING_BITS, pte_*(), tlb_flush_page(), tlb_flush_all()
+ *	pte.h		entries of page tables: PAGING_LEVELS, PAGING_BITS, PTE_W (1: writable), PTE_ARMED (a bit that the
+ *			hardware leaves alone), PTE_HARDWARE, pte_*(), tlb_flush_page(), tlb_flush_all()
  *	uart.h		uart_read(), uart_write(): the registers of a 16550, for serial.c
  *
  * Symbols of its assembly:
  *	arch_switch()	see arch.h
  *	switch_first()	where the first switch to a new stack goes on: calls the function that machine_stack_init() left
  *	stack_call()	below
- *	trap entries	call trap_exception(), trap_interrupt(), trap_leave()
+ *	trap entries	call snapshot_fault() for refused writes, before all else; trap_exception(), trap_interrupt(),
+ *			trap_leave()
  *
  * Build: arch.mk has flags, the tools' prefix, and which of arch/common's parts it takes besides.
  */

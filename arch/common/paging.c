@@ -88,6 +88,8 @@ bool paging_map(uint64_t virt, uint64_t phys, uint64_t len, unsigned int access)
 			if (!entry)
 				return false;
 			__atomic_store_n(entry, pte_leaf(phys, access, level), __ATOMIC_RELEASE);
+			if (level == 1)
+				snapshot_mapped(virt, *entry);
 			size = 1ul << level_shift(level);
 		}
 		if (size >= len)

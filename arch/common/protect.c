@@ -54,7 +54,7 @@ static bool split_range(const struct range *r, bool fully)
 		uint64_t *entry = paging_walk(at, &level);
 		bool inside = !(at & (level_size(level) - 1)) && leaf_end(at, level) <= r->end;
 
-		if (!*entry)
+		if (!*entry || snapshot_holds(at))
 			return false;
 		if (level > 1 && (fully || !inside)) {
 			if (paging_split(entry, level))

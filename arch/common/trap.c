@@ -5,11 +5,14 @@
  */
 #include "internal.h"
 
-static bool (*fault_fn)(struct arch_regs *regs, uintptr_t address);
+static arch_fault_fn *fault_fn;
 
-void arch_on_fault(bool (*fn)(struct arch_regs *regs, uintptr_t address))
+arch_fault_fn *arch_on_fault(arch_fault_fn *fn)
 {
+	arch_fault_fn *before = fault_fn;
+
 	fault_fn = fn;
+	return before;
 }
 
 const char *arch_fault_name(enum arch_fault fault)
@@ -57,12 +60,14 @@ void trap_exception(struct arch_regs *regs, uintptr_t address)
 	panic_regs(name ? name : page_fault_name(regs, address), regs);
 }
 
+bool (*trap_on_nmi)(struct arch_regs *regs);
+
 /* Asked for by another CPU, or from outside: someone wants to know why nothing happens. */
 void trap_nmi(struct arch_regs *regs)
 {
 	struct arch_percpu *cpu = this_cpu();
 
-	if (ipi_answer_capture(regs))
+	if ((trap_on_nmi && trap_on_nmi(regs)) || ipi_answer_capture(regs))
 		return;
 	cpu->in_exception++;
 	arch_print("\nNMI: registers of all CPUs\n");

@@ -102,8 +102,10 @@ static void clear(uint64_t at, size_t len)
 	unsigned long state = spin_lock(&paging_lock);
 	unsigned int level;
 
-	for (; len; at += ARCH_PAGE_SIZE, len -= ARCH_PAGE_SIZE)
+	for (; len; at += ARCH_PAGE_SIZE, len -= ARCH_PAGE_SIZE) {
 		__atomic_store_n(paging_walk(at, &level), 0, __ATOMIC_RELEASE);
+		snapshot_mapped(at, 0);
+	}
 	spin_unlock(&paging_lock, state);
 }
 

@@ -66,6 +66,10 @@ bool exception_was_stale(const struct arch_regs *regs)
 
 void machine_exception(struct arch_regs *regs)
 {
+	if (regs->cause == 15 && snapshot_fault(regs->address)) {
+		tlb_flush_page(regs->address);
+		return;
+	}
 	if (exception_was_stale(regs))
 		return;
 	/* Of an invalid instruction it has the instruction, and of a breakpoint the place. */

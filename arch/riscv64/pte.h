@@ -15,6 +15,8 @@
 #define PTE_X 0x008ul
 #define PTE_A 0x040ul
 #define PTE_D 0x080ul
+#define PTE_HARDWARE (PTE_A | PTE_D) /* what the CPU may set by itself */
+#define PTE_ARMED 0x200ul /* read-only for a snapshot alone: a write permits it */
 #define PTE_KEPT 0x100ul /* mapped, made to fault: the address stays, V is clear */
 
 /* The largest level that can have leaves. */
@@ -78,6 +80,12 @@ static inline bool pte_is_dirty(uint64_t pte)
 static inline uint64_t pte_clean(uint64_t pte)
 {
 	return pte & ~PTE_D;
+}
+
+/* Does a write to a read-only page fault? */
+static inline bool pte_are_respected(void)
+{
+	return true;
 }
 
 static inline void tlb_flush_page(uint64_t virt)

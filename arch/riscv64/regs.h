@@ -118,6 +118,23 @@ static inline void arch_count_down(unsigned long turns)
 	__asm__ volatile("1:\taddi %0, %0, -1\n\tbnez %0, 1b" : "+r"(turns));
 }
 
+/* A function that the handler of write faults calls: all registers are saved already. */
+#define ARCH_FAULT_FN
+
+/* ARCH_PAGE_SIZE bytes. */
+static inline void arch_copy_page(void *to, const void *from)
+{
+	const uint64_t *source = from;
+	uint64_t *target = to;
+
+	for (unsigned int i = 0; i < 512; i += 4) {
+		target[i] = source[i];
+		target[i + 1] = source[i + 1];
+		target[i + 2] = source[i + 2];
+		target[i + 3] = source[i + 3];
+	}
+}
+
 /* Wait until *@byte is not 0, with @word in a register that a call keeps. The word is pause. */
 static inline void arch_hold(uintptr_t word, const volatile bool *byte)
 {

@@ -3,8 +3,14 @@
  * Exceptions and interrupts. All gates turn interrupts off. Handlers of interrupts run on the CPU's
  * interrupt stack, those that interrupt another handler further down on it; double fault, NMI and page
  * fault on their own ones, so that a stack that has run into its guard page can still be spoken of.
+ *
+ * A page fault begins at the top of its stack, wherever it comes. So while one may come in the handler of another
+ * this top is moved: by an NMI to a stack of its own, by a page fault that is no first write to a page of a
+ * snapshot to what it leaves of the same one. First writes themselves cannot fault.
  */
 #include "x86.h"
+
+#define FIRST_WRITE_STACK 2048ul /* ample for first writes, in the handlers of other page faults */
 
 struct gate {
 	uint16_t offset_low, selector;
@@ -41,7 +47,8 @@ static const char *const names[32] = {
 
 static void set_gate(unsigned int vector, unsigned int ist)
 {
-	uintptr_t stub = (uintptr_t)trap_stubs + vector * 16;
+	uintptr_t stub = vector == VEC_PAGE_FAULT ? (uintptr_t)trap_page_fault
+						  : (uintptr_t)trap_stubs + vector * 16;
 
 	idt[vector] = (struct gate){
 		.offset_low = (uint16_t)stub,
@@ -86,19 +93,57 @@ const char *machine_fault_name(const struct arch_regs *regs)
 	return names[regs->vector] ? names[regs->vector] : "exception";
 }
 
+/* Where this CPU's next page fault begins. Return: where it did before. */
+static uint64_t move_page_faults(uint64_t top)
+{
+	volatile struct tss *tss = &this_cpu()->machine.tss;
+	uint64_t before = tss->ist[STACK_PAGE_FAULT - 1];
+
+	tss->ist[STACK_PAGE_FAULT - 1] = top;
+	return before;
+}
+
+static void nmi(struct arch_regs *regs)
+{
+	struct arch_percpu *cpu = this_cpu();
+	uint64_t top = move_page_faults(cpu->stack_top[STACK_NMI_FAULT]);
+
+	cpu->in_nmi = 1;
+	trap_nmi(regs);
+	cpu->in_nmi = 0;
+	(void)move_page_faults(top);
+}
+
+/* One in its handler that is no first write again begins where the first one in it did, to say so. */
+static void page_fault(struct arch_regs *regs)
+{
+	const struct arch_percpu *cpu = this_cpu();
+	uint64_t address = read_cr2(), top = cpu->machine.tss.ist[STACK_PAGE_FAULT - 1];
+
+	if (top == cpu->stack_top[STACK_PAGE_FAULT] || top == cpu->stack_top[STACK_NMI_FAULT])
+		(void)move_page_faults(top - EXCEPTION_STACK_SIZE + FIRST_WRITE_STACK);
+	trap_exception(regs, address);
+	(void)move_page_faults(top);
+}
+
 /* The interrupted code's stack, or an exception's own. */
 void machine_entry(struct arch_regs *regs)
 {
-	bool addressed = regs->vector == VEC_PAGE_FAULT || regs->vector == VEC_DOUBLE_FAULT;
-
-	if (regs->vector == VEC_NMI) {
-		trap_nmi(regs);
-		return;
-	}
-	/* Nothing can go on behind a double fault, so nobody is asked. */
-	if (regs->vector == VEC_DOUBLE_FAULT)
+	switch (regs->vector) {
+	case VEC_NMI:
+		nmi(regs);
+		break;
+	case VEC_PAGE_FAULT:
+		page_fault(regs);
+		break;
+	case VEC_DOUBLE_FAULT:
+		/* Nothing can go on behind it, so nobody is asked. */
 		this_cpu()->in_exception++;
-	trap_exception(regs, addressed ? read_cr2() : 0);
+		trap_exception(regs, read_cr2());
+		break;
+	default:
+		trap_exception(regs, 0);
+	}
 }
 
 void machine_interrupt(struct arch_regs *regs)

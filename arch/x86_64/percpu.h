@@ -12,6 +12,7 @@ enum {
 	STACK_DOUBLE_FAULT,
 	STACK_NMI,
 	STACK_PAGE_FAULT,
+	STACK_NMI_FAULT, /* page faults in an NMI; takes the place of the one before meanwhile */
 	STACK_INTERRUPT, /* has no IST number */
 	NR_STACKS
 };

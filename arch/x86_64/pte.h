@@ -14,11 +14,14 @@
 #define PTE_W 0x002ul
 #define PTE_PWT 0x008ul
 #define PTE_PCD 0x010ul
+#define PTE_A 0x020ul
 #define PTE_D 0x040ul
 #define PTE_LARGE 0x080ul
 #define PTE_KEPT 0x200ul /* mapped, made to fault: the address stays, P is clear */
+#define PTE_ARMED 0x400ul /* read-only for a snapshot alone: a write permits it */
 #define PTE_NX (1ul << 63)
 #define PTE_ADDR 0x000ffffffffff000ul
+#define PTE_HARDWARE (PTE_A | PTE_D) /* what the CPU sets by itself */
 
 extern bool paging_has_1g, paging_has_nx;
 
@@ -88,6 +91,12 @@ static inline uint64_t pte_clean(uint64_t pte)
 static inline void tlb_flush_page(uint64_t virt)
 {
 	invlpg((void *)virt);
+}
+
+/* Does a write to a read-only page fault? */
+static inline bool pte_are_respected(void)
+{
+	return read_cr0() & CR0_WP;
 }
 
 /* No page is global. */

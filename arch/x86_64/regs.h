@@ -117,6 +117,17 @@ static inline void arch_count_down(unsigned long turns)
 	__asm__ volatile("1:\tdec %0\n\tjnz 1b" : "+r"(turns) : : "cc");
 }
 
+/* A function that the entry of write faults calls: it keeps all registers, so that few have to be saved. */
+#define ARCH_FAULT_FN __attribute__((no_caller_saved_registers))
+
+/* ARCH_PAGE_SIZE bytes. */
+static inline void arch_copy_page(void *to, const void *from)
+{
+	unsigned long words = 512;
+
+	__asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+}
+
 /* Wait until *@byte is not 0, with @word in a register that a call keeps. */
 static inline void arch_hold(uintptr_t word, const volatile bool *byte)
 {

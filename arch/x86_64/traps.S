@@ -75,4 +75,52 @@ trap_common:
 	iretq
 	.size trap_common, . - trap_common
 
+/*
+ * A page fault. Most are first writes to a page of a snapshot (arch/common/snapshot.c): those need two registers,
+ * and go back from here. Interrupts and faults cannot come in between; an NMI can, which has another stack for its
+ * own page faults. One that comes in an NMI goes back without iretq, which would let the next NMI in: by way of
+ * the interrupted stack.
+ */
+#define ERROR 16
+#define WRITE_REFUSED 3
+
+	.globl trap_page_fault, trap_page_fault_end
+	.type trap_page_fault, @function
+	.balign 16
+trap_page_fault:
+	push %rdi
+	push %rax
+	cmpl $WRITE_REFUSED, ERROR(%rsp)
+	jne 2f
+	mov %cr2, %rdi
+	cld
+	call snapshot_fault
+	test %al, %al
+	jz 2f
+	cmpl $0, %gs:PERCPU_IN_NMI
+	jne 3f
+	pop %rax
+	pop %rdi
+	add $8, %rsp
+	iretq
+2:	pop %rax
+	pop %rdi
+	push $14
+	jmp trap_common
+/* rax, rdi, error, rip, cs, rflags, rsp, ss */
+3:	mov 48(%rsp), %rdi
+	mov 24(%rsp), %rax
+	mov %rax, -8(%rdi)
+	mov 40(%rsp), %rax
+	mov %rax, -16(%rdi)
+	mov 8(%rsp), %rax
+	mov %rax, -24(%rdi)
+	mov (%rsp), %rax
+	lea -24(%rdi), %rsp
+	pop %rdi
+	popfq
+	ret
+trap_page_fault_end:
+	.size trap_page_fault, . - trap_page_fault
+
 	.section .note.GNU-stack, "", @progbits

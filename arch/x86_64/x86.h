@@ -22,7 +22,7 @@ enum {
 };
 
 /* exceptions.c, traps.S */
-extern char trap_stubs[];
+extern char trap_stubs[], trap_page_fault[], trap_page_fault_end[];
 void trap_init(void);
 void trap_load(void);
 
