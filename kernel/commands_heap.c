@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Commands that look at the heap, and use it by hand. */
 #include "commands.h"
+#include "look.h"
 #include "settings.h"
 #include "text.h"
 
@@ -48,22 +49,10 @@ static void run_check(size_t argc, char **argv)
 
 static void run_look(size_t argc, char **argv)
 {
-	static const char *const kinds[] = {
-		[MW_KIND_NONE] = "nothing of the heap's",
-		[MW_KIND_OBJECT] = "in an object",
-		[MW_KIND_FREE] = "where an object could be, but none is",
-		[MW_KIND_PAGES] = "the first page of a run",
-	};
-	struct mw_place place = { 0 };
 	uint64_t address;
 
-	if (!number_of(argc, argv, 1, "an address", NULL, &address))
-		return;
-	(void)mw_lookup((void *)address, &place);
-	mw_print("%s", kinds[place.kind]);
-	if (place.kind != MW_KIND_NONE)
-		mw_print(": %p, %zu bytes", place.base, place.size);
-	mw_print("\n");
+	if (number_of(argc, argv, 1, "an address", NULL, &address))
+		look_at((void *)address);
 }
 
 /* ---- using ---- */
@@ -171,7 +160,7 @@ static const struct command commands[] = {
 	{ "alloc", "SIZE", "an object: alloc 100, alloc 64K", run_alloc },
 	{ "pages", "COUNT", "a run of pages", run_pages },
 	{ "free", "ADDRESS [COUNT]", "an object, or pages; try it twice", run_free },
-	{ "look", "ADDRESS", "what is there", run_look },
+	{ "look", "ADDRESS", "what is there: whose, who had it, which roots lead to it", run_look },
 	{ "poke", "[MISTAKE]", "make a mistake, and read the report", poke },
 	{ "debug", "AIDS[,CACHE]|-", "debug aids of objects: debug FZPU, debug FZU,alloc-64",
 	  run_debug },

@@ -1,100 +1,14 @@
 // SPDX-License-Identifier: MIT
-/* Mistakes that people make, each made on purpose, to read what is said about it. */
+/* Mistakes that people make, each made on purpose, to read what is said about it: here those with the machine. */
 #include "commands.h"
 #include "landing.h"
+#include "poke.h"
 #include "text.h"
 #include "thread.h"
 
-struct mistake {
-	const char *name, *what;
-	void (*make)(void *arg);
-};
-
-/* After the last call, so that it is no jump, and the culprit is in the backtrace. */
-static inline void stay(void)
-{
-	__asm__ volatile("");
-}
-
-/* For those that need something to make them with. */
-static void no_memory(void)
+void poke_no_memory(void)
 {
 	mw_print("There is no memory to make this mistake with.\n");
-}
-
-static void double_free(void *arg)
-{
-	void *object = mw_alloc(100, MW_NORMAL);
-
-	(void)arg;
-	if (!object) {
-		no_memory();
-		return;
-	}
-	mw_free(object);
-	mw_free(object);
-	stay();
-}
-
-static void inner_free(void *arg)
-{
-	char *object = mw_alloc(100, MW_NORMAL);
-
-	(void)arg;
-	if (!object) {
-		no_memory();
-		return;
-	}
-	mw_free(object + 24);
-	mw_free(object);
-}
-
-static void wrong_size(void *arg)
-{
-	void *object = mw_alloc(100, MW_NORMAL);
-
-	(void)arg;
-	if (!object) {
-		no_memory();
-		return;
-	}
-	mw_free_sized(object, 300);
-	mw_free(object);
-}
-
-static void wrong_count(void *arg)
-{
-	void *pages = mw_pages_alloc(4, MW_NORMAL);
-
-	(void)arg;
-	if (!pages) {
-		no_memory();
-		return;
-	}
-	mw_pages_free(pages, 3);
-	mw_pages_free(pages, 4);
-}
-
-static void wrong_kind(void *arg)
-{
-	void *pages = mw_pages_alloc(1, MW_NORMAL);
-
-	(void)arg;
-	if (!pages) {
-		no_memory();
-		return;
-	}
-	mw_free(pages);
-	mw_pages_free(pages, 1);
-}
-
-static void foreign_free(void *arg)
-{
-	int variable = 1;
-
-	(void)arg;
-	mw_free(&variable);
-	stay();
 }
 
 static void null_write(void *arg)
@@ -151,7 +65,7 @@ static void overflow_in_thread(void *arg)
 	if (thread)
 		thread_join(thread);
 	else
-		no_memory();
+		poke_no_memory();
 }
 
 /* Run @fn in a timer's interrupt, and wait for longer than it takes. */
@@ -222,12 +136,6 @@ static void triple_fault(void *arg)
 }
 
 static const struct mistake mistakes[] = {
-	{ "double-free", "free an object twice", double_free },
-	{ "inner-free", "free an address inside an object", inner_free },
-	{ "foreign-free", "free a local variable", foreign_free },
-	{ "wrong-size", "tell mw_free_sized() another size", wrong_size },
-	{ "wrong-count", "free 3 pages of 4", wrong_count },
-	{ "wrong-kind", "free pages as an object", wrong_kind },
 	{ "null", "write through a null pointer", null_write },
 	{ "text", "write to the kernel's code", text_write },
 	{ "data", "call data as a function", data_call },
@@ -240,14 +148,27 @@ static const struct mistake mistakes[] = {
 	{ "triple-fault", "an exception that nobody can handle", triple_fault },
 };
 
-const char *poke_word(size_t n)
+static const struct mistake *nth_mistake(size_t n)
 {
-	return n < LEN(mistakes) ? mistakes[n].name : NULL;
+	size_t of_heap = 0;
+
+	while (of_heap < n && poke_heap_mistake(of_heap))
+		of_heap++;
+	if (poke_heap_mistake(of_heap))
+		return poke_heap_mistake(of_heap);
+	return n - of_heap < LEN(mistakes) ? &mistakes[n - of_heap] : NULL;
 }
 
-static void make(const struct mistake *mistake)
+const char *poke_word(size_t n)
 {
-	struct fault fault = landing_try(mistake->make, NULL);
+	const struct mistake *mistake = nth_mistake(n);
+
+	return mistake ? mistake->name : NULL;
+}
+
+void poke_try(void (*make)(void *arg), void *arg)
+{
+	struct fault fault = landing_try(make, arg);
 	char name[80] = "?";
 
 	if (!fault.came)
@@ -260,13 +181,15 @@ static void make(const struct mistake *mistake)
 
 void poke(size_t argc, char **argv)
 {
-	for (size_t i = 0; i < LEN(mistakes); i++)
-		if (argc > 1 && text_equal(argv[1], mistakes[i].name)) {
-			make(&mistakes[i]);
+	const struct mistake *mistake;
+
+	for (size_t i = 0; argc > 1 && (mistake = nth_mistake(i)); i++)
+		if (text_equal(argv[1], mistake->name)) {
+			poke_try(mistake->make, NULL);
 			return;
 		}
 	if (argc > 1)
 		unknown_word("poke", argv[1]);
-	for (size_t i = 0; i < LEN(mistakes); i++)
-		mw_print("  poke %-14s %s\n", mistakes[i].name, mistakes[i].what);
+	for (size_t i = 0; (mistake = nth_mistake(i)); i++)
+		mw_print("  poke %-14s %s\n", mistake->name, mistake->what);
 }

@@ -51,6 +51,17 @@ static const struct row heap_rows[] = {
 	{ .run = "poke wrong-size", .flags = VARIES },
 	{ .run = "poke wrong-count", .flags = VARIES },
 	{ .run = "poke wrong-kind", .flags = VARIES },
+	{ .run = "poke two-cpus", .flags = VARIES },
+	{ .run = "poke wrong-cache", .flags = VARIES },
+	{ .run = "poke overrun", .flags = VARIES },
+	{ .run = "poke underrun", .flags = VARIES },
+	{ .run = "poke use-after-free", .flags = VARIES },
+	{ .run = "poke read-freed", .flags = VARIES },
+	{ .run = "poke freed-page", .flags = VARIES },
+#if MW_GC
+	{ .run = "poke bad-pointer", .flags = VARIES },
+	{ .run = "poke leak", .flags = VARIES },
+#endif
 	{ .run = "poke null", .flags = VARIES },
 	{ .run = "poke text", .flags = VARIES },
 	{ .run = "poke data", .flags = VARIES },

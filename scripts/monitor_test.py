@@ -32,7 +32,7 @@ def completes(machine):
 
 def several(machine):
     machine.command("look 0x1000; look 0x2000")
-    return machine.text().count("nothing of the heap's") == 2
+    return machine.text().count("nothing that could be freed") == 2
 
 
 def ends(machine, command, after=1.0):
@@ -48,7 +48,7 @@ def ends(machine, command, after=1.0):
 def keeps_typed_ahead(machine):
     """What is typed while a command runs is the next line."""
     machine.send("storm fs 1\nlook 0x1000")
-    machine.wait("nothing of the heap's")
+    machine.wait("nothing that could be freed")
     return machine.saw("storm fs: all is well")
 
 
