@@ -87,31 +87,52 @@ static void run_ls(size_t argc, char **argv)
 	drop(inode);
 }
 
-/* A name can lead to itself, so there is an end to the depth. */
-static void print_tree(struct inode *dir, unsigned int depth)
+/* The directories from the first one down to the present one. */
+struct way {
+	struct inode *dir[TREE_DEPTH + 1];
+	unsigned int depth;
+};
+
+static bool on_way(const struct way *way, const struct inode *inode)
+{
+	for (unsigned int i = 0; i <= way->depth; i++)
+		if (way->dir[i] == inode)
+			return true;
+	return false;
+}
+
+/* A name can lead to itself, where "..." stands for all that would come again; and there is an end to the depth. */
+static void print_tree(struct way *way)
 {
 	static const char indent[] = "            ";
 	struct entry *entry;
 
 	_Static_assert(sizeof(indent) == 2 * TREE_DEPTH + 1, "two blanks a level");
-	for (size_t n = 0; (entry = dir_nth(dir, n)); n++) {
+	for (size_t n = 0; (entry = dir_nth(way->dir[way->depth], n)); n++) {
 		struct inode *inode = entry->inode->mounted ? entry->inode->mounted : entry->inode;
+		bool dir = inode->type == INODE_DIR;
+		bool ends = dir && (way->depth == TREE_DEPTH || on_way(way, inode));
 
-		mw_print("%s%s%s\n", indent + 2 * (TREE_DEPTH - depth), entry->name,
-			 inode->type == INODE_DIR ? "/" : "");
-		if (inode->type == INODE_DIR && depth < TREE_DEPTH)
-			print_tree(inode, depth + 1);
+		mw_print("%s%s%s\n", indent + 2 * (TREE_DEPTH - way->depth), entry->name,
+			 ends  ? "/ ..."
+			 : dir ? "/"
+			       : "");
+		if (dir && !ends) {
+			way->dir[++way->depth] = inode;
+			print_tree(way);
+			way->depth--;
+		}
 		drop(entry);
 	}
 }
 
 static void run_tree(size_t argc, char **argv)
 {
-	struct inode *inode = inode_meant(argc, argv, "tree");
+	struct way way = { .dir = { inode_meant(argc, argv, "tree") } };
 
-	if (inode)
-		print_tree(inode, 0);
-	drop(inode);
+	if (way.dir[0])
+		print_tree(&way);
+	drop(way.dir[0]);
 }
 
 static void run_cat(size_t argc, char **argv)

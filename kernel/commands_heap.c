@@ -12,6 +12,7 @@ static void run_mem(size_t argc, char **argv)
 	(void)argc, (void)argv;
 	memory_print();
 	mw_print_meminfo();
+	memory_print_metadata();
 }
 
 static void run_map(size_t argc, char **argv)
@@ -26,6 +27,7 @@ static void run_runs(size_t argc, char **argv)
 {
 	(void)argc, (void)argv;
 	mw_print_buddyinfo();
+	memory_print_untouched();
 }
 
 static void run_slab(size_t argc, char **argv)

@@ -48,6 +48,8 @@ void *memory_spare(size_t *len); /* the longest run of FREE memory, while the he
 /* Memory that is no region yet, while the heap is open; NULL: there is none. */
 void *memory_held(size_t *len, uint64_t *phys);
 void memory_print(void);
+void memory_print_untouched(void); /* beside the free runs */
+void memory_print_metadata(void); /* what the heap's own records are */
 bool memory_check(void); /* of the whole heap, the world stopped; says what is wrong */
 
 /*
@@ -111,6 +113,7 @@ void dimm_close(void);
 void dimm_print(void);
 
 /* report.c: what is said when something is wrong */
+size_t report_heap(char *text, size_t size); /* what it knew, for a panic. irq: any. Return: length */
 mw_misuse_fn report_and_go_on, report_and_panic; /* handlers for mw_on_misuse() */
 
 /* monitor.c */

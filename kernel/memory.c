@@ -154,12 +154,76 @@ static void print_runs(enum mw_memtype type)
 			 (unsigned long long)run.start, (unsigned long long)run.len >> 10);
 }
 
+static bool lies_in(const struct mw_memrange *inner, const struct mw_memrange *outer)
+{
+	return inner->start >= outer->start && inner->start - outer->start <= outer->len &&
+	       inner->len <= outer->len - (inner->start - outer->start);
+}
+
+/* What the kernel and its loader took is in the map beside the free memory that it lies in. */
+static const char *taken_as(const struct mw_memrange *range)
+{
+	if (range->type != MW_MEM_RESERVED)
+		return "";
+	if (range->start == arch_phys(arch_image_start))
+		return ", the kernel";
+	for (size_t i = 0; i < boot->nr_modules; i++)
+		if (range->start == boot->modules[i].phys)
+			return ", a module";
+	for (size_t i = 0; i < boot->nr_map; i++)
+		if (boot->map[i].type == MW_MEM_FREE && lies_in(range, &boot->map[i]))
+			return ", taken by the kernel";
+	return "";
+}
+
+static const char *unit_of(uint64_t *len)
+{
+	if (*len >> 10 == 0 || *len % 1024)
+		return "bytes";
+	*len >>= 10;
+	return "KiB";
+}
+
+static void print_range(const struct mw_memrange *range)
+{
+	uint64_t len = range->len;
+	const char *unit = unit_of(&len);
+
+	mw_print("  0x%012llx %9llu %-5s  %s%s\n", (unsigned long long)range->start,
+		 (unsigned long long)len, unit, type_name(range->type), taken_as(range));
+}
+
+void memory_print_untouched(void)
+{
+	struct mw_page_stats stats;
+
+	mw_page_stats(&stats);
+	mw_print(
+		"Beside these, %zu pages were never handed out; a long request takes from there.\n",
+		stats.untouched >> MW_PAGE_SHIFT);
+}
+
+void memory_print_metadata(void)
+{
+	struct mw_stats stats;
+	size_t known = 0, all;
+
+	mw_stats(&stats);
+	all = stats.page.metadata;
+	for (size_t i = 0; i < LEN(stats.metadata_by_use); i++)
+		known += stats.metadata_by_use[i];
+	known += stats.metadata_spare;
+	mw_print("Metadata are the heap's own records: %zu KiB came with use, %zu KiB with the "
+		 "memory, "
+		 "for its map and a few bits a page.\n",
+		 known >> 10, (all > known ? all - known : 0) >> 10);
+}
+
 void memory_print(void)
 {
 	mw_print("Memory map: what the firmware said, and what the kernel took\n");
 	for (size_t i = 0; i < boot->nr_map; i++)
-		mw_print("  0x%012llx %9llu KiB  %s\n", (unsigned long long)boot->map[i].start,
-			 (unsigned long long)boot->map[i].len >> 10, type_name(boot->map[i].type));
+		print_range(&boot->map[i]);
 	mw_print("Runs of whole pages:\n");
 	print_runs(MW_MEM_FREE);
 	print_runs(MW_MEM_RECLAIM);

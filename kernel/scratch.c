@@ -38,9 +38,11 @@ static size_t pages_wanted(void)
 /* As much as is wanted, as far as there is so much. */
 static void take(void)
 {
-	size_t wanted = pages_wanted(), n = wanted / (RUNS / 2) + RUN_LEAST;
+	size_t wanted = pages_wanted(), most = wanted / (RUNS / 2) + RUN_LEAST;
 
 	for (unsigned int i = 0; i < RUNS && scratch.pages < wanted; i++) {
+		size_t n = most < wanted - scratch.pages ? most : wanted - scratch.pages;
+
 		if (scratch.run[i].pages)
 			continue;
 		scratch.run[i].pages = mw_pages_alloc(n, MW_NORMAL | MW_NO_SHRINK);

@@ -76,6 +76,23 @@ TEST(storms_say_that_nothing_was_done)
 
 #if MW_GC
 
+/* As much as before, whatever came in between: a storm compares what is in use. */
+TEST(what_is_lent_comes_back_whole)
+{
+	size_t before;
+
+	test_heap(HEAP);
+	scratch_open();
+	CHECK(mw_region_add(test_memory(HEAP), UINT64_C(1) << 40, HEAP) > 0);
+	scratch_open();
+	before = scratch_bytes();
+	CHECK(before > 2 * HEAP / 32);
+	(void)run("leaks");
+	CHECK_EQ(scratch_bytes(), before);
+	scratch_close();
+	CHECK_EQ(scratch_bytes(), 0);
+}
+
 static void find_leaks(size_t most)
 {
 	begin_full("leaks make 5", most);

@@ -128,6 +128,41 @@ static void panic_for_reasons(void *arg)
 	monitor_typed(arg);
 }
 
+TEST(a_ring_of_directories_is_marked)
+{
+	const char *said;
+
+	begin();
+	said = run("mkdir a a/b; ln a a/b/again; tree; rm a/b/again; rm a");
+	CHECK(test_has(said, "a/\n"));
+	CHECK(test_has(said, "again/ ...\n"));
+	CHECK(!test_has(test_has(said, "again/ ...") + 1, "again"));
+}
+
+TEST(memory_is_explained)
+{
+	const char *said;
+
+	begin();
+	said = run("mem");
+	CHECK(test_has(said, "reserved, the kernel\n"));
+	CHECK(test_has(said, "Metadata are the heap's own records"));
+	CHECK(test_has(run("runs"), "pages were never handed out"));
+}
+
+TEST(a_panic_knows_of_the_heap)
+{
+	char text[400];
+
+	begin();
+	mw_on_misuse(report_and_go_on);
+	(void)run("poke double-free");
+	(void)report_heap(text, sizeof(text));
+	CHECK(test_has(text, " regions, "));
+	CHECK(test_has(text, "its lock is free"));
+	CHECK(test_has(text, "double-free of 0x"));
+}
+
 /* ---- control-C ---- */
 
 #define SOON_NS 50000000u

@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: MIT
 """The prompt of the demo kernel, key by key: what a person sees. The last line counts results."""
 
+import os
+import pty
 import re
+import subprocess
 import sys
 import time
 
 import live
+import qemu
 import session
 
 
@@ -66,6 +70,30 @@ def message_above(machine):
     return good and machine.saw("112 bytes usable")
 
 
+def ends_with(kernel, keyboard):
+    """The status of scripts/run.py after a panic that was asked for, and what was said."""
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            [os.path.join(os.path.dirname(__file__), "run.py"), "--kernel", kernel, "--append",
+             'run="poke double-free;panic on purpose"'],
+            stdin=theirs if keyboard else subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="latin-1",
+            timeout=live.PATIENCE, check=False)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return done
+
+
+def panics(results, kernel, machine):
+    typed, script = ends_with(kernel, True), ends_with(kernel, False)
+    results.take("a panic that was typed is no failure", typed.returncode == 0 and "ended in a panic" in typed.stdout,
+                 machine)
+    results.take("one in a script is", script.returncode == qemu.PANIC, machine)
+    results.take("a panic knows of the heap", re.search(r"The heap: \d+ regions", typed.stdout)
+                 and "double-free of 0x" in typed.stdout, machine)
+
+
 def main():
     results = live.Results()
     with live.Machine(sys.argv[1], mem="256M,slots=2,maxmem=1G", cpus="4") as machine:
@@ -77,6 +105,7 @@ def main():
         results.take("control-C ends tests", ends(machine, "test storm"), machine)
         machine.wait("joined the heap")
         results.take("and the prompt answers", several(machine), machine)
+        panics(results, sys.argv[1], machine)
         results.take("what is typed ahead comes next", keeps_typed_ahead(machine), machine)
     return results.done()
 

@@ -10,6 +10,7 @@ import time
 
 OVMF = "/usr/share/OVMF/OVMF_%s_4M.fd"
 PASS = 33  # what the kernel has QEMU exit with; 0 and 1 are also QEMU's own
+PANIC = 37
 
 Machine = collections.namedtuple("Machine", "program options serial balloon gdb nmi")
 
