@@ -146,6 +146,14 @@ void dimm_print(void)
 			 (unsigned long long)found.len >> 10, (unsigned long long)found.phys,
 			 dimms[slot].len ? "in the heap" : "not in the heap");
 	}
-	mw_print("%u memory modules%s\n", n,
-		 arch_dimm_slots() ? "" : "; this machine has no slots for them");
+	if (arch_dimm_slots())
+		mw_print("%u memory modules. To plug one in, go to QEMU's monitor by Ctrl-A C, and "
+			 "back "
+			 "by the same:\n"
+			 "  object_add memory-backend-ram,id=m1,size=128M\n"
+			 "  device_add pc-dimm,id=d1,memdev=m1\n"
+			 "and to pull it out: device_del d1\n",
+			 n);
+	else
+		mw_print("%u memory modules; this machine has no slots for them\n", n);
 }

@@ -70,23 +70,28 @@ def message_above(machine):
     return good and machine.saw("112 bytes usable")
 
 
-def ends_with(kernel, keyboard):
-    """The status of scripts/run.py after a panic that was asked for, and what was said."""
+def run_py(kernel, commands, keyboard):
+    """How scripts/run.py ends, after these commands, and what was said."""
     ours, theirs = pty.openpty()
     try:
-        done = subprocess.run(
-            [os.path.join(os.path.dirname(__file__), "run.py"), "--kernel", kernel, "--append",
-             'run="poke double-free;panic on purpose"'],
+        return subprocess.run(
+            [os.path.join(os.path.dirname(__file__), "run.py"), "--kernel", kernel, "--append", f'run="{commands}"'],
             stdin=theirs if keyboard else subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="latin-1",
             timeout=live.PATIENCE, check=False)
     finally:
         os.close(ours)
         os.close(theirs)
-    return done
+
+
+def can_be_tried(results, kernel, machine):
+    said = run_py(kernel, "balloon 0;dimm;halt", True).stdout
+    results.take("make run has a balloon", "The host takes free pages" in said, machine)
+    results.take("and slots, and says how to use them", "device_add pc-dimm" in said, machine)
 
 
 def panics(results, kernel, machine):
-    typed, script = ends_with(kernel, True), ends_with(kernel, False)
+    commands = "poke double-free;panic on purpose"
+    typed, script = run_py(kernel, commands, True), run_py(kernel, commands, False)
     results.take("a panic that was typed is no failure", typed.returncode == 0 and "ended in a panic" in typed.stdout,
                  machine)
     results.take("one in a script is", script.returncode == qemu.PANIC, machine)
@@ -106,6 +111,7 @@ def main():
         machine.wait("joined the heap")
         results.take("and the prompt answers", several(machine), machine)
         panics(results, sys.argv[1], machine)
+        can_be_tried(results, sys.argv[1], machine)
         results.take("what is typed ahead comes next", keeps_typed_ahead(machine), machine)
     return results.done()
 

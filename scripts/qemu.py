@@ -12,15 +12,17 @@ OVMF = "/usr/share/OVMF/OVMF_%s_4M.fd"
 PASS = 33  # what the kernel has QEMU exit with; 0 and 1 are also QEMU's own
 PANIC = 37
 
-Machine = collections.namedtuple("Machine", "program options serial balloon gdb nmi")
+Machine = collections.namedtuple("Machine", "program options serial balloon gdb nmi slots")
 
 # By the number that an ELF file has for its CPU: the program, the machine with its CPU unless another is asked for,
-# the device that virtio's consoles are on, and the balloon, the gdb that knows it, whether there are NMIs.
+# the device that virtio's consoles are on, and the balloon, the gdb that knows it, whether there are NMIs, and slots for
+# memory modules.
 MACHINES = {
     62: Machine("qemu-system-x86_64", ["-cpu", "max", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"],
-                "virtio-serial-pci,disable-modern=on,max_ports=1,ioeventfd=off", "virtio-balloon-pci", "gdb", True),
+                "virtio-serial-pci,disable-modern=on,max_ports=1,ioeventfd=off", "virtio-balloon-pci", "gdb", True,
+                True),
     243: Machine("qemu-system-riscv64", ["-M", "virt", "-global", "virtio-mmio.ioeventfd=off"],
-                 "virtio-serial-device,max_ports=1", "virtio-balloon-device", "gdb-multiarch", False),
+                 "virtio-serial-device,max_ports=1", "virtio-balloon-device", "gdb-multiarch", False, False),
 }
 
 

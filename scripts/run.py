@@ -15,12 +15,22 @@ import export
 import qemu
 
 EXPORT = "build/out/export.raw"  # what the kernel's commands write to the host
+SLOTS = 4  # for memory modules
 HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def lively(options):
+    """What a machine can do to memory, to be tried: the host takes free pages, and modules are plugged in."""
+    machine = qemu.machine_for(options.kernel)
+    if machine.slots and "," not in options.mem:
+        options.mem += f",slots={SLOTS},maxmem=64G"
+    return ["-device", machine.balloon + ",free-page-reporting=on"]
 
 
 def console(options):
     os.makedirs(os.path.dirname(EXPORT), exist_ok=True)
-    line = qemu.command(options) + qemu.export_option(options, EXPORT) + ["-serial", "mon:stdio"]
+    more = lively(options) + qemu.export_option(options, EXPORT) + ["-serial", "mon:stdio"]
+    line = qemu.command(options) + more
     if options.screen and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         line += ["-vga", "std"]
     else:
