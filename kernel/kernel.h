@@ -128,11 +128,12 @@ struct command_group {
 	size_t n;
 };
 
-/* commands_*.c, poke.c, graph.c */
+/* commands_*.c, poke.c, graph.c, tour.c */
 extern const struct command_group heap_commands, gc_commands, watch_commands, leak_commands,
 	fs_commands, storm_commands, test_commands, machine_commands, memory_commands;
 void poke(size_t argc, char **argv);
 void poke_overflow(void *arg); /* recurses until the stack's guard page */
+void tour(size_t argc, char **argv);
 void graph(size_t argc, char **argv);
 void graph_churn(size_t argc, char **argv);
 

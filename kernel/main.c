@@ -19,6 +19,7 @@ static void say_hello(const struct arch_boot_info *info)
 static void say_what_to_try(void)
 {
 	mw_print("Try:\n"
+		 "  tour               ten minutes with all of this, step by step\n"
 		 "  storm fs 5         files made, moved, removed by all CPUs at once\n"
 		 "  poke double-free   make a mistake, and read the report\n"
 		 "  mem                where the memory is, and who has it\n"

@@ -15,6 +15,7 @@ static void help(size_t argc, char **argv);
 static const struct command own[] = {
 	{ "help", "[COMMAND]", "this; more about one command; help boot: the boot loader's words",
 	  help },
+	{ "tour", "[STEP|list]", "ten minutes with all of this, step by step", tour },
 };
 
 static const struct command_group own_commands = { "Help", own, LEN(own) };

@@ -142,8 +142,8 @@ static const struct row test_rows[] = {
 };
 
 static const struct row machine_rows[] = {
-	{ .run = "cpus" }, { .run = "ps" },	  { .run = "stop" },
-	{ .run = "help" }, { .run = "help mem" }, { .run = "help boot" },
+	{ .run = "cpus" },     { .run = "ps" },	       { .run = "stop" },      { .run = "help" },
+	{ .run = "help mem" }, { .run = "help boot" }, { .run = "tour list" },
 };
 
 static const struct row memory_rows[] = {

@@ -163,6 +163,27 @@ TEST(a_panic_knows_of_the_heap)
 	CHECK(test_has(text, "double-free of 0x"));
 }
 
+TEST(a_tour_goes_step_by_step)
+{
+	static const char keys[] = "\nsq";
+	const char *said;
+
+	begin();
+	for (const char *key = keys; *key; key++)
+		console_input(*key);
+	said = run("tour");
+	CHECK(test_has(said, "-- 1 of"));
+	CHECK(test_has(said, "marrow> ln home home/again"));
+	CHECK(test_has(said, "again/ ...\n"));
+	CHECK(test_has(said, "-- 2 of"));
+	CHECK(!test_has(said, "marrow> rm home"));
+	CHECK(test_has(said, "-- 3 of"));
+	CHECK(test_has(said, "\"tour 3\" goes on"));
+	CHECK(test_has(run("tour 100"), "That was the tour"));
+	CHECK(test_has(run("tour guide"), "\"guide\""));
+	(void)run("rm home");
+}
+
 /* ---- control-C ---- */
 
 #define SOON_NS 50000000u

@@ -99,6 +99,14 @@ def panics(results, kernel, machine):
                  and "double-free of 0x" in typed.stdout, machine)
 
 
+def tour_is_the_documents(machine):
+    """The commands of docs/TOUR.md are those of the kernel's tour, in the same order."""
+    with open(os.path.join(os.path.dirname(__file__), "../docs/TOUR.md"), encoding="utf-8") as tour:
+        written = [line.strip() for line in tour if line.startswith("    ")]
+    steps = re.findall(r"^\d+: (.*)$", machine.command("tour list"), re.MULTILINE)
+    return written == [command for step in steps for command in step.split(";")]
+
+
 def main():
     results = live.Results()
     with live.Machine(sys.argv[1], mem="256M,slots=2,maxmem=1G", cpus="4") as machine:
@@ -110,6 +118,7 @@ def main():
         results.take("control-C ends tests", ends(machine, "test storm"), machine)
         machine.wait("joined the heap")
         results.take("and the prompt answers", several(machine), machine)
+        results.take("the tour is that of docs/TOUR.md", tour_is_the_documents(machine), machine)
         panics(results, sys.argv[1], machine)
         can_be_tried(results, sys.argv[1], machine)
         results.take("what is typed ahead comes next", keeps_typed_ahead(machine), machine)
