@@ -31,8 +31,10 @@ static void print_owner(const struct mw_span *span, size_t index)
 
 	mw_print("  %s%s, %s", span->cache ? "cache " : "", span->cache ? span->cache->name : "large",
 		 span->flags & MW_SPAN_COLLECTED ? "collected" : "freed by hand");
+#if MW_GC
 	if (span->type)
 		mw_print(", type %s", span->type->name);
+#endif
 	mw_print("\n");
 	mw_aid_traces(span, index, &report);
 	print_trace("allocated", report.allocated);

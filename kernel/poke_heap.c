@@ -170,6 +170,8 @@ static void write_after_free(struct mw_cache *cache, char *object)
 	somebody_writes(object + 8);
 	for (size_t i = 0; i < LEN(more); i++)
 		more[i] = the_owner_allocates(cache);
+	if (!more[LEN(more) - 1])
+		poke_no_memory();
 	for (size_t i = 0; i < LEN(more); i++)
 		mw_cache_free(cache, more[i]);
 }

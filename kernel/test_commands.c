@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * Every command of the monitor while memory runs out: its k-th allocation fails, and then all from the k-th on,
- * for each k that it comes to. Nothing panics, the command says so, and all that it took is back.
+ * for each k up to 400 and one in 400 further on. Nothing panics, the command says so, and all that it took is back.
  *
- * In the short form for a moment each; long=1 (`make commands-fault`) for so many k as there are.
+ * In the short form for a moment each, and long=1 (`make commands-fault`) for some seconds, which is enough but for
+ * storms and benchmarks: these allocate without an end.
  */
 #include "commands.h"
 #include "fs/fs.h"
@@ -13,7 +14,7 @@
 
 #define HEAP ((size_t)32 << 20)
 #define SHORT_NS 20000000ul /* for one row in one way */
-#define LONG_NS 5000000000ul
+#define LONG_NS 3000000000ul
 
 /* What it says cannot be held against what it says with all memory there is: times, callers, what threads came to. */
 #define VARIES 1u
@@ -341,7 +342,7 @@ static void sweep_row(const struct row *row)
 		unsigned long k = 1;
 
 		while (fail_at(row, way, k, &wanted) && test_now() < until)
-			k += 1 + k / 40;
+			k += 1 + k / 400;
 	}
 }
 
@@ -351,7 +352,7 @@ static void sweep(const struct row *rows, size_t n)
 	for (size_t i = 0; i < n; i++)
 		sweep_row(&rows[i]);
 	test_note("%zu rows, %lu runs in which an allocation failed", n, moments);
-	CHECK(moments || !n);
+	CHECK(moments);
 }
 
 TEST(about_the_heap)
@@ -359,20 +360,24 @@ TEST(about_the_heap)
 	sweep(heap_rows, LEN(heap_rows));
 }
 
+#if MW_GC
 TEST(about_the_collector)
 {
 	sweep(gc_rows, LEN(gc_rows));
 }
+#endif
 
 TEST(that_watch)
 {
 	sweep(watch_rows, LEN(watch_rows));
 }
 
+#if MW_GC
 TEST(about_leaks)
 {
 	sweep(leak_rows, LEN(leak_rows));
 }
+#endif
 
 TEST(about_files)
 {
