@@ -161,6 +161,12 @@ static void begin(const size_t sizes_of[SITES], struct mw_cache *const *caches)
 	}
 	for (unsigned int i = 0; i < SITES; i++)
 		learn(&sites[i]);
+	/* Unseen: so that the slots have words open when the rate is set. */
+	for (unsigned int i = 0; i < SITES * 200; i++) {
+		const struct site *s = &sites[i / 200];
+
+		mw_free(s->alloc(s->cache, s->size, s->flags));
+	}
 }
 
 static void end(size_t rate)
