@@ -10,6 +10,10 @@
 
 #if MW_WATCH
 
+#ifndef NOINLINE /* without a collector */
+#define NOINLINE __attribute__((noinline))
+#endif
+
 /* Functions that differ in nothing but their addresses, by which the profile tells them apart. */
 #define SITE(n)                                                                                    \
 	NOINLINE static void *site_##n(struct mw_cache *cache, size_t size, mw_flags_t flags)      \

@@ -38,7 +38,8 @@ static unsigned long mw_tiny_opened(struct mw_tiny *tiny, char *block, size_t si
 	tiny->opened++;
 	if (mw_profiling()) {
 		stands = mw_up_profile_tiny(tiny);
-		if (stands || (long)(tiny->draw.due - tiny->packed - tiny->opened) < MW_TINY_BLOCK) {
+		if (stands ||
+		    (long)(tiny->draw.due - tiny->packed - tiny->opened) < (long)MW_TINY_BLOCK) {
 			tiny->block = NULL;
 			return stands;
 		}
