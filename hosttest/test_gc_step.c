@@ -378,7 +378,8 @@ TEST_WITH(two_markers_share_spans, TEST_HOSTED)
 	clear_marks();
 	forget_marks();
 	CHECK_EQ(lost, 0);
-	CHECK(steals[0] > 0 && steals[1] > 0);
+	/* From nearly every moment on: where one waits and is not heard nothing is given. */
+	CHECK(steals[0] > at / 4 && steals[1] > 0);
 	CHECK(at > LEAST && at < MOST);
 	test_note("%lu instructions, %lu and %lu steals", at, steals[0], steals[1]);
 }

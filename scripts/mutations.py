@@ -141,12 +141,21 @@ def early_returns(lines):
                     yield number, f"\tif (1) {value} " + lines[number].lstrip()
 
 
+def store_of(text):
+    """(where, what), or None if others may rely on when it happens."""
+    match = re.match(r"(?:atomic_store_explicit\(&(.*?), (.*), memory_order_relaxed\)|mw_set_word\(&(.*?), (.*)\))$", text)
+    if match:
+        return match[1] or match[3], match[2] or match[4]
+    return tuple(re.split(r" = ", text, maxsplit=1)) if " = " in text else None
+
+
 def matters(one, two):
-    """Does their order? Plain stores that have nothing to do with each other are the compiler's to order."""
-    target = [re.split(r" = ", text, maxsplit=1)[0] if " = " in text else "" for text in (one, two)]
-    values = [re.split(r" = ", text, maxsplit=1)[-1] for text in (one, two)]
-    return ("" in target or any(re.search(r"(?!sizeof)\b\w+\(", value) for value in values) or target[0] == target[1] or
-            re.search(re.escape(target[0]) + r"(?!\w)", values[1]) or re.search(re.escape(target[1]) + r"(?!\w)", values[0]))
+    """Does their order? Plain and relaxed stores that have nothing to do with each other are anybody's to order."""
+    stores = store_of(one), store_of(two)
+    if None in stores or any(re.search(r"(?!sizeof|mw_word\b)\b\w+\(", value) for _, value in stores):
+        return True
+    (here, this), (there, that) = stores
+    return here == there or bool(re.search(re.escape(here) + r"(?!\w)", that) or re.search(re.escape(there) + r"(?!\w)", this))
 
 
 def swaps(lines):
