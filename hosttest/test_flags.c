@@ -29,12 +29,17 @@ struct way {
 	const char *name;
 	void *(*alloc)(mw_flags_t flags);
 	void (*free)(void *at);
+	size_t size; /* that is asked for */
 };
 
+/* Not its last deed, so that the call returns to it: it is the caller that reports and the profile name. */
 #define WAY(name_, expression_)                                                                    \
-	static void *name_(mw_flags_t flags)                                                       \
+	static __attribute__((noinline)) void *name_(mw_flags_t flags)                             \
 	{                                                                                          \
-		return (expression_);                                                              \
+		void *at = (expression_);                                                          \
+                                                                                                   \
+		__asm__ volatile("" : "+r"(at));                                                   \
+		return at;                                                                         \
 	}
 
 WAY(small, mw_alloc(48, flags))
@@ -52,18 +57,13 @@ WAY(pages, mw_pages_alloc(3, flags))
 WAY(stack, mw_stack_alloc(1, flags))
 WAY(long_stack, mw_stack_alloc(4, flags))
 
-static void *bulk(mw_flags_t flags)
+WAY(placed, mw_pages_alloc_as(&(struct mw_pages){ .count = 2, .flags = flags, .align = 2 * PAGE }))
+
+static __attribute__((noinline)) void *bulk(mw_flags_t flags)
 {
 	void *at;
 
 	return mw_cache_alloc_bulk(cache, flags, 1, &at) ? at : NULL;
-}
-
-static void *placed(mw_flags_t flags)
-{
-	const struct mw_pages want = { .count = 2, .flags = flags, .align = 2 * PAGE };
-
-	return mw_pages_alloc_as(&want);
 }
 
 static void page_free(void *at)
@@ -99,27 +99,27 @@ WAY(typed_array, mw_new_array(&chain_type, 20, flags))
 #endif
 
 static const struct way ways[] = {
-	{ "small", small, mw_free },
-	{ "medium", medium, mw_free },
-	{ "large", large, mw_free },
-	{ "aligned", aligned, mw_free },
-	{ "aligned large", aligned_large, mw_free },
-	{ "array", array, mw_free },
-	{ "pointers", pointers, mw_free },
-	{ "resized", resized, mw_free },
-	{ "resized array", resized_array, mw_free },
-	{ "cached", cached, mw_free },
-	{ "bulk", bulk, mw_free },
-	{ "page", page, page_free },
-	{ "pages", pages, pages_free },
-	{ "placed", placed, placed_free },
-	{ "stack", stack, stack_free },
-	{ "long stack", long_stack, long_stack_free },
+	{ "small", small, mw_free, 48 },
+	{ "medium", medium, mw_free, 3000 },
+	{ "large", large, mw_free, 50000 },
+	{ "aligned", aligned, mw_free, 100 },
+	{ "aligned large", aligned_large, mw_free, 100 },
+	{ "array", array, mw_free, 300 },
+	{ "pointers", pointers, mw_free, 64 },
+	{ "resized", resized, mw_free, 200 },
+	{ "resized array", resized_array, mw_free, 5000 },
+	{ "cached", cached, mw_free, 72 },
+	{ "bulk", bulk, mw_free, 72 },
+	{ "page", page, page_free, PAGE },
+	{ "pages", pages, pages_free, 3 * PAGE },
+	{ "placed", placed, placed_free, 2 * PAGE },
+	{ "stack", stack, stack_free, 2 * PAGE },
+	{ "long stack", long_stack, long_stack_free, 16 * PAGE },
 #if MW_GC
-	{ "collected", collected, mw_free },
-	{ "collected large", collected_large, mw_free },
-	{ "typed", typed, mw_free },
-	{ "typed array", typed_array, mw_free },
+	{ "collected", collected, mw_free, 64 },
+	{ "collected large", collected_large, mw_free, 40000 },
+	{ "typed", typed, mw_free, sizeof(struct chain) },
+	{ "typed array", typed_array, mw_free, 20 * sizeof(struct chain) },
 #endif
 };
 
@@ -278,6 +278,65 @@ TEST(who_asks_and_who_has_the_reserve)
 	CHECK(mw_cache_destroy(cache));
 	CHECK(mw_heap_check());
 	test_heap_may_leak();
+}
+
+/* ---- failing on purpose ---- */
+
+/* Of @n requests, how many fail. */
+static size_t failing(const struct way *way, struct mw_fail fail, size_t n)
+{
+	size_t failed = 0;
+
+	fail.pages = true;
+	(void)mw_fail_set(&fail);
+	for (size_t i = 0; i < n; i++) {
+		void *at = way->alloc(MW_ATOMIC);
+
+		failed += !at;
+		if (at)
+			way->free(at);
+	}
+	CHECK_EQ(mw_fail_set(NULL), failed);
+	return failed;
+}
+
+#define FAIL(...) failing(way, (struct mw_fail){ __VA_ARGS__ }, 12)
+#define CODE 400 /* more bytes than a way has */
+
+TEST(failing_on_purpose_by_each_call)
+{
+	struct mw_shrinker shrinker;
+
+	begin(&shrinker);
+	for (size_t i = 0; i < MW_LEN(ways); i++) {
+		const struct way *way = &ways[i];
+		bool pages = way->free != mw_free;
+		/* Of a size class it is the class's that counts. */
+		size_t size = way->size,
+		       most = pages ? size : mw_max(mw_size_roundup(size), 2 * size);
+		uintptr_t site = (uintptr_t)way->alloc;
+
+		/* The first one makes what others need. */
+		way->free(way->alloc(MW_NORMAL));
+
+		CHECK_EQ(FAIL(.every = 1), 12);
+		CHECK_EQ(FAIL(.every = 5), 2);
+		CHECK_EQ(FAIL(.after = 3), 1);
+		CHECK_EQ(FAIL(.after = 3, .every = 4), 3);
+		CHECK_EQ(FAIL(.permille = 1000), 12);
+		CHECK_EQ(FAIL(.every = 0), 0);
+		CHECK_EQ(FAIL(.every = 1, .min_size = size), 12);
+		CHECK_EQ(FAIL(.every = 1, .min_size = size, .max_size = most), 12);
+		CHECK_EQ(FAIL(.every = 1, .min_size = most + 1), 0);
+		CHECK_EQ(FAIL(.every = 1, .max_size = size - 1), 0);
+		CHECK_EQ(FAIL(.every = 1, .site_lo = site + CODE, .site_hi = UINTPTR_MAX), 0);
+		CHECK_EQ(FAIL(.every = 1, .site_lo = 1, .site_hi = site), 0);
+		CHECK_EQ(FAIL(.every = 1, .site_lo = site, .site_hi = site + CODE), 12);
+	}
+	CHECK(mw_shrinker_remove(&shrinker));
+	CHECK(mw_reserve(0));
+	CHECK(mw_cache_destroy(cache));
+	CHECK(mw_heap_check());
 }
 
 /* ---- where an answer lies ---- */

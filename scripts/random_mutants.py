@@ -193,6 +193,7 @@ class Judge:
         found = known.of(mutation.path, mutation.line + 1, first, last)
         if variant == "host-tsan":
             found = {test for test in found if any(part in test.split(".")[0] for part in RACES)}
+        found = [test for test in found if known.tests[test] <= self.options.most]
         caught = self.memory.seen["files"].get(mutation.path, {})
         room = mutation.path.split("/")[1]
         return sorted(found, key=lambda test: (test not in caught, known.tests[test] > 0.3, not test.startswith(room),
@@ -464,6 +465,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--at", default="build/mutate", help="where the copies are")
     parser.add_argument("--builds", default=BUILDS, help="what may be asked")
+    parser.add_argument("--most", type=float, default=1e9, help="only tests that take no more seconds, for a first look")
     parser.add_argument("--ids", default="", help="ask these again, as the list of survivors names them")
     parser.add_argument("--only", default="", help="a beginning of paths")
     parser.add_argument("--list", action="store_true", help="only draw, and say what")
