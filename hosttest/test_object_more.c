@@ -410,3 +410,45 @@ TEST(a_resize_of_what_another_cpu_has)
 	test_parallel(2, resize_from_afar, &object);
 	CHECK_EQ(mw_object_live_bytes(), 0);
 }
+
+/* ---- what a CPU keeps of large objects ---- */
+
+static size_t kept_bytes(void)
+{
+	struct mw_stats stats;
+
+	mw_stats(&stats);
+	return stats.cached_bytes;
+}
+
+/* Memory does not grow past what is kept and of no use: as much goes back first. */
+TEST(what_is_kept_in_vain_goes_back)
+{
+	void *some[8], *longer[8];
+	size_t kept, before;
+
+	NEED(test_heap(HEAP));
+	for (size_t i = 0; i < 8; i++)
+		NEED(some[i] = mw_alloc(100000, 0));
+	for (size_t i = 0; i < 8; i++)
+		mw_free(some[i]);
+	kept = kept_bytes();
+	CHECK(kept >= 8 * 100000);
+	/* None of these fits into what is kept; the first one makes sure that it was of no use. */
+	for (size_t i = 0; i < 8; i++) {
+		before = kept_bytes();
+		NEED(longer[i] = mw_alloc(120000, 0));
+		CHECK(i < 2 || !before || before - kept_bytes() >= 100000);
+	}
+	CHECK(kept_bytes() <= kept / 4);
+	for (size_t i = 0; i < 8; i++)
+		mw_free(longer[i]);
+	/* What is of use stays. */
+	kept = kept_bytes();
+	for (size_t i = 0; i < 8; i++)
+		NEED(longer[i] = mw_alloc(120000, 0));
+	CHECK(kept - kept_bytes() >= 8 * 120000);
+	for (size_t i = 0; i < 8; i++)
+		mw_free(longer[i]);
+	CHECK_EQ(kept_bytes(), kept);
+}
