@@ -141,18 +141,22 @@ def early_returns(lines):
                     yield number, f"\tif (1) {value} " + lines[number].lstrip()
 
 
+RELAXED = re.compile(r"(?:atomic_store_explicit|__atomic_store_n|mw_set_word)\(&(.*?), (.*?)(?:, (?:memory_order_relaxed|__ATOMIC_RELAXED))?\)$")
+PURE = r"(?!sizeof\b|mw_word\b|mw_min\b|mw_max\b|mw_round_)\b\w+\("
+
+
 def store_of(text):
     """(where, what), or None if others may rely on when it happens."""
-    match = re.match(r"(?:atomic_store_explicit\(&(.*?), (.*), memory_order_relaxed\)|mw_set_word\(&(.*?), (.*)\))$", text)
-    if match:
-        return match[1] or match[3], match[2] or match[4]
+    match = RELAXED.match(text)
+    if match and (text.startswith("mw_set_word") or re.search("relaxed|RELAXED", text)):
+        return match.groups()
     return tuple(re.split(r" = ", text, maxsplit=1)) if " = " in text else None
 
 
 def matters(one, two):
     """Does their order? Plain and relaxed stores that have nothing to do with each other are anybody's to order."""
     stores = store_of(one), store_of(two)
-    if None in stores or any(re.search(r"(?!sizeof|mw_word\b)\b\w+\(", value) for _, value in stores):
+    if None in stores or any(re.search(PURE, value) for _, value in stores):
         return True
     (here, this), (there, that) = stores
     return here == there or bool(re.search(re.escape(here) + r"(?!\w)", that) or re.search(re.escape(there) + r"(?!\w)", this))

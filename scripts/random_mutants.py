@@ -467,7 +467,7 @@ def main():
     parser.add_argument("--builds", default=BUILDS, help="what may be asked")
     parser.add_argument("--most", type=float, default=1e9, help="only tests that take no more seconds, for a first look")
     parser.add_argument("--ids", default="", help="ask these again, as the list of survivors names them")
-    parser.add_argument("--only", default="", help="a beginning of paths")
+    parser.add_argument("--only", default="", help="beginnings of paths")
     parser.add_argument("--list", action="store_true", help="only draw, and say what")
     options = parser.parse_args()
     options.builds = options.builds.split(",")
@@ -476,7 +476,7 @@ def main():
     if "kernel" not in options.builds:
         draws.keep(lambda mutation: mutation.path.startswith("mm/"))
     if options.only:
-        draws.keep(lambda mutation: mutation.path.startswith(options.only))
+        draws.keep(lambda mutation: mutation.path.startswith(tuple(options.only.split(","))))
     if wanted:
         draws.keep(lambda mutation: mutations.identity(mutation) in wanted)
         options.n = sum(len(found) for found in draws.sites.values())
