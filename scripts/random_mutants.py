@@ -23,6 +23,7 @@ import queue
 import random
 import re
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -167,7 +168,7 @@ class Judge:
         self.options, self.memory = options, mutate.Memory()
         self.sound, self.unsound = set(), set()  # (build, test): it passes, or fails, without a mutant
         self.base, self.lock = {}, threading.Lock()  # of the kernel: its hash without a mutant
-        self.programs, self.reach = {}, {}
+        self.programs, self.reach, self.running = {}, {}, set()
         self.slots = queue.Queue()
         for number in range(options.jobs):
             self.slots.put(mutate.Slot(f"{options.at}/{number}"))
@@ -206,10 +207,18 @@ class Judge:
         tests = sorted(tests, key=lambda test: place[test])
         with subprocess.Popen([path, "--timeout", "3600"] + tests, cwd=program.root, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True) as process:
+            self.running.add(process)
             try:
                 return follow(process, [(test, 5 + 10 * times * known.tests[test]) for test in tests])
             finally:
                 mutate.stop_all(process)
+                self.running.discard(process)
+
+    def end(self, *_):
+        """A mutant that goes on for ever does not outlive who waits for it."""
+        for process in list(self.running):
+            os.killpg(process.pid, signal.SIGKILL)
+        os._exit(1)
 
     def is_sound(self, program, test, known):
         """It passes without a mutant, alone, three times."""
@@ -487,6 +496,7 @@ def main():
         return 0
     mutate.use_ccache()
     judge = Judge(options)
+    signal.signal(signal.SIGTERM, judge.end)
     if any(m.path.startswith("mm/") for found in draws.sites.values() for m in found):
         judge.prepare()
     return summary(run(judge, draws, options.n), options.seed)
