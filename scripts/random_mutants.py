@@ -217,7 +217,8 @@ class Judge:
     def end(self, *_):
         """A mutant that goes on for ever does not outlive who waits for it."""
         for process in list(self.running):
-            os.killpg(process.pid, signal.SIGKILL)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
         os._exit(1)
 
     def is_sound(self, program, test, known):
