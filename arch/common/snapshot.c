@@ -13,7 +13,8 @@
  *
  * A page's word is 0, PERMITTED, or PERMITTED + the number of its copy in the log, from 1 on. A fault copies before it sets the word, by
  * compare-and-swap, and permits after it: so where the word was 0 nobody had written yet, and the copy is
- * clean. Who comes second permits as well. hosttest/test_model_snapshot.c has it in all interleavings.
+ * clean. Who comes second permits as well. hosttest/test_model_snapshot.c and test_model_disarm.c have it in all
+ * interleavings.
  *
  * snapshot_fault() touches page tables, words, the log and the CPU's own structure, which are in no chunk.
  */
