@@ -47,7 +47,13 @@ uint64_t mw_port_now(void)
 
 size_t mw_port_backtrace(uintptr_t *pcs, size_t max)
 {
-	return arch_backtrace((uintptr_t)__builtin_frame_address(0), pcs, max);
+	size_t n = arch_backtrace((uintptr_t)__builtin_frame_address(0), pcs, max);
+
+	__asm__ volatile(""
+			 :
+			 :
+			 : "memory"); /* no tail call: this frame is the first of the chain */
+	return n;
 }
 
 bool mw_port_symbol(uintptr_t pc, char *text, size_t size)
