@@ -168,8 +168,9 @@ static void end_of_turn(struct arch_regs *regs, void *arg)
 }
 
 /*
- * For who runs here, or is about to: an interrupt when the turn ends, if there is anybody else; and when
- * the first sleeper is due.
+ * For who runs here, or is about to: an interrupt when the turn ends, if there is anybody else; when the first
+ * sleeper is due; and when an idle CPU has time for idle_work. If that is due already, idle() sees to it, which goes on after
+ * any interrupt; a further one would come before it does, again and again.
  */
 static void arm(const struct thread *thread, uint64_t now)
 {
@@ -179,7 +180,7 @@ static void arm(const struct thread *thread, uint64_t now)
 	if (!mw_list_empty(&sched.queue[cpu]) && due > end)
 		due = end;
 	if (sched.idle_work && (sched.idle >> cpu & 1) && sched.idle_from[cpu] &&
-	    due > sched.idle_from[cpu] + IDLE_NS)
+	    sched.idle_from[cpu] + IDLE_NS > now && due > sched.idle_from[cpu] + IDLE_NS)
 		due = sched.idle_from[cpu] + IDLE_NS;
 	if (due != UINT64_MAX)
 		arch_timer_oneshot(ARCH_TIMER_TURNS, due > now ? due - now : 1, end_of_turn, NULL);
@@ -275,9 +276,10 @@ static void idle(void)
 	unsigned int cpu = arch_cpu_id();
 	arch_cpus_t mine = (arch_cpus_t)1 << cpu;
 	struct thread *other;
+	uint64_t now = arch_now();
 
 	wake_poked();
-	(void)wake_sleepers(arch_now());
+	(void)wake_sleepers(now);
 	other = sched.movable[cpu] ? take_first(cpu) : take_any();
 	if (other) {
 		put(thread_current(), cpu);
@@ -286,13 +288,12 @@ static void idle(void)
 	} else if (arch_mailbox_waiting()) {
 		run_unlocked(run_mailbox);
 		sched.idle_from[cpu] = arch_now();
-	} else if (sched.idle_work && sched.idle_from[cpu] &&
-		   arch_now() >= sched.idle_from[cpu] + IDLE_NS) {
+	} else if (sched.idle_work && sched.idle_from[cpu] && now >= sched.idle_from[cpu] + IDLE_NS) {
 		sched.idle_from[cpu] = 0;
 		run_unlocked(sched.idle_work);
 	} else {
 		sched.idle |= mine;
-		arm(thread_current(), arch_now());
+		arm(thread_current(), now);
 		unlock();
 		/* What ran here long ago left pointers in registers that nobody saves: no roots. */
 		arch_forget_registers();
