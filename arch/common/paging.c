@@ -84,6 +84,8 @@ bool paging_map(uint64_t virt, uint64_t phys, uint64_t len, unsigned int access)
 			size = 1ul << level_shift(at);
 			size -= virt & (size - 1);
 		} else {
+			if (level > at)
+				level = at; /* there is a table in whose place a larger page would be */
 			entry = entry_at(virt, level);
 			if (!entry)
 				return false;
