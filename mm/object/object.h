@@ -409,6 +409,10 @@ static inline unsigned int mw_cache_id(const struct mw_cache *cache)
 
 /* ---- for the collector, the checker, statistics ---- */
 
+/* The figures of a cache that a walk is at. */
+struct mw_cache_stats;
+void mw_cache_describe(const struct mw_cache *cache, struct mw_cache_stats *stats);
+
 /* A call with a dead cache, or NULL, is reported. Return: whether it is one. Not pinned. */
 MW_NOINLINE bool mw_cache_refuses_dead(const struct mw_cache *cache, uintptr_t site);
 

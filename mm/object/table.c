@@ -18,7 +18,7 @@ static void mw_cache_count(const struct mw_cache *cache, struct mw_cache_stats *
 	}
 }
 
-static void mw_cache_describe(const struct mw_cache *cache, struct mw_cache_stats *stats)
+void mw_cache_describe(const struct mw_cache *cache, struct mw_cache_stats *stats)
 {
 	unsigned long remote;
 

@@ -39,10 +39,13 @@ static void put_region(struct mw_stream *s, struct mw_map_cursor *cursor)
 
 static void put_caches(struct mw_stream *s)
 {
+	struct mw_cache_cursor cursor = { 0 };
+	const struct mw_cache *cache;
 	struct mw_cache_stats stats;
 	bool more = false;
 
-	for (size_t i = 0; !s->stopped && mw_cache_stats(i, &stats); i++) {
+	while (!s->stopped && (cache = mw_cache_next(&cursor))) {
+		mw_cache_describe(cache, &stats);
 		if (!stats.spans && !stats.allocs)
 			continue;
 		mw_stream_text(s, "%s\n{\"id\":%u,\"name\":", more ? "," : "", stats.id);
@@ -53,6 +56,7 @@ static void put_caches(struct mw_stream *s)
 			       stats.pages, stats.allocs);
 		more = true;
 	}
+	mw_cache_leave(&cursor);
 }
 
 bool mw_picture_write(mw_sink_fn *sink, void *ctx)
