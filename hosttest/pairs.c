@@ -3,11 +3,11 @@
  * Every pair of calls, at every moment: the loop. See pairs.h; scripts/pairs.py runs it and makes the table.
  *
  *	pairs --list			names of states and of calls
- *	pairs [--state S] [--a CALL] [--b CALL] [--way W] [--moment M] [--cases N] [--seed N] [--twice]
+ *	pairs [--state S] [--a CALL] [--b CALL] [--way W] [--moment M] [--cases N] [--seed N] [--twice|--verify]
  *
  * Of each state and A there is a line "unit ...", behind it one for each B and way, "pair ...", and "fail ..." for
- * each case that failed. --cases N: a sample of about so many for each state and A. --most N: leave each A that has more
- * instructions than that, with a line "long ...". --moments N: of each A at most so many, by the seed.
+ * each case that failed. --cases N: a sample of about so many for each state and A. --most N: leave each A that touches memory
+ * more often than that, with a line "long ...". --moments N: of each A at most so many, by the seed.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #include "pairs.h"
 
 /* In a sample: */
-#define BS_A_MOMENT 24u
+#define BS_A_UNIT 24u
 #define SAMPLE_STOPPERS 2u
 
 OWN struct loop *loop;
@@ -70,25 +70,34 @@ static bool wanted(unsigned int i, enum way way)
 	       (!loop->way || chosen(loop->way, way_names[way]));
 }
 
-static void at_moment(unsigned int m, const struct moment *moment, unsigned int permille)
+static void put_back(const struct copy *copy)
 {
-	bool put_back = false;
+	copy_put_back(copy);
+	if (loop->verifies && !copy_is_so(copy)) {
+		fprintf(stderr, "pairs: something was written that nobody noted\n");
+		abort();
+	}
+}
+
+static void at_moment(unsigned int m, const struct moment *moment)
+{
+	bool moved = false;
 
 	copy_take(loop->moment_copy);
 	for (unsigned int i = 0; i < loop->nr_bs; i++) {
 		for (enum way way = WAY_CPU; way < WAY_STOPPER; way++) {
-			if (put_back)
-				copy_put_back(loop->moment_copy);
-			put_back = false;
-			if (!wanted(i, way) || (permille < 1000 && draw(1000) >= permille))
+			if (moved)
+				put_back(loop->moment_copy);
+			moved = false;
+			if (!wanted(i, way) || !loop->drawn[i])
 				continue;
-			put_back = true;
+			moved = true;
 			if (!loop->reference[i][way].known) {
 				(void)case_make_reference(i, way);
-				copy_put_back(loop->moment_copy);
+				put_back(loop->moment_copy);
 			}
 			if (!loop->reference[i][way].fine) {
-				put_back = false;
+				moved = false;
 				continue;
 			}
 			step_stands_at(m);
@@ -98,15 +107,15 @@ static void at_moment(unsigned int m, const struct moment *moment, unsigned int 
 				case_run(i, way, m, moment);
 		}
 	}
-	copy_put_back(loop->moment_copy);
+	put_back(loop->moment_copy);
 	step_stands_at(m);
 }
 
 static void say_unit(unsigned int moments, double took)
 {
 	printf("unit\t%s\t%s\t%u\t%u\t%zu\t%lu\t%lu\t%.2f\n", loop->now_state->name,
-	       form_name(loop->now_a), loop->instructions, moments, memory_pages(),
-	       loop->unit_cases, loop->unit_failed, took);
+	       form_name(loop->now_a), loop->accesses, moments, memory_pages(), loop->unit_cases,
+	       loop->unit_failed, took);
 	for (unsigned int i = 0; i < loop->nr_bs; i++) {
 		for (enum way way = WAY_CPU; way < NR_WAYS; way++) {
 			const struct tally *tally = &loop->tally[i][way];
@@ -129,19 +138,25 @@ static void fail_unit(const char *what)
 	loop->unit_failed++;
 }
 
-/*
- * In a sample so many moments, and so many B at each, that there are about as many cases as are wanted. Else all, or of
- * a call that has very many, so many as are wanted at most.
- */
+/* In a sample, some of the B: two orders are tried of each, so it is better to have few at many moments. */
+static void draw_bs(void)
+{
+	unsigned int left = loop->cases ? BS_A_UNIT : loop->nr_bs;
+
+	for (unsigned int i = 0; i < loop->nr_bs; i++) {
+		loop->drawn[i] = draw(loop->nr_bs - i) < left;
+		left -= loop->drawn[i];
+	}
+}
+
+/* In a sample so many moments that there are about as many cases as are wanted. Else all, or so many as are wanted at most. */
 static void run_moments(const struct moment *moments, unsigned int n)
 {
-	unsigned int permille = 1000, stops = loop->moments ? loop->moments : n;
+	unsigned int stops = loop->moments ? loop->moments : n;
 
-	if (loop->cases) {
-		permille = BS_A_MOMENT * 1000 / (loop->nr_bs + 1);
-		stops = (unsigned int)(loop->cases / BS_A_MOMENT + 1);
-		permille = permille > 1000 ? 1000 : permille;
-	}
+	if (loop->cases)
+		stops = (unsigned int)(loop->cases / BS_A_UNIT + 1);
+	draw_bs();
 	for (unsigned int m = 0; m < n; m++) {
 		if (loop->moment >= 0 && m != (unsigned int)loop->moment)
 			continue;
@@ -153,7 +168,7 @@ static void run_moments(const struct moment *moments, unsigned int n)
 			fail_unit("on the way");
 			return;
 		}
-		at_moment(m, &moments[m], permille);
+		at_moment(m, &moments[m]);
 	}
 }
 
@@ -222,7 +237,7 @@ static void run_unit(const struct form *a)
 	}
 	if (!n)
 		fail_unit("recorded");
-	loop->instructions = step_instructions();
+	loop->accesses = step_accesses();
 	(void)step_moments(&moments);
 	copy_put_back(loop->start);
 	machine_begin(CO_A, a, 1, 0, false);
@@ -284,7 +299,7 @@ static int run_all(void)
 				run_unit(&forms[i]);
 		}
 	}
-	printf("total\t%lu\t%lu\n", loop->total_cases, loop->total_failed);
+	printf("total\t%lu\t%lu\t%lu\n", loop->total_cases, loop->total_failed, loop->checked);
 	return loop->total_failed || (!loop->total_cases && !loop->left);
 }
 
@@ -350,5 +365,6 @@ int main(int argc, char **argv)
 	loop->held = copy_new();
 	loop->second_copy = copy_new();
 	loop->twice = argc > 1 && !strcmp(argv[argc - 1], "--twice");
+	loop->verifies = argc > 1 && !strcmp(argv[argc - 1], "--verify");
 	return run_all();
 }

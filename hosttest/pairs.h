@@ -3,17 +3,19 @@
  * Every pair of calls, at every moment: what the files of build/host-pairs/pairs share.
  *
  * One thread plays a machine of two CPUs, 0 for call A and 1 for call B, and a third one, which sets up and looks
- * afterwards. A is run once under the trap flag, which shows its instructions and what memory they touch: where one
- * is about to touch what Marrow shares there is a moment. In a second run breakpoints stop A at one moment
- * after the other. At each, all that Marrow is made of is copied (globals, touched pages, stacks, registers);
- * then for each B and each way of its coming there the machine runs to the end, is looked at, and is put back.
+ * afterwards. A is run once with a jump before each of its instructions that touch memory: where one is about to
+ * touch what Marrow shares there is a moment. In a second run it is stopped at one moment after the other.
+ * At each, all that Marrow is made of is copied (globals, touched pages, stacks, registers); then for each B and each
+ * way of its coming there the machine runs to the end, is looked at, and is put back, as far as it was written to.
+ * Where all memory is then as after another case, what the checks said of that one holds, and they are not run again.
  * A crash, a panic or a loop without end costs nothing more than that case.
  *
  *	pairs_run.c	the machine: contexts, CPUs, faults
  *	pairs_port.c	what Marrow asks of it: stops of the world, roots, time
- *	pairs_step.c	instructions: record, choose, stop there
+ *	pairs_step.c	accesses: record, choose, stop there
  *	pairs_decode.c	what an instruction touches
  *	pairs_memory.c	memory and its copies
+ *	pairs_bytes.c	memset() and the like
  *	pairs_state.c	the states that pairs begin in
  *	pairs_things.c	what is there in each
  *	pairs_forms.c	the calls, made from api.def by forms_table.h
@@ -26,7 +28,6 @@
 
 #include <stdint.h>
 #include <stdio.h>
-#include <ucontext.h>
 #include <marrow/port.h>
 #include "forms.h"
 
@@ -64,9 +65,17 @@ enum who {
 };
 #define NR_CPUS 3
 
+/* At a place, see pairs_step.c: in the machine's order of registers. */
+struct registers {
+	_Alignas(64) char vectors[512]; /* as fxsave writes them */
+	uintptr_t general[16], flags, ip; /* @flags: %ah as of lahf, %al: overflow */
+};
+
 struct co {
-	ucontext_t context;
-	bool started, ended, framed; /* framed: stands at the moment, see step_go_on() */
+	void *sp; /* while it does not run */
+	struct registers registers; /* if it stands at a moment: then it goes on with these */
+	bool at_moment;
+	bool started, ended;
 	bool handler;
 	unsigned int cpu;
 	const struct form *form;
@@ -141,7 +150,7 @@ unsigned int machine_as(unsigned int cpu);
 /* Who is to begin. */
 void machine_begin(enum who who, const struct form *form, unsigned int times, unsigned int cpu,
 		   bool handler);
-/* Let @who run until all that began has ended, or until a breakpoint. */
+/* Let @who run until all that began has ended, or until a moment. */
 void machine_run(enum who who);
 /* For the port: somebody spins; let @to go on; may it? Where it is, how deep pinned. */
 void machine_yield(void);
@@ -153,11 +162,12 @@ void machine_co_begin(enum who who, unsigned int cpu, void (*fn)(void));
 /* B has stopped the world: back to who called machine_run(), as was wanted. */
 void machine_hold(void);
 const char *machine_now_name(void);
-/* From the breakpoint's handler: back to who called machine_run(). */
-_Noreturn void machine_stopped_here(void);
+/* At a moment: back to who called machine_run(). Who stands there goes on with @registers. */
+_Noreturn void machine_stopped_here(const struct registers *registers);
 /* Of the stack of @who: where it begins to be used, and its end. */
 char *machine_stack_top(enum who who);
 char *machine_stack_low(enum who who);
+#define STACK_SCANNED ((size_t)16 << 10) /* calls go no deeper; below it nothing is put back */
 /* It takes long and is no hang. */
 void machine_goes_on(void);
 /* Text of mw_port_write() since machine_try() or machine_listen() began. */
@@ -178,11 +188,29 @@ void memory_forbid(void *page, size_t len, bool forbid);
 /* Is it Marrow's, or an object? */
 bool memory_shared(uintptr_t at);
 
+/* What marks the page of @at as written: its number in the window, the two bytes swapped. */
+static inline unsigned int memory_mark_of(uintptr_t at)
+{
+	return __builtin_bswap16((uint16_t)(at >> 12));
+}
+#define PAIRS_DIRTY 65536
+extern unsigned char pairs_dirty[PAIRS_DIRTY];
+void *pairs_memset(void *at, int byte, size_t len);
+void *pairs_memcpy(void *to, const void *from, size_t len);
+void *pairs_memmove(void *to, const void *from, size_t len);
+/* The same, unmarked. */
+void bytes_fill(void *at, int byte, size_t len);
+void bytes_copy(void *to, const void *from, size_t len);
+void bytes_move(void *to, const void *from, size_t len);
+
 struct copy;
 struct copy *copy_new(void);
 void copy_take(struct copy *copy);
 void copy_put_back(const struct copy *copy);
+bool copy_is_so(const struct copy *copy);
 size_t memory_pages(void);
+/* Of all memory but the stacks. */
+uint64_t memory_hash(void);
 
 /* ---- states ---- */
 
@@ -214,13 +242,15 @@ struct moment {
 };
 
 void step_set_up(void);
+/* Leave what runs at *@from, and go on at a moment. */
+void step_switch(void **from, const struct registers *registers);
 /* Of whose instructions all that follows is: A's or B's. */
 void step_use(enum who who);
-/* Record whom machine_begin() has begun. @most: instructions; 0: as many as there is room for. Return: how many moments;
+/* Record whom machine_begin() has begun. @most: accesses; 0: as many as there is room for. Return: how many moments;
  * 0: it failed. */
 unsigned int step_record(unsigned int most);
 unsigned int step_moments(const struct moment **moments);
-unsigned int step_instructions(void);
+unsigned int step_accesses(void);
 /* A's call begins and ends: from form_run(). */
 void step_call_begins(void);
 void step_call_ends(void);
@@ -228,19 +258,10 @@ void step_call_ends(void);
 bool step_to(unsigned int m);
 /* What was put back stands there. */
 void step_stands_at(unsigned int m);
-/* A, or whoever stands at the moment, goes on: from machine_run(). */
-_Noreturn void step_go_on(void);
-/* The stack pointer of @who, that stands at a moment. */
-uintptr_t step_stack_at(enum who who);
-void step_on_trap(ucontext_t *context);
 void step_end(void);
-/* Kept with a copy. */
-size_t step_frame_size(void);
-void step_frame_get(void *to);
-void step_frame_put(const void *from);
 
 /* What memory an instruction touches besides its stack. Return: false: none, or only by push, pop, call, return. */
-bool decode_touches(const uint8_t *code, const greg_t *registers, uintptr_t *at);
+bool decode_touches(const uint8_t *code, const uintptr_t *registers, uintptr_t *at);
 
 /* ---- checks ---- */
 
@@ -281,11 +302,13 @@ struct loop {
 	int moment;
 	unsigned long cases; /* 0: all */
 	unsigned int moments; /* of an A at most; 0: all */
-	unsigned int most, left; /* instructions of an A, 0: any; how many had more */
+	unsigned int most, left; /* accesses of an A, 0: any; how many had more */
 	uint64_t dice;
 	struct b bs[MOST_BS];
 	unsigned int nr_bs;
+	bool drawn[MOST_BS]; /* for this unit */
 	struct copy *start, *held, *moment_copy, *second_copy;
+	bool verifies; /* what is not done a second time else */
 	bool twice; /* A goes on at each moment of B, too */
 	const struct state *now_state;
 	const struct form *now_a;
@@ -293,8 +316,9 @@ struct loop {
 	struct tally {
 		unsigned int cases, failed, hangs;
 	} tally[MOST_BS][NR_WAYS];
-	unsigned int instructions;
+	unsigned int accesses;
 	unsigned long unit_cases, unit_failed;
+	unsigned long checked; /* cases whose memory was like that of none before */
 	unsigned long total_cases, total_failed, forbidden;
 };
 extern struct loop *loop;

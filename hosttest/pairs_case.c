@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 /* One case of a pair: run, compared with the pair's two orders, and reported. See pairs.h. */
 #define _GNU_SOURCE
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "pairs.h"
 
 const char *form_name(const struct form *form)
 {
-	static char names[4][80];
-	static unsigned int next;
+	OWN static char names[4][80];
+	OWN static unsigned int next;
 	char *name = names[next++ % 4];
 
 	snprintf(name, sizeof(names[0]), "%s%s%s", form->call, *form->tag ? "." : "", form->tag);
@@ -56,10 +58,100 @@ static void begin_b_alone(const struct outcome *outcome)
 		      outcome->way == WAY_HANDLER || outcome->way == WAY_STOPPED);
 }
 
+/* ---- what was seen already ---- */
+
+#define MOST_SEEN (1u << 16)
+#define NEAR 8u
+
+/* What the checks found in memory like this; never a failure. */
+struct seen {
+	uint64_t hash;
+	struct outcome outcome;
+};
+OWN static struct seen *seen;
+
+/* Where it is; or where it may be put. */
+static struct seen *seen_of(uint64_t hash)
+{
+	struct seen *near;
+
+	if (!seen)
+		seen = mmap(NULL, MOST_SEEN * sizeof(*seen), PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (seen == MAP_FAILED)
+		abort();
+	near = &seen[hash % (MOST_SEEN / NEAR) * NEAR];
+	for (unsigned int i = 0; i < NEAR; i++) {
+		if (near[i].hash == hash || !near[i].hash)
+			return &near[i];
+	}
+	return &near[hash >> 32 & (NEAR - 1)];
+}
+
+/* What is left of how it came there is nothing to the checks. */
+static void forget_the_way(void)
+{
+	machine->yields = 0;
+	machine->worker_fn = NULL;
+	machine->worker_arg = NULL;
+	machine->inside = false;
+	for (enum who who = CO_A; who < NR_CO; who++) {
+		machine->co[who].sp = NULL;
+		memset(&machine->co[who].registers, 0, sizeof(machine->co[who].registers));
+		machine->co[who].cpu = 0;
+		machine->co[who].times = 0;
+	}
+}
+
+static bool all_have_ended(void)
+{
+	for (enum who who = CO_A; who < NR_CO; who++) {
+		if (machine->co[who].started && !machine->co[who].ended)
+			return false;
+	}
+	return true;
+}
+
+static void check(struct outcome *outcome)
+{
+	loop->checked++;
+	check_after(outcome);
+}
+
+static bool same_outcome(const struct outcome *a, const struct outcome *b)
+{
+	return a->result[0] == b->result[0] && a->result[1] == b->result[1] &&
+	       !memcmp(a->reports, b->reports, sizeof(a->reports)) &&
+	       a->left_objects == b->left_objects && a->left_pages == b->left_pages;
+}
+
+/* The checks go the same way in the same memory, so what they once said holds. */
 static void look(struct outcome *outcome)
 {
+	const struct b *b = outcome->b;
+	enum way way = outcome->way;
+	struct seen *known;
+	uint64_t hash;
+
 	check_outcome(outcome);
-	check_after(outcome);
+	if (!all_have_ended()) {
+		check(outcome);
+		return;
+	}
+	forget_the_way();
+	hash = memory_hash() | 1;
+	known = seen_of(hash);
+	if (known->hash != hash) {
+		check(outcome);
+		*known = (struct seen){ hash, *outcome };
+	} else if (loop->verifies) {
+		check(outcome);
+		if (!same_outcome(outcome, &known->outcome))
+			machine_fail(V_ENGINE, 0, "memory as it was, and not the same outcome");
+	}
+	*outcome = known->outcome;
+	outcome->b = b;
+	outcome->way = way;
 }
 
 static void run_b(void *arg)
@@ -113,13 +205,10 @@ static void run_b_then_a(void *arg)
 static void say_failed(const struct b *b, enum way way, const char *moment, unsigned int step,
 		       uintptr_t ip)
 {
-	extern char __executable_start[];
-	uintptr_t base = (uintptr_t)__executable_start;
-
 	printf("fail\t%s\t%s\t%s%s\t%s\t%s\t%u\t%#lx\t%s\t%#lx\t%s\n", loop->now_state->name,
 	       form_name(loop->now_a), form_name(b->form), b->times > 1 ? "*2" : "", way_names[way],
-	       moment, step, ip ? (unsigned long)(ip - base) : 0, verdict_names[failure->verdict],
-	       failure->ip ? (unsigned long)(failure->ip - base) : 0, failure->text);
+	       moment, step, (unsigned long)ip, verdict_names[failure->verdict],
+	       (unsigned long)failure->ip, failure->text);
 	fflush(stdout);
 }
 

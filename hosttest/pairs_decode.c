@@ -16,11 +16,6 @@ struct insn {
 	bool thread; /* %fs: or %gs: */
 };
 
-static const int registers_in_order[16] = {
-	REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-	REG_R8,	 REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
-};
-
 static void read_prefixes(struct insn *insn)
 {
 	for (;; insn->code++) {
@@ -56,7 +51,7 @@ static int32_t read_32(const uint8_t *at)
 }
 
 /* The address that the byte behind the operation code speaks of; those relative to code may be off by what follows. */
-static bool operand(const struct insn *insn, const greg_t *registers, uintptr_t *at)
+static bool operand(const struct insn *insn, const uintptr_t *registers, uintptr_t *at)
 {
 	const uint8_t *code = insn->code;
 	unsigned int mod = *code >> 6, rm = *code & 7, base;
@@ -70,7 +65,7 @@ static bool operand(const struct insn *insn, const greg_t *registers, uintptr_t 
 
 		base = *code & 7;
 		if (index != 4)
-			sum = (uintptr_t)registers[registers_in_order[index]] << (*code >> 6);
+			sum = registers[index] << (*code >> 6);
 		code++;
 	} else {
 		base = rm;
@@ -80,7 +75,7 @@ static bool operand(const struct insn *insn, const greg_t *registers, uintptr_t 
 	else if (mod == 0 && base == 5)
 		sum += (uintptr_t)read_32(code);
 	else
-		sum += (uintptr_t)registers[registers_in_order[base | (insn->rex & 1 ? 8 : 0)]];
+		sum += registers[base | (insn->rex & 1 ? 8 : 0)];
 	if (mod == 1)
 		sum += (uintptr_t)(int8_t)*code;
 	else if (mod == 2)
@@ -112,7 +107,7 @@ static bool is_string(uint8_t op)
 	return op >= 0xaa && op <= 0xaf;
 }
 
-bool decode_touches(const uint8_t *code, const greg_t *registers, uintptr_t *at)
+bool decode_touches(const uint8_t *code, const uintptr_t *registers, uintptr_t *at)
 {
 	struct insn insn = { .code = code };
 	uint8_t op;
@@ -126,7 +121,7 @@ bool decode_touches(const uint8_t *code, const greg_t *registers, uintptr_t *at)
 	if (is_string(op)) {
 		bool source = op == 0xac || op == 0xad;
 
-		*at = (uintptr_t)registers[source ? REG_RSI : REG_RDI];
+		*at = registers[source ? 6 : 7];
 		return true;
 	}
 	if (op == 0x0f) {

@@ -104,29 +104,43 @@ void mw_port_run_stopped(void (*fn)(unsigned int worker, void *arg), void *arg)
 	machine->inside = false;
 }
 
-static void show(mw_root_visit_fn *visit, void *ctx, enum who who, const char *at)
+static void show_stack(mw_root_visit_fn *visit, void *ctx, enum who who, const void *from)
 {
-	const struct co *co = &machine->co[who];
-	const char *end = machine_stack_top(who);
-
-	visit(ctx, MW_ROOT_REGISTERS, "registers", &co->context.uc_mcontext.gregs,
-	      &co->context.uc_mcontext.gregs[NGREG]);
-	visit(ctx, MW_ROOT_STACK, "stack", (const void *)((uintptr_t)at & ~(sizeof(at) - 1)), end);
+	visit(ctx, MW_ROOT_STACK, "stack", (const void *)((uintptr_t)from & ~(sizeof(from) - 1)),
+	      machine_stack_top(who));
 }
 
-/* A frame's registers are copied to the context when the moment is reached. */
+/* Who stands at a moment, as it was there; who has let others go on, as it called that. */
+static void show(mw_root_visit_fn *visit, void *ctx, enum who who)
+{
+	const struct co *co = &machine->co[who];
+	const uintptr_t *general = co->registers.general;
+
+	if (!co->at_moment) {
+		show_stack(visit, ctx, who, co->sp);
+		return;
+	}
+	visit(ctx, MW_ROOT_REGISTERS, "registers", general, general + 16);
+	show_stack(visit, ctx, who, (const void *)general[4]);
+}
+
 __attribute__((noinline)) void mw_port_scan_roots(mw_root_visit_fn *visit, void *ctx)
 {
-	for (enum who who = CO_A; who < NR_CO; who++) {
-		const struct co *co = &machine->co[who];
+	uintptr_t kept[6];
 
-		if (!co->started || co->ended)
+	/* What the callee keeps. */
+	__asm__ volatile("movq %%rbx, 0(%0)\n\tmovq %%rbp, 8(%0)\n\tmovq %%r12, 16(%0)\n\t"
+			 "movq %%r13, 24(%0)\n\tmovq %%r14, 32(%0)\n\tmovq %%r15, 40(%0)" ::"r"(kept)
+			 : "memory");
+	for (enum who who = CO_A; who < NR_CO; who++) {
+		if (!machine->co[who].started || machine->co[who].ended)
 			continue;
-		if (who == machine->now)
-			show(visit, ctx, who, __builtin_frame_address(0));
-		else
-			show(visit, ctx, who,
-			     (const char *)co->context.uc_mcontext.gregs[REG_RSP] - 128);
+		if (who != machine->now) {
+			show(visit, ctx, who);
+			continue;
+		}
+		visit(ctx, MW_ROOT_REGISTERS, "registers", kept, kept + 6);
+		show_stack(visit, ctx, who, __builtin_frame_address(0));
 	}
 }
 

@@ -25,7 +25,9 @@
 
 __thread struct port_cpu port_cpu = { .slot = -1 };
 
-OWN struct machine *machine;
+/* Put back with Marrow's own data. */
+static struct machine the_machine;
+OWN struct machine *machine = &the_machine;
 OWN struct failure *failure;
 
 const char *const way_names[NR_WAYS] = { "cpu", "handler", "stopped", "stopper" };
@@ -34,12 +36,11 @@ const char *const verdict_names[NR_VERDICTS] = { "passed", "crash", "hang",   "p
 
 /* Not put back. */
 OWN static struct host {
-	ucontext_t main, leap;
+	void *main; /* its stack pointer while others run */
 	sigjmp_buf out;
 	bool trying;
 	volatile unsigned int ticks;
 	char *stacks[NR_CO];
-	char *spare_stack;
 	char said[SAID];
 	size_t said_len;
 } * host;
@@ -116,34 +117,47 @@ char *machine_stack_low(enum who who)
 	return host->stacks[who];
 }
 
-static void leap(void)
-{
-	step_go_on();
-}
+/* Leave what runs at *@from, and go on with what was left at @to. */
+void machine_switch(void **from, void *to);
+__asm__(".pushsection .text\n"
+	".type machine_switch, @function\n"
+	"machine_switch:\n"
+	"	pushq %rbp\n	pushq %rbx\n	pushq %r12\n	pushq %r13\n	pushq %r14\n	"
+	"pushq %r15\n"
+	"	movq %rsp, (%rdi)\n"
+	"	movq %rsi, %rsp\n"
+	"	popq %r15\n	popq %r14\n	popq %r13\n	popq %r12\n	popq %rbx\n	"
+	"popq %rbp\n"
+	"	ret\n"
+	".popsection\n");
 
 /* Whoever runs now comes back when somebody changes to it. */
-static void change_from(ucontext_t *mine, enum who to)
+static void change_from(void **mine, enum who to)
 {
 	struct co *co = &machine->co[to];
 
 	cpu_leave((unsigned int)port_cpu.slot);
 	machine->now = to;
 	cpu_enter(co->cpu);
-	if (!co->framed) {
-		swapcontext(mine, &co->context);
+	if (!co->at_moment) {
+		machine_switch(mine, co->sp);
 		return;
 	}
-	co->framed = false;
-	getcontext(&host->leap);
-	host->leap.uc_stack.ss_sp = host->spare_stack;
-	host->leap.uc_stack.ss_size = GUARD;
-	makecontext(&host->leap, leap, 0);
-	swapcontext(mine, &host->leap);
+	co->at_moment = false;
+	step_switch(mine, &co->registers);
+}
+
+/* To who called machine_run(). */
+static void change_to_main(void **mine)
+{
+	cpu_leave((unsigned int)port_cpu.slot);
+	cpu_enter(2);
+	machine_switch(mine, host->main);
 }
 
 void machine_change(enum who to)
 {
-	change_from(&machine->co[machine->now].context, to);
+	change_from(&machine->co[machine->now].sp, to);
 }
 
 /* The next one after @who that may run; or CO_NOBODY. */
@@ -194,24 +208,28 @@ static void co_main(void)
 	to = other_than(who);
 	if (to != CO_NOBODY)
 		machine_change(to);
-	cpu_leave(co->cpu);
 	machine->now = CO_NOBODY;
-	cpu_enter(2);
-	setcontext(&host->main);
+	change_to_main(&co->sp);
 }
 
 void machine_co_begin(enum who who, unsigned int cpu, void (*fn)(void))
 {
 	struct co *co = &machine->co[who];
 
+	uintptr_t *sp = (uintptr_t *)machine_stack_top(who) - 1;
+
+	/* What earlier cases left there is no root. */
+	memset(machine_stack_top(who) - STACK_SCANNED, 0, STACK_SCANNED);
 	co->started = true;
-	co->ended = co->framed = false;
+	co->ended = false;
+	co->at_moment = false;
 	co->cpu = cpu;
-	if (getcontext(&co->context))
-		abort();
-	co->context.uc_stack.ss_sp = host->stacks[who];
-	co->context.uc_stack.ss_size = STACK;
-	makecontext(&co->context, fn, 0);
+	*sp-- = 0; /* as if somebody had called it */
+	*sp-- = (uintptr_t)fn;
+	for (unsigned int i = 0; i < 5; i++)
+		*sp-- = 0;
+	*sp = 0;
+	co->sp = sp;
 }
 
 void machine_begin(enum who who, const struct form *form, unsigned int times, unsigned int cpu,
@@ -226,9 +244,6 @@ void machine_begin(enum who who, const struct form *form, unsigned int times, un
 	if (handler)
 		machine->cpu[cpu].depth++; /* interrupts are off in it */
 	machine->mine[who].flags = handler ? MW_ATOMIC : MW_NORMAL;
-	/* What earlier cases left there is no root. */
-	if (who == CO_B)
-		memset(machine_stack_top(who) - 16384, 0, 16384);
 }
 
 void machine_run(enum who who)
@@ -236,12 +251,14 @@ void machine_run(enum who who)
 	change_from(&host->main, who);
 }
 
-_Noreturn void machine_stopped_here(void)
+_Noreturn void machine_stopped_here(const struct registers *registers)
 {
-	machine->co[machine->now].framed = true;
-	cpu_leave((unsigned int)port_cpu.slot);
-	cpu_enter(2);
-	setcontext(&host->main);
+	struct co *co = &machine->co[machine->now];
+	void *none;
+
+	co->registers = *registers;
+	co->at_moment = true;
+	change_to_main(&none);
 	abort();
 }
 
@@ -255,13 +272,9 @@ void machine_clear(void)
 /* B has stopped the world, and that is where it is to be held. */
 void machine_hold(void)
 {
-	ucontext_t *mine = &machine->co[CO_B].context;
-
 	machine->hold = false;
-	cpu_leave((unsigned int)port_cpu.slot);
 	machine->now = CO_NOBODY;
-	cpu_enter(2);
-	swapcontext(mine, &host->main);
+	change_to_main(&machine->co[CO_B].sp);
 }
 
 /* ---- failures ---- */
@@ -326,12 +339,6 @@ static void on_tick(int signal, siginfo_t *info, void *context)
 			     "%s goes on without end", machine_now_name());
 }
 
-static void on_trap(int signal, siginfo_t *info, void *context)
-{
-	(void)signal, (void)info;
-	step_on_trap(context);
-}
-
 void machine_goes_on(void)
 {
 	host->ticks = 0;
@@ -385,11 +392,9 @@ void machine_set_up(void)
 	stack_t stack = { .ss_size = STACK };
 
 	host = fresh(sizeof(*host));
-	machine = fresh((sizeof(*machine) + 4095) & ~4095ul);
 	failure = fresh(4096);
 	for (unsigned int i = 0; i < NR_CO; i++)
 		host->stacks[i] = fresh(STACK);
-	host->spare_stack = fresh(GUARD);
 	stack.ss_sp = fresh(STACK);
 	if (sigaltstack(&stack, NULL))
 		abort();
@@ -398,7 +403,7 @@ void machine_set_up(void)
 	catch (SIGBUS, on_fault);
 	catch (SIGILL, on_fault);
 	catch (SIGFPE, on_fault);
-	catch (SIGTRAP, on_trap);
+	catch (SIGTRAP, on_fault);
 	catch (SIGVTALRM, on_tick);
 	setitimer(ITIMER_VIRTUAL, &tick, NULL);
 }

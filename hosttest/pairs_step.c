@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: MIT
 /*
- * Instructions of a call: recorded once under the trap flag, then stopped at by breakpoints. See pairs.h.
+ * Instructions of a call: recorded once, then stopped at. See pairs.h.
+ *
+ * scripts/pairs_asm.py has put a place before each instruction of Marrow that touches memory: five bytes that do nothing.
+ * A jump to pairs_hook() stands there while a call is recorded; later only at the place where it is to stop. So
+ * nothing of this takes a signal or a system call.
  *
  * A moment is before an instruction that touches what Marrow shares, and before a pin if the CPU was not pinned
  * since the last moment: what lies between two moments is seen by nobody else. Of an instruction that is passed often
  * the first passes and the last one are moments.
- *
- * Who stands at a moment is there as the frame that its signal left; to go on is to return from that signal.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 #include "pairs.h"
 
-#define TRAP_FLAG 0x100ul
-#define BREAKPOINT 0xcc
+#define PLACE_BYTES 5
+#define JUMP 0xe9
 #define MOST_STEPS 8000000u
-#define PLACES (1u << 20) /* of code, hashed: more than there are instructions */
+#define MOST_PLACES (1u << 16)
 #define FIRST_PASSES 2u
-#define FRAME ((size_t)16 << 10)
-#define KERNEL_CONTEXT (offsetof(ucontext_t, uc_sigmask) + 8) /* what the kernel reads of one */
+#define HOOK_STACK ((size_t)64 << 10)
+#define STUBS ((unsigned char *)0x40000000ul)
+#define STUB_BYTES 16
 
 enum {
 	TOUCHES = 1,
@@ -32,36 +32,36 @@ enum {
 };
 
 struct steps {
+	bool running; /* the call that is recorded */
+	unsigned int most, count, moments,
+		now; /* @now: the step that who stands there is about to do */
+	enum who who; /* whose instructions these are */
+	bool fresh; /* it has not begun */
+	uint16_t place[MOST_STEPS];
+	uint8_t what[MOST_STEPS];
+	struct moment moment[MOST_STEPS];
+	unsigned int passes[MOST_PLACES], chosen[MOST_PLACES];
+};
+
+extern const uintptr_t __start_pairs_places[], __stop_pairs_places[];
+extern char __executable_start[], etext[];
+extern char pairs_hook[];
+
+/* Mapped, so that it is not put back with the rest. */
+OWN static struct stops {
+	struct steps *now, *of[2]; /* of A, and of B */
 	enum {
 		IDLE,
 		RECORDS,
-		BREAKS
+		STOPS
 	} mode;
-	unsigned int most, count, moments,
-		now; /* @now: the step that who stands there is about to do */
-	uintptr_t at; /* of the breakpoint */
-	uint8_t byte; /* what stands there */
-	int memory;
-	enum who who; /* whose instructions these are */
-	bool fresh; /* it has not begun */
-	uintptr_t ip[MOST_STEPS];
-	uint8_t what[MOST_STEPS];
-	struct moment moment[MOST_STEPS];
-	struct place {
-		uintptr_t ip;
-		unsigned int passes, chosen;
-	} place[PLACES];
-};
+	unsigned int countdown; /* passes until it stops */
+	unsigned int places;
+	uint8_t byte[MOST_PLACES][PLACE_BYTES]; /* what stands there else */
+} * stops;
 
-/* Mapped, so that it is not put back with the rest. */
-OWN static struct frames {
-	struct steps *now, *of[2]; /* of A, and of B */
-	/* Of each that stands at a moment. */
-	_Alignas(64) char frame[NR_CO][FRAME];
-	size_t used[NR_CO];
-} * frames;
-
-#define steps (frames->now)
+#define steps (stops->now)
+#define place_at(i) (__start_pairs_places[i])
 
 static void *fresh(size_t bytes)
 {
@@ -73,72 +73,173 @@ static void *fresh(size_t bytes)
 	return at;
 }
 
-void step_set_up(void)
-{
-	int memory = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
-
-	if (memory < 0)
-		abort();
-	frames = fresh(sizeof(*frames));
-	for (unsigned int i = 0; i < 2; i++) {
-		frames->of[i] = fresh(sizeof(*steps));
-		frames->of[i]->memory = memory;
-		frames->of[i]->who = i ? CO_B : CO_A;
-	}
-	frames->now = frames->of[0];
-}
-
 void step_use(enum who who)
 {
-	frames->now = frames->of[who == CO_B];
+	stops->now = stops->of[who == CO_B];
+}
+
+/* ---- places ---- */
+
+static void plant(unsigned int place)
+{
+	unsigned char *at = (unsigned char *)place_at(place);
+	int32_t far = (int32_t)(STUBS + place * STUB_BYTES - (at + PLACE_BYTES));
+
+	*at = JUMP;
+	memcpy(at + 1, &far, sizeof(far));
+}
+
+static void clear(unsigned int place)
+{
+	memcpy((char *)place_at(place), stops->byte[place], PLACE_BYTES);
+}
+
+/*
+ * A stub for each place says which one it is. pairs_hook() leaves the stack of who runs as it is, so that what lies
+ * there is the same whether somebody looks or not; step_hook() has a stack of its own. No flags change until they are kept.
+ */
+OWN struct registers pairs_kept;
+OWN unsigned int pairs_place;
+OWN char *pairs_hook_stack;
+
+static void make_stub(unsigned int place)
+{
+	/* movl $place, pairs_place; jmp pairs_hook */
+	unsigned char *at = STUBS + place * STUB_BYTES;
+	uint32_t where = (uint32_t)(uintptr_t)&pairs_place;
+	int32_t far = (int32_t)(pairs_hook - (char *)(at + STUB_BYTES));
+
+	at[0] = 0xc7;
+	at[1] = 0x04;
+	at[2] = 0x25;
+	memcpy(at + 3, &where, 4);
+	memcpy(at + 7, &place, 4);
+	at[11] = JUMP;
+	memcpy(at + 12, &far, 4);
+}
+
+#define AT "pairs_kept"
+__asm__(".pushsection .text\n"
+	".globl pairs_hook, step_switch\n"
+	".type pairs_hook, @function\n"
+	".type step_switch, @function\n"
+	"pairs_hook:\n"
+	"	movq %rax, " AT "+512\n"
+	"	lahf\n"
+	"	seto %al\n"
+	"	movq %rax, " AT "+640\n"
+	"	movq %rcx, " AT "+520\n	movq %rdx, " AT "+528\n	movq %rbx, " AT "+536\n"
+	"	movq %rsp, " AT "+544\n	movq %rbp, " AT "+552\n	movq %rsi, " AT "+560\n"
+	"	movq %rdi, " AT "+568\n	movq %r8, " AT "+576\n	movq %r9, " AT "+584\n"
+	"	movq %r10, " AT "+592\n	movq %r11, " AT "+600\n	movq %r12, " AT "+608\n"
+	"	movq %r13, " AT "+616\n	movq %r14, " AT "+624\n	movq %r15, " AT "+632\n"
+	"	fxsave64 " AT "\n"
+	"	movq pairs_hook_stack, %rsp\n"
+	"	call step_hook\n"
+	"	movq $" AT ", %rsi\n"
+	"	jmp 1f\n"
+	/* %rsi: whose registers they are to be. */
+	"step_switch:\n"
+	"	pushq %rbp\n	pushq %rbx\n	pushq %r12\n	pushq %r13\n	pushq %r14\n	"
+	"pushq %r15\n"
+	"	movq %rsp, (%rdi)\n"
+	"1:	fxrstor64 (%rsi)\n"
+	"	movq 648(%rsi), %rax\n"
+	"	movq %rax, pairs_next\n"
+	"	movq 640(%rsi), %rax\n"
+	"	addb $0x7f, %al\n" /* overflow again, where it was 1 */
+	"	sahf\n"
+	"	movq 512(%rsi), %rax\n	movq 520(%rsi), %rcx\n	movq 528(%rsi), %rdx\n"
+	"	movq 536(%rsi), %rbx\n	movq 544(%rsi), %rsp\n	movq 552(%rsi), %rbp\n"
+	"	movq 568(%rsi), %rdi\n	movq 576(%rsi), %r8\n	movq 584(%rsi), %r9\n"
+	"	movq 592(%rsi), %r10\n	movq 600(%rsi), %r11\n	movq 608(%rsi), %r12\n"
+	"	movq 616(%rsi), %r13\n	movq 624(%rsi), %r14\n	movq 632(%rsi), %r15\n"
+	"	movq 560(%rsi), %rsi\n"
+	"	jmp *pairs_next\n"
+	".popsection\n");
+OWN uintptr_t pairs_next;
+_Static_assert(offsetof(struct registers, general) == 512 &&
+		       offsetof(struct registers, flags) == 640 &&
+		       offsetof(struct registers, ip) == 648,
+	       "as the lines above have it");
+
+void step_set_up(void)
+{
+	uintptr_t code = (uintptr_t)__executable_start & ~4095ul;
+
+	stops = fresh(sizeof(*stops));
+	for (unsigned int i = 0; i < 2; i++) {
+		stops->of[i] = fresh(sizeof(*steps));
+		stops->of[i]->who = i ? CO_B : CO_A;
+	}
+	stops->now = stops->of[0];
+	stops->places = (unsigned int)(__stop_pairs_places - __start_pairs_places);
+	pairs_hook_stack = (char *)fresh(HOOK_STACK) + HOOK_STACK;
+	if (stops->places > MOST_PLACES ||
+	    mmap(STUBS, stops->places * STUB_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != (void *)STUBS ||
+	    mprotect((void *)code, (uintptr_t)etext - code, PROT_READ | PROT_WRITE | PROT_EXEC))
+		abort();
+	for (unsigned int i = 0; i < stops->places; i++) {
+		memcpy(stops->byte[i], (const void *)place_at(i), PLACE_BYTES);
+		make_stub(i);
+	}
 }
 
 /* ---- the record ---- */
 
-#define read_flags() __builtin_ia32_readeflags_u64()
-#define write_flags(flags) __builtin_ia32_writeeflags_u64(flags)
+/* What runs behind the call has no part in it. */
+static void end_record(void)
+{
+	if (stops->mode != RECORDS)
+		return;
+	stops->mode = IDLE;
+	steps->running = false;
+	for (unsigned int i = 0; i < stops->places; i++)
+		clear(i);
+}
 
 void step_call_begins(void)
 {
-	if (steps->mode == RECORDS && machine->now == steps->who)
-		write_flags(read_flags() | TRAP_FLAG);
+	if (stops->mode == RECORDS && machine->now == steps->who)
+		steps->running = true;
 }
 
 void step_call_ends(void)
 {
-	if (steps->mode == RECORDS && machine->now == steps->who)
-		write_flags(read_flags() & ~TRAP_FLAG);
+	if (stops->mode == RECORDS && machine->now == steps->who)
+		end_record();
 }
 
-static void record(const greg_t *registers)
+static void record(unsigned int place, const struct registers *registers)
 {
-	uintptr_t ip = (uintptr_t)registers[REG_RIP], at;
+	/* Behind the place, and behind what marks the page that it writes. */
+	const uint8_t *code = (const uint8_t *)place_at(place) + stops->byte[place][PLACE_BYTES - 1];
 	uint8_t what = port_cpu.depth ? 0 : UNPINNED;
+	uintptr_t at;
 
-	/* What repeats itself (rep), or comes again after its page was given to it. */
-	if (steps->count && steps->ip[steps->count - 1] == ip)
-		return;
 	if (steps->count == steps->most)
-		machine_fail(V_LONG, ip, "more than %u instructions", steps->most);
+		machine_fail(V_LONG, place_at(place), "more than %u accesses", steps->most);
 	if (steps->count % 1024 == 0)
 		machine_goes_on();
 	if (machine->inside)
 		what |= INSIDE;
-	else if (decode_touches((const uint8_t *)ip, registers, &at) && memory_shared(at))
+	else if (decode_touches(code, registers->general, &at) && memory_shared(at))
 		what |= TOUCHES;
-	steps->ip[steps->count] = ip;
+	steps->place[steps->count] = (uint16_t)place;
 	steps->what[steps->count++] = what;
 }
 
-static struct place *place_of(uintptr_t ip)
+void step_hook(void);
+void step_hook(void)
 {
-	for (size_t i = ip * 0x9e3779b97f4a7c15ul >> 44;; i = (i + 1) % PLACES) {
-		struct place *place = &steps->place[i];
-
-		if (place->ip == ip || !place->ip) {
-			place->ip = ip;
-			return place;
-		}
+	pairs_kept.ip = place_at(pairs_place) + PLACE_BYTES;
+	if (stops->mode == RECORDS) {
+		if (steps->running)
+			record(pairs_place, &pairs_kept);
+	} else if (stops->mode == STOPS && !--stops->countdown) {
+		step_end();
+		machine_stopped_here(&pairs_kept);
 	}
 }
 
@@ -154,30 +255,34 @@ static bool is_moment(unsigned int step, bool touched)
 	       !(steps->what[step + 1] & UNPINNED);
 }
 
+static void add_moment(unsigned int step)
+{
+	steps->moment[steps->moments++] =
+		(struct moment){ .step = step, .ip = place_at(steps->place[step]) };
+}
+
 /* Which passes count can be said when all are known. */
 static void choose(void)
 {
 	bool touched = false;
 
-	memset(steps->place, 0, sizeof(steps->place));
+	memset(steps->passes, 0, sizeof(steps->passes));
+	memset(steps->chosen, 0, sizeof(steps->chosen));
 	for (unsigned int i = 0; i < steps->count; i++)
-		place_of(steps->ip[i])->passes++;
+		steps->passes[steps->place[i]]++;
 	steps->moments = 0;
 	for (unsigned int i = 0; i < steps->count; i++) {
-		struct place *place = place_of(steps->ip[i]);
+		unsigned int place = steps->place[i], pass = ++steps->chosen[place];
 		bool good = is_moment(i, touched);
 
-		place->chosen++;
-		if (good && (place->chosen <= FIRST_PASSES || place->chosen == place->passes))
-			steps->moment[steps->moments++] =
-				(struct moment){ .step = i, .ip = steps->ip[i] };
+		if (good && (pass <= FIRST_PASSES || pass == steps->passes[place]))
+			add_moment(i);
 		if (good)
 			touched = steps->what[i] & TOUCHES;
 	}
 	/* A call that shares nothing has one, somewhere. */
 	if (!steps->moments && steps->count)
-		steps->moment[steps->moments++] =
-			(struct moment){ .step = steps->count / 2, .ip = steps->ip[steps->count / 2] };
+		add_moment(steps->count / 2);
 }
 
 static void run_recorded(void *arg)
@@ -191,10 +296,13 @@ unsigned int step_record(unsigned int most)
 	bool fine;
 
 	steps->count = 0;
+	steps->running = false;
 	steps->most = most && most < MOST_STEPS ? most : MOST_STEPS;
-	steps->mode = RECORDS;
+	for (unsigned int i = 0; i < stops->places; i++)
+		plant(i);
+	stops->mode = RECORDS;
 	fine = machine_try(run_recorded, NULL);
-	steps->mode = IDLE;
+	end_record();
 	if (!fine)
 		return 0;
 	choose();
@@ -208,105 +316,20 @@ unsigned int step_moments(const struct moment **moments)
 	return steps->moments;
 }
 
-unsigned int step_instructions(void)
+unsigned int step_accesses(void)
 {
 	return steps->count;
 }
 
-/* ---- breakpoints ---- */
+/* ---- stops ---- */
 
-static void write_code(uintptr_t at, uint8_t byte)
-{
-	if (pwrite(steps->memory, &byte, 1, (off_t)at) != 1)
-		abort();
-}
-
-static void plant(uintptr_t at)
-{
-	steps->at = at;
-	steps->byte = *(const uint8_t *)at;
-	write_code(at, BREAKPOINT);
-	steps->mode = BREAKS;
-}
+OWN static unsigned int planted;
 
 void step_end(void)
 {
-	if (steps->mode == BREAKS)
-		write_code(steps->at, steps->byte);
-	steps->mode = IDLE;
-}
-
-/* The signal's frame, to be returned from later: the vectors lie apart, and must be where it says. */
-static void keep_frame(ucontext_t *context)
-{
-	char *frame = frames->frame[machine->now];
-	const struct _libc_fpstate *state = context->uc_mcontext.fpregs;
-	const uint32_t *software = (const uint32_t *)((const char *)state + 464);
-	/* Linux says there how long it is, if it is longer than the oldest form. */
-	size_t len = software[0] == 0x46505853 ? software[1] : 512;
-	ucontext_t *mine = (ucontext_t *)frame;
-	size_t at = (KERNEL_CONTEXT + 63) & ~(size_t)63;
-
-	if (at + len > FRAME)
-		abort();
-	memcpy(mine, context, KERNEL_CONTEXT);
-	memcpy(frame + at, state, len);
-	frames->used[machine->now] = at + len;
-	mine->uc_mcontext.fpregs = (fpregset_t)(frame + at);
-	memcpy(&machine->co[machine->now].context.uc_mcontext.gregs, &context->uc_mcontext.gregs,
-	       sizeof(gregset_t));
-}
-
-void step_on_trap(ucontext_t *context)
-{
-	greg_t *registers = context->uc_mcontext.gregs;
-
-	if (steps->mode == RECORDS) {
-		record(registers);
-		return;
-	}
-	if (steps->mode != BREAKS || (uintptr_t)registers[REG_RIP] != steps->at + 1)
-		machine_fail(V_CRASH, (uintptr_t)registers[REG_RIP], "a trap");
-	step_end();
-	registers[REG_RIP] = (greg_t)steps->at;
-	keep_frame(context);
-	machine_stopped_here();
-}
-
-_Noreturn void step_go_on(void)
-{
-	__asm__ volatile(
-		"mov %0, %%rsp\n\tmov $15, %%eax\n\tsyscall" ::"r"(frames->frame[machine->now])
-		: "memory");
-	__builtin_unreachable();
-}
-
-uintptr_t step_stack_at(enum who who)
-{
-	return (uintptr_t)((const ucontext_t *)frames->frame[who])->uc_mcontext.gregs[REG_RSP];
-}
-
-size_t step_frame_size(void)
-{
-	return sizeof(*frames);
-}
-
-static void copy_frames(struct frames *to, const struct frames *from)
-{
-	for (enum who who = CO_A; who < NR_CO; who++) {
-		to->used[who] = from->used[who];
-		memcpy(to->frame[who], from->frame[who], from->used[who]);
-	}
-}
-
-void step_frame_get(void *to)
-{
-	copy_frames(to, frames);
-}
-
-void step_frame_put(const void *from)
-{
-	copy_frames(frames, from);
+	if (stops->mode == STOPS)
+		clear(planted);
+	stops->mode = IDLE;
 }
 
 static void go(void *arg)
@@ -315,43 +338,30 @@ static void go(void *arg)
 	machine_run(steps->fresh ? steps->who : machine->now);
 }
 
-/* To step @to, which is the next time that its instruction comes. */
-static bool hop(unsigned int to)
+bool step_to(unsigned int m)
 {
+	unsigned int to = steps->moment[m].step, passes = 0;
 	bool fine;
 
-	plant(steps->ip[to]);
+	if (!steps->fresh && steps->now == to)
+		return true;
+	for (unsigned int i = steps->fresh ? 0 : steps->now + 1; i <= to; i++)
+		passes += steps->place[i] == steps->place[to];
+	planted = steps->place[to];
+	stops->countdown = passes;
+	stops->mode = STOPS;
+	plant(planted);
 	fine = machine_try(go, NULL);
 	steps->fresh = false;
 	step_end();
 	if (fine && machine->now != CO_WORKER && machine->now != steps->who) {
 		failure->verdict = V_ENGINE;
-		failure->ip = steps->ip[to];
-		snprintf(failure->text, sizeof(failure->text), "it goes another way before step %u",
-			 to);
+		failure->ip = place_at(planted);
+		snprintf(failure->text, sizeof(failure->text),
+			 "it goes another way before access %u", to);
 		fine = false;
 	}
 	steps->now = to;
-	return fine;
-}
-
-bool step_to(unsigned int m)
-{
-	unsigned int target = steps->moment[m].step, next;
-	bool fine = true;
-
-	if (steps->fresh) {
-		for (next = 0; steps->ip[next] != steps->ip[target]; next++)
-			;
-		fine = hop(next);
-	}
-	while (fine && steps->now != target) {
-		next = steps->now + 1;
-		while (steps->ip[steps->now] != steps->ip[target] &&
-		       steps->ip[next] != steps->ip[target])
-			next++;
-		fine = hop(next);
-	}
 	return fine;
 }
 

@@ -18,8 +18,8 @@ import subprocess
 import sys
 import time
 
-SAMPLE_CASES = 600  # of a unit, in a sample
-SAMPLE_MOST = 200000  # instructions of an A: what is longer takes seconds to record
+SAMPLE_CASES = 3000  # of a unit, in a sample, about
+SAMPLE_MOST = 1000000  # accesses of an A: what is longer takes a second or so to record
 MIXED = 6  # in states that mix choices, the part of the moments of a call that has very many
 UNIT_LIMIT_S = 3600  # of the processor: more than ten times the longest
 
@@ -30,6 +30,7 @@ class Unit:
     def __init__(self, state, call, text, status):
         self.state, self.call = state, call
         self.fails, self.pairs, self.unit, self.ended, self.long = [], {}, None, False, False
+        self.checked = 0  # cases whose memory had not been seen before
         for line in text.splitlines():
             words = line.split("\t")
             if words[0] == "fail":
@@ -41,10 +42,12 @@ class Unit:
             elif words[0] == "long":
                 self.long = True
             elif words[0] == "total":
-                self.ended = True
+                self.ended, self.checked = True, int(words[3])
         if not self.ended:
             self.fails.append([state, call, "", "", "", "0", "0", "died", "0", f"status {status}"])
         self.cases = sum(pair[0] for pair in self.pairs.values())
+        if self.ended and not self.cases and not self.long and not self.fails:
+            self.fails.append([state, call, "", "", "", "0", "0", "engine", "0", "it was to run, and had no moment"])
         self.failed = max(sum(pair[1] for pair in self.pairs.values()), len(self.fails))
 
 
@@ -157,7 +160,7 @@ def tell(unit, places, most):
 def write_table(args, done, apart, interrupt_no):
     """One line for each state and A; one for each pair; what is forbidden."""
     with open(os.path.join(args.out, "units.txt"), "w", encoding="utf-8") as file:
-        print("state\tA\tinstructions\tmoments\tpages\tcases\tfailed\tseconds", file=file)
+        print("state\tA\taccesses\tmoments\tpages\tcases\tfailed\tseconds", file=file)
         for unit in done:
             print(unit.state, unit.call, *(unit.unit or []), sep="\t", file=file)
     with open(os.path.join(args.out, "pairs.txt"), "w", encoding="utf-8") as file:
@@ -220,8 +223,10 @@ def main():
             print(f"not ok {a} x {b}: never tried inside")
     cases = sum(unit.cases for unit in done)
     pairs = len({(unit.call, other) for unit in done for other, _ in unit.pairs})
-    print(f"# {len(done)} units, {sum(unit.long for unit in done)} of them left as too long for a sample, {time.monotonic() - started:.0f} s; {sum(apart.values())} pairs are forbidden by "
-          f"{len(apart)} sentences; tables in {args.out}")
+    print(f"# seed {args.seed}, shard {args.shard}: {len(done)} units, {sum(unit.long for unit in done)} of them left as too "
+          f"long for a sample, {time.monotonic() - started:.0f} s; {sum(apart.values())} pairs are forbidden by "
+          f"{len(apart)} sentences; {sum(unit.checked for unit in done)} cases left memory that had to be checked; "
+          f"tables in {args.out}")
     print(f"pairs: {pairs} pairs × {len({unit.state for unit in done})} states × {cases} moments, "
           f"{max(cases - failed, 0)} passed, {failed} failed")
     if args.counts:
