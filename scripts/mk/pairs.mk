@@ -41,7 +41,9 @@ run_pairs_sample = scripts/pairs.py $(pairs_dir)/pairs --seconds $(PAIRS_TEST_S)
 pairs_free_of_locks := mw_alloc.small,mw_alloc.large,mw_cache_alloc,mw_cache_free,mw_free.object,mw_free.large,mw_free.shared,$(strip \
 	)mw_free.shared_large,mw_free.referred,mw_weak_get,mw_weak_new,mw_weak_free,mw_tag_set,mw_tag_get,mw_lookup,mw_usable_size,$(strip \
 	)mw_pages_alloc.one,mw_pages_free.one,mw_pages_free.shared_one,mw_stack_alloc,mw_stack_free,mw_cpu_start
-.PHONY: pairs pairs-twice
+.PHONY: pairs pairs-twice pairs-planted
+pairs-planted: ## plant each bug of hosttest/mutants/pairs: do pairs of calls find it? PLANTED= chooses
+	$(Q)scripts/pairs_planted.py $(pairs_dir)/pairs $(PLANTED)
 pairs-twice: $(pairs_dir)/pairs ## the same with two switches, A to B to A, for calls that share words without a lock
 	$(Q)$(run_pairs) --twice --a $(pairs_free_of_locks) --b $(pairs_free_of_locks) --out build/pairs-twice
 pairs: $(pairs_dir)/pairs ## every pair of calls at every moment: PAIRS_S=seconds of a sample, PAIRS_SHARD=1/4, PAIRS_SEED=, PAIRS_MOMENTS=0: all
