@@ -301,7 +301,7 @@ static size_t failing(const struct way *way, struct mw_fail fail, size_t n)
 }
 
 #define FAIL(...) failing(way, (struct mw_fail){ __VA_ARGS__ }, 12)
-#define CODE 400 /* more bytes than a way has */
+#define CODE 800 /* more bytes than a way has */
 
 TEST(failing_on_purpose_by_each_call)
 {
