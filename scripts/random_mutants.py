@@ -209,7 +209,7 @@ class Judge:
                               stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True) as process:
             self.running.add(process)
             try:
-                return follow(process, [(test, 5 + 10 * times * known.tests[test]) for test in tests])
+                return follow(process, [(test, 2 + 10 * times * known.tests[test]) for test in tests])
             finally:
                 mutate.stop_all(process)
                 self.running.discard(process)
