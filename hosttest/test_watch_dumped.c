@@ -244,6 +244,36 @@ TEST(finalizers_that_wait_and_that_are_due)
 	teardown();
 }
 
+/* ---- what a dump is in itself ---- */
+
+/* Its own words are none of the stack's; those before and behind it are. */
+TEST(a_dump_on_a_stack_is_no_part_of_it)
+{
+	struct {
+		uintptr_t before;
+		struct mw_dump dump;
+		uintptr_t behind;
+	} stack = { 0 };
+	struct kept kept = { .bytes = test_memory(PAGE), .room = PAGE };
+	struct reader r;
+	struct item item = { 0 };
+
+	setup();
+	NEED(root[0] = mw_alloc(100, MW_COLLECTED));
+	mw_stream_begin(&stack.dump.s, keep, &kept);
+	stack.before = stack.behind = (uintptr_t)root[0];
+	stack.dump.data = stack.dump.bss = root[0];
+	mw_dump_words(&stack.dump, &stack, sizeof(stack), MW_AIM_ANY);
+	CHECK(mw_stream_end(&stack.dump.s));
+	r = (struct reader){ kept.bytes, kept.bytes + kept.len, false };
+	fields(&r, &item);
+	CHECK(!r.bad);
+	CHECK_EQ(item.fields, 2);
+	CHECK_EQ(item.field[0], 0);
+	CHECK_EQ(item.field[1], (uintptr_t)&stack.behind - (uintptr_t)&stack);
+	teardown();
+}
+
 /* ---- behind the end ---- */
 
 struct more {
