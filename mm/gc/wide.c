@@ -296,8 +296,9 @@ void mw_wide_end(void)
 {
 	uintptr_t at;
 
-	mw_set_word(&mw_gc.wide.mode, MW_WIDE_NOT);
-	/* Handlers that saw it have ended then. */
+	/* Release: who sees it gives spans back at once, and the mark has read the last of them by then. */
+	atomic_store_explicit(&mw_gc.wide.mode, MW_WIDE_NOT, memory_order_release);
+	/* Handlers that saw the mode have ended then. */
 	mw_handlers_wait();
 	at = atomic_exchange_explicit(&mw_gc.wide.left, 0, memory_order_acquire);
 	while (at) {
@@ -310,7 +311,8 @@ void mw_wide_end(void)
 
 bool mw_up_looking(void)
 {
-	return mw_word(&mw_gc.wide.mode) != MW_WIDE_NOT && mw_up_marking();
+	return atomic_load_explicit(&mw_gc.wide.mode, memory_order_acquire) != MW_WIDE_NOT &&
+	       mw_up_marking();
 }
 
 bool mw_up_span_left(struct mw_span *span)
