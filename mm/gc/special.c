@@ -32,15 +32,20 @@ static void mark_born(void)
 	mw_mark_run(0, NULL);
 }
 
-/* Their marks, if a pointer to them was found, go: no sweep will clear them. */
+/*
+ * Their marks, if a pointer to them was found, go: no sweep will clear them. Raw descriptors, as in the sweep: an object
+ * may be live before others may read its span. Who marked it saw that it is by a relaxed load: with the fence behind
+ * that its birth and its generation are seen, too.
+ */
 static void clear_born(void)
 {
 	struct mw_span_cursor cursor = { 0 };
 	struct mw_span *span;
 
+	atomic_thread_fence(memory_order_acquire);
 	if (!mw_word(&mw_gc.marking.births))
 		return;
-	while ((span = mw_span_next(&cursor)))
+	while ((span = mw_span_next_raw(&cursor)))
 		if (mw_span_newborn(span))
 			mw_sweep_clear(span);
 }
