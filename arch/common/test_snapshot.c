@@ -153,7 +153,7 @@ static void write_all_pages(unsigned int i, void *arg)
 	(void)arg;
 	for (size_t page = 0; page < PAGES; page++) {
 		/* Meet at some pages: who comes first differs. */
-		if (page % 16 == 0)
+		if (page % 128 == 0)
 			test_barrier();
 		store(page, i, i + 1);
 	}
@@ -162,7 +162,7 @@ static void write_all_pages(unsigned int i, void *arg)
 TEST(all_cpus_write_the_same_pages)
 {
 	take_chunk();
-	for (unsigned int round = 0; round < 10; round++) {
+	for (unsigned int round = 0; round < 4; round++) {
 		arm(LOG);
 		test_parallel(test_cpus(), write_all_pages, NULL);
 		CHECK_EQ(count_copies(), PAGES);
@@ -215,7 +215,7 @@ TEST(a_reader_beside_writers_finds_the_snapshot)
 {
 	from_memory = from_copies = torn = 0;
 	take_chunk();
-	for (unsigned int round = 0; round < 20; round++) {
+	for (unsigned int round = 0; round < 6; round++) {
 		arm(LOG);
 		writing = test_cpus() - 1;
 		test_parallel(test_cpus(), read_or_write, NULL);
