@@ -128,34 +128,34 @@ struct storm_use storm_settle(const struct storm_use *wanted)
 
 static const char bars[] = " .:-=+*#%@";
 
-/* Stops by length: up to 100 us, 300 us, 1, 3, 10, 30 ms, more; the fuller a column the more. */
-static void histogram(char *text)
+void storm_columns(const uint64_t *ns, unsigned int n, char *text)
 {
-	static const uint64_t limit[] = { 100000, 300000, 1000000, 3000000, 10000000, 30000000 };
-	static uint64_t ns[512];
-	unsigned int n = storm_gc_stops(ns, LEN(ns)), count[LEN(limit) + 1] = { 0 };
+	unsigned int count[STORM_COLUMNS] = { 0 };
 
 	for (unsigned int i = 0; i < n; i++) {
+		uint64_t limit = 1000;
 		unsigned int at = 0;
 
-		while (at < LEN(limit) && ns[i] > limit[at])
-			at++;
+		/* Up to 1 us, 3 us, 10 us and so on. */
+		for (; at + 1 < STORM_COLUMNS && ns[i] > limit; at++)
+			limit = at % 2 ? limit / 3 * 10 : limit * 3;
 		count[at]++;
 	}
-	for (unsigned int i = 0; i < LEN(count); i++)
+	for (unsigned int i = 0; i < STORM_COLUMNS; i++)
 		text[i] = bars[count[i] ? 1 + count[i] * (sizeof(bars) - 3) / n : 0];
-	text[LEN(count)] = '\0';
+	text[STORM_COLUMNS] = '\0';
 }
 
 static void progress(const struct mw_stats *stats, unsigned long allocs, uint64_t ns)
 {
 	struct storm_result now = { 0 };
-	char bar[16], text[LIVE_SIZE];
+	char bar[STORM_COLUMNS + 1], text[LIVE_SIZE];
+	static uint64_t ns_of[512];
 
 	storm_gc_read(&now);
-	histogram(bar);
+	storm_columns(ns_of, storm_gc_stops(ns_of, LEN(ns_of)), bar);
 	mw_format(text, sizeof(text),
-		  "%3llu s %5llu k allocs/s  heap %6zu KiB %4lu cycles  stops |%s| 0.1..30 ms",
+		  "%3llu s %5llu k allocs/s %6zu KiB %4lu cycles  stops 1us |%s| 0.1s",
 		  (unsigned long long)(arch_now() - run.start) / 1000000000,
 		  (unsigned long long)((stats->allocs - allocs) * 1000000ull / (ns + 1)),
 		  stats->live_bytes >> 10, now.cycles, bar);

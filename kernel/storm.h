@@ -70,6 +70,13 @@ void storm_print(const struct storm *storm, const struct storm_result *result);
 struct storm_use storm_settle(const struct storm_use *wanted);
 bool storm_same_use(const struct storm_use *a, const struct storm_use *b);
 
+#define STORM_COLUMNS 12u
+/*
+ * How many of @n lengths lie below 1 us, 3 us, 10 us and so on up to 100 ms, and above: a column each in @text, the fuller
+ * the more of all.
+ */
+void storm_columns(const uint64_t *ns, unsigned int n, char *text);
+
 /* ---- for the work ---- */
 
 bool storm_is_over(void);

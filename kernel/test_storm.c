@@ -4,6 +4,7 @@
 #include "fs/fs.h"
 #include "storm.h"
 #include "test.h"
+#include "text.h"
 #include "thread.h"
 
 #define HEAP ((size_t)48 << 20)
@@ -77,6 +78,20 @@ TEST(cycles_of_the_storm_itself_count)
 }
 
 #endif
+
+TEST(stops_have_columns_from_a_microsecond_to_a_tenth_of_a_second)
+{
+	static const uint64_t ns[] = { 500,	1000,	 1001,	   20000,    20000,	20000,
+				       2000000, 9000000, 90000000, 99999999, 200000000, 30000 };
+	char text[STORM_COLUMNS + 1];
+
+	storm_columns(ns, LEN(ns), text);
+	for (unsigned int i = 0; i < STORM_COLUMNS; i++)
+		CHECK_EQ(text[i] != ' ', i == 0 || i == 1 || i == 3 || i == 7 || i == 8 || i >= 10);
+	CHECK(text_equal(text + STORM_COLUMNS, ""));
+	/* The most is where most are. */
+	CHECK(text[3] != text[1]);
+}
 
 TEST(fs)
 {

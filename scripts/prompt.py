@@ -10,6 +10,7 @@ import hang
 import qemu
 
 PROMPT = "marrow> "
+CONTROL_C = "\x03"
 
 
 class Machine:
@@ -35,6 +36,7 @@ class Machine:
 
     def type(self, keys):
         for key in keys:
+            time.sleep(1.5 if key == CONTROL_C else 0)  # what it ends has begun by then
             self.process.stdin.write(key.encode())
             self.process.stdin.flush()
             time.sleep(0.02)

@@ -34,7 +34,10 @@ SESSION = [
     ("Every CPU at the file system for three seconds, 4 MiB of files alive meanwhile. The line shows "
      "allocations, heap, cycles, and how long the world stood still.", "storm fs 3 4M\n", "storm.png"),
     ("", "storm queue 2\n", None),
-    ("A mistake, made on purpose, and what is said about it.", "poke double-free\n", "poke.png"),
+    ("A mistake, made on purpose, and what is said about it: who allocated the object, who freed it.",
+     "poke double-free\n", "poke.png"),
+    ("A pointer to where no object is any more, and the path that leads to it.", "poke bad-pointer\n", None),
+    ("Control-C ends what takes too long.", "storm fs 100\n\x03", None),
     ("", "check\n", None),
     ("", "ps\n", None),
 ]
