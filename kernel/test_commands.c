@@ -315,7 +315,7 @@ static bool fail_at(const struct row *row, enum way way, unsigned long k,
 /* So often that what is made once and stays is there, and what is said is what will be said again. */
 static void warm_up(const struct row *row)
 {
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < (row->flags & SLOW ? 1 : 3); i++) {
 		const char *said;
 
 		(void)run(row->before);
