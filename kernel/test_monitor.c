@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "internal.h"
 #include "keys.h"
+#include "storm.h"
 #include "test.h"
 #include "text.h"
 
@@ -183,6 +184,30 @@ TEST(a_tour_goes_step_by_step)
 	CHECK(test_has(run("tour guide"), "\"guide\""));
 	(void)run("rm home");
 }
+
+#if MW_GC
+/* In a frame of its own, which is gone when it is looked for. */
+static __attribute__((noinline)) void misuse_collected(void)
+{
+	char *object = mw_alloc(48, MW_COLLECTED);
+
+	NEED(object);
+	test_capture();
+	mw_free(object + 8);
+	(void)test_captured();
+}
+
+/* What is remembered of a misuse keeps nothing alive that comes to the same address. */
+TEST(the_last_misuse_is_no_root)
+{
+	begin();
+	mw_on_misuse(report_and_go_on);
+	misuse_collected();
+	test_capture();
+	storm_gc_holders();
+	CHECK(!test_has(test_captured(), "held by bss"));
+}
+#endif
 
 /* ---- control-C ---- */
 
