@@ -16,7 +16,7 @@ struct figures {
 /* Of one size, or of all if @size is 0. */
 static struct figures figures_of(size_t size)
 {
-	struct mw_bucket_cursor cursor = { 0 };
+	struct mw_profile_cursor cursor = { 0 };
 	struct figures figures = { 0 };
 	struct mw_bucket bucket;
 

@@ -40,7 +40,7 @@ static struct kept write_as(enum mw_profile_form form)
 
 static uint64_t objects_of(size_t size)
 {
-	struct mw_bucket_cursor cursor = { 0 };
+	struct mw_profile_cursor cursor = { 0 };
 	struct mw_bucket bucket;
 	uint64_t objects = 0;
 
@@ -108,7 +108,7 @@ TEST(rate_one_is_exact)
 /* Many have the same head: each has a bucket of its own, whose second time is the first one's. */
 TEST(callers_are_kept_apart)
 {
-	struct mw_bucket_cursor cursor = { 0 };
+	struct mw_profile_cursor cursor = { 0 };
 	struct mw_bucket bucket;
 	size_t n = 0, wrong = 0;
 	void *object;
@@ -161,7 +161,7 @@ NOINLINE static void site_rarely(void)
 /* Two callers share a size in turn, 3 to 1: each gets its share. By address of the call in the test. */
 TEST(callers_get_their_share)
 {
-	struct mw_bucket_cursor cursor = { 0 };
+	struct mw_profile_cursor cursor = { 0 };
 	struct mw_bucket bucket;
 	uint64_t most = 0, all = 0;
 	unsigned int depth = 0;
@@ -405,7 +405,7 @@ ASK(1)
 
 static unsigned int buckets(void)
 {
-	struct mw_bucket_cursor cursor = { 0 };
+	struct mw_profile_cursor cursor = { 0 };
 	struct mw_bucket bucket;
 	uintptr_t pcs[40];
 	unsigned int n = 0, i;

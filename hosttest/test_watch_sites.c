@@ -90,7 +90,7 @@ struct estimate {
 
 static struct estimate estimate_of(const struct site *s, size_t rate)
 {
-	struct mw_bucket_cursor cursor = { 0 };
+	struct mw_profile_cursor cursor = { 0 };
 	struct estimate e = { .stands = 1 };
 	struct mw_bucket bucket;
 
@@ -140,7 +140,7 @@ static bool is_known(uintptr_t pc)
 /* Where the site's buckets will be, from one call that is seen in any case. */
 static void learn(struct site *s)
 {
-	struct mw_bucket_cursor cursor = { 0 };
+	struct mw_profile_cursor cursor = { 0 };
 	struct mw_bucket bucket;
 	uintptr_t pc = 0;
 

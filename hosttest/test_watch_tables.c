@@ -87,6 +87,7 @@ TEST(each_line_of_meminfo)
 	CHECK_EQ(number_behind(text, "\n  Released:"), KIB(released));
 	CHECK_EQ(number_behind(text, "\n  Reserve:"), KIB((size_t)37));
 	CHECK_EQ(number_behind(text, "\nPages:"), KIB((size_t)7));
+	CHECK_EQ(number_behind(text, "\n  Stacks:"), KIB(s.page.stacks));
 	CHECK_EQ(number_behind(text, "\nPagesInStocks:"), KIB(s.page.stocked));
 	CHECK(!test_has(text, "Lost:"));
 	CHECK_EQ(number_behind(text, "\nObjects:"), taken >> 10);
@@ -98,6 +99,8 @@ TEST(each_line_of_meminfo)
 		CHECK_EQ(number_behind(text, uses[i]),
 			 s.metadata_by_use[i] ? s.metadata_by_use[i] >> 10 : SIZE_MAX);
 	CHECK_EQ(number_behind(text, "\n  Spare:"), s.metadata_spare >> 10);
+	CHECK_EQ(number_behind(text, "\n  Edges:"), s.page.edges >> 10);
+	CHECK_EQ(number_behind(text, "\nAllocatedEver:"), s.alloc_bytes >> 10);
 	CHECK_EQ(number_behind(text, "\nObjectCounts:"), s.live_objects);
 	CHECK_EQ(number_behind(text, " live,"), s.allocs);
 	CHECK_EQ(number_behind(test_has(text, "ObjectCounts:"), "allocated,"), s.frees);
@@ -107,6 +110,8 @@ TEST(each_line_of_meminfo)
 	CHECK_EQ(number_behind(test_has(text, "PageRuns:"), "freed,"), s.page.failures);
 	CHECK_EQ(number_behind(text, "\nMisuses:"), 1);
 #if MW_GC
+	CHECK_EQ(number_behind(text, "\nCollected:"), s.collected_bytes >> 10);
+	CHECK_EQ(number_behind(text, "on the way counted as"), s.collected_about >> 10);
 	CHECK_EQ(number_behind(text, "\nCycles:"), 1);
 	CHECK_EQ(number_behind(text, "goal"), s.goal >> 10);
 	CHECK_EQ(number_behind(text, "longest pause"), s.pause_max_ns);

@@ -69,6 +69,13 @@ void mw_fixed_free(struct mw_fixed *fixed, void *record);
 bool mw_fixed_stock(struct mw_fixed *fixed, size_t n);
 bool mw_fixed_check(struct mw_fixed *fixed);
 
+/* Of records that are in use. */
+static inline size_t mw_fixed_bytes(const struct mw_fixed *fixed)
+{
+	return atomic_load_explicit((mw_atomic_t *)&fixed->in_use, memory_order_relaxed) *
+	       fixed->size;
+}
+
 /*
  * Every record that was ever handed out, newest chunk first, in use or not; a record tells its
  * state itself. Without a lock: records handed out meanwhile may or may not be seen.

@@ -189,6 +189,8 @@ void mw_pace_init(void);
 /* At the end of a mark that found @bytes living. */
 void mw_pace_marked(size_t bytes);
 size_t mw_pace_live(void);
+/* The same with what CPUs have not added yet. */
+size_t mw_pace_about(void);
 /* Is a cycle due, of the heap or of safe free; so much that an allocation should wait for it? */
 bool mw_pace_due(void);
 bool mw_pace_overdue(void);

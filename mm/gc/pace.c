@@ -112,6 +112,15 @@ size_t mw_pace_live(void)
 	return mw_word(&mw_gc.pace.marked) + mw_word(&mw_gc.pace.since);
 }
 
+size_t mw_pace_about(void)
+{
+	size_t bytes = mw_pace_live();
+
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++)
+		bytes += mw_word(&mw_gc.pace.cpu[i].bytes);
+	return bytes;
+}
+
 bool mw_pace_due(void)
 {
 	return mw_word(&mw_gc.pace.since) >= mw_word(&mw_gc.pace.room) || mw_safe_due();

@@ -64,8 +64,12 @@ void mw_cache_enter_locked(struct mw_cache *cache, unsigned int id)
 
 void mw_cache_bury_locked(struct mw_cache *cache)
 {
-	if (cache->live)
+	if (cache->live) {
 		mw_caches.by_id[cache->id] = NULL;
+		mw_object.gone_allocs += cache->allocs;
+		mw_object.gone_bytes += (uint64_t)cache->allocs * cache->size;
+		mw_object.gone_remote += cache->remote_frees;
+	}
 	cache->live = false;
 	/* Fast paths find a slot without objects there, and go where they are told. */
 	__atomic_store_n(&cache->id, MW_NO_CACHE_ID, __ATOMIC_RELAXED);

@@ -45,6 +45,7 @@ static inline void *mw_stock_take(struct mw_cpu *cpu, size_t size, size_t align)
 	*bin = first->next;
 	cpu->stock.pages -= span->pages;
 	cpu->large_allocs++;
+	cpu->large_pages += span->pages;
 	span->align = mw_large_noted(align);
 	span->asked = size;
 	object = mw_keep(span->base);

@@ -174,6 +174,16 @@ static void mw_large_set_pages(struct mw_span *span, size_t pages)
 	mw_port_unpin(state);
 }
 
+static void mw_large_grew(size_t pages)
+{
+	unsigned long state = mw_port_pin();
+	struct mw_cpu *cpu = mw_cpu_here();
+
+	if (cpu)
+		cpu->large_pages += pages;
+	mw_port_unpin(state);
+}
+
 bool mw_large_resize(struct mw_span *span, size_t size, mw_flags_t flags)
 {
 	size_t pages = (size + MW_PAGE_SIZE - 1) >> MW_PAGE_SHIFT, had = span->pages;
@@ -185,6 +195,7 @@ bool mw_large_resize(struct mw_span *span, size_t size, mw_flags_t flags)
 		if (!mw_span_extend(span, pages - had, flags & MW_ZERO))
 			return false;
 		mw_large_set_pages(span, pages);
+		mw_large_grew(pages - had);
 	} else if (had - pages > had / 8) {
 		mw_large_set_pages(span, pages);
 		mw_span_trim(span, had - pages);
@@ -238,13 +249,14 @@ static void *mw_large_new(size_t asked, size_t align, mw_flags_t flags)
 	return mw_large_show(span);
 }
 
-static void mw_large_count(void)
+static void mw_large_count(size_t size)
 {
 	unsigned long state = mw_port_pin();
 	struct mw_cpu *cpu = mw_cpu_here();
 
 	if (cpu) {
 		cpu->large_allocs++;
+		cpu->large_pages += mw_large_pages(size);
 		cpu->stock.misses++;
 	}
 	mw_port_unpin(state);
@@ -290,7 +302,7 @@ void *mw_large_alloc(size_t size, size_t align, mw_flags_t flags)
 	}
 	object = mw_large_new(size, align, flags);
 	if (object)
-		mw_large_count();
+		mw_large_count(size);
 	return object;
 }
 

@@ -307,6 +307,7 @@ struct mw_cpu {
 		struct mw_draw draw; /* of @packed + @opened */
 	} tiny;
 	unsigned long large_allocs, lookups;
+	unsigned long large_pages; /* that came with them, and by which they grew where they lie */
 	mw_atomic_t era; /* mw_profile_era that all slots follow: see mw_cpu_follow(); its own, pinned */
 };
 
@@ -343,6 +344,9 @@ struct mw_object {
 		char name[28]; /* may end in '*' */
 	} rules[8]; /* the last one that names a cache holds */
 	unsigned int rule_count;
+	/* What caches that have ended had counted; lock. */
+	unsigned long gone_allocs, gone_remote;
+	uint64_t gone_bytes;
 	struct mw_fixed bitmaps[8]; /* of 8 << i words */
 	mw_atomic_t late_doubles; /* double frees found when it was too late to say by whom */
 	_Atomic(uintptr_t) late_double; /* an object of these; 0: said */
@@ -472,10 +476,14 @@ void mw_object_reset(void);
 struct mw_object_totals {
 	size_t live_bytes, live_objects, cached_bytes;
 	size_t collected_bytes, collected_objects; /* of the live ones */
+	uint64_t alloc_bytes; /* ever */
 	unsigned long allocs, frees, remote_frees, lookups, packed;
 };
 void mw_object_totals(struct mw_object_totals *totals);
 size_t mw_object_live_bytes(void);
+/* Bytes of records in use: caches, slots, CPUs; and the bitmaps of spans. */
+size_t mw_object_records(void);
+size_t mw_object_bitmaps(void);
 /* Allocations ever of one cache: by each CPU, and by way of the lock. */
 unsigned long mw_cache_allocs(const struct mw_cache *cache, unsigned long *remote);
 

@@ -63,6 +63,7 @@ counted(const unsigned long *counter)
 static void mw_totals_of_cpu(const struct mw_cpu *cpu, struct mw_object_totals *totals)
 {
 	totals->allocs += counted(&cpu->large_allocs);
+	totals->alloc_bytes += (uint64_t)counted(&cpu->large_pages) << MW_PAGE_SHIFT;
 	totals->lookups += counted(&cpu->lookups);
 	totals->packed += counted(&cpu->tiny.packed);
 }
@@ -90,6 +91,35 @@ unsigned long mw_cache_allocs(const struct mw_cache *cache, unsigned long *remot
 	return allocs;
 }
 
+/* A cache that ends meanwhile may be in it twice, or not at all. */
+static void mw_totals_of_gone(struct mw_object_totals *totals)
+{
+	unsigned long state = mw_lock(&mw_object.lock);
+
+	totals->allocs += mw_object.gone_allocs;
+	totals->alloc_bytes += mw_object.gone_bytes;
+	totals->remote_frees += mw_object.gone_remote;
+	mw_unlock(&mw_object.lock, state);
+}
+
+size_t mw_object_records(void)
+{
+	size_t bytes = mw_fixed_bytes(&mw_object.slots) + mw_fixed_bytes(&mw_object.caches);
+
+	for (unsigned int i = 0; i < MW_MAX_CPUS; i++)
+		bytes += mw_object.cpu[i] ? sizeof(struct mw_cpu) : 0;
+	return bytes;
+}
+
+size_t mw_object_bitmaps(void)
+{
+	size_t bytes = 0;
+
+	for (unsigned int i = 0; i < MW_LEN(mw_object.bitmaps); i++)
+		bytes += mw_fixed_bytes(&mw_object.bitmaps[i]);
+	return bytes;
+}
+
 void mw_object_totals(struct mw_object_totals *totals)
 {
 	struct mw_cache_cursor cursor = { 0 };
@@ -104,10 +134,12 @@ void mw_object_totals(struct mw_object_totals *totals)
 			mw_totals_of_cpu(cpu, totals);
 	}
 	while ((cache = mw_cache_next(&cursor))) {
-		unsigned long remote;
+		unsigned long remote, allocs = mw_cache_allocs(cache, &remote);
 
-		totals->allocs += mw_cache_allocs(cache, &remote);
+		totals->allocs += allocs;
+		totals->alloc_bytes += (uint64_t)allocs * cache->size;
 		totals->remote_frees += remote;
 	}
+	mw_totals_of_gone(totals);
 	totals->frees = totals->allocs - totals->live_objects;
 }

@@ -19,12 +19,16 @@ static size_t bits_words(size_t n)
 	return (n + MW_WORD_BITS - 1) / MW_WORD_BITS;
 }
 
-/* Pages of metadata that a region of [first, first + n) needs for itself. */
-static size_t own_pages(size_t first, size_t n)
+size_t mw_region_index_bytes(size_t n)
 {
-	size_t bytes = mw_map_bytes(first, first + n);
+	return (2 * mw_tree_words(n) + 3 * bits_words(n)) * sizeof(unsigned long);
+}
 
-	bytes += (2 * mw_tree_words(n) + 3 * bits_words(n)) * sizeof(unsigned long);
+/* Pages of metadata that a region of @n pages needs for itself, with @map bytes of the page map. */
+static size_t own_pages(size_t map, size_t n)
+{
+	size_t bytes = map + mw_region_index_bytes(n);
+
 	/* And the guard page. */
 	return (mw_round_up(bytes, MW_PAGE_SIZE) >> MW_PAGE_SHIFT) + 1;
 }
@@ -136,7 +140,8 @@ static void publish(struct mw_region *region, size_t n)
 static size_t add_part(const struct mw_frames *part, enum mw_zone_index zone, const void *base,
 		       bool *scarce)
 {
-	size_t own = own_pages(part->first, part->n);
+	size_t map = mw_map_bytes(part->first, part->first + part->n);
+	size_t own = own_pages(map, part->n);
 	struct mw_region *region;
 	unsigned int id = new_id(zone == MW_ZONE_16M);
 
@@ -159,6 +164,7 @@ static size_t add_part(const struct mw_frames *part, enum mw_zone_index zone, co
 	region->zeroed = part->zeroed;
 	atomic_init(&region->some_zero, part->zeroed);
 	region->own = own;
+	region->map_bytes = map;
 	region->base = base;
 	publish(region, part->n);
 	atomic_fetch_add_explicit(&mw_page.metadata, own, memory_order_relaxed);

@@ -226,6 +226,7 @@ void *mw_pool_take(size_t n)
 		pages = mw_pn_address(mw_page.pool_at);
 		mw_page.pool_at += n;
 		mw_page.pool_n -= n;
+		atomic_fetch_sub_explicit(&mw_page.pool_rest, n, memory_order_relaxed);
 	} else {
 		atomic_store_explicit(&mw_page.pool_wanted, n, memory_order_relaxed);
 	}
@@ -299,6 +300,7 @@ bool mw_meta_refill(void)
 		return false;
 	if (pool_prepare(region, start, n + 2)) {
 		atomic_fetch_add_explicit(&mw_page.metadata, n + 2, memory_order_relaxed);
+		atomic_fetch_add_explicit(&mw_page.pool_rest, n + 2, memory_order_relaxed);
 		pool_put(start + 1, n);
 	}
 	return true;

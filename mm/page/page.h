@@ -85,6 +85,7 @@ struct mw_region {
 	_Atomic(bool) some_zero, some_released, some_poison;
 	struct mw_map_part map; /* heap lock */
 	size_t own; /* pages of metadata that it cannot be without, with the guard page */
+	size_t map_bytes; /* of them: set aside for the page map */
 	size_t used; /* pages below the frontier that are in no free run; heap lock */
 	size_t released; /* of them, with the port; heap lock */
 	struct mw_tree ends; /* last pages of free runs, relative to @first; heap lock */
@@ -155,6 +156,8 @@ struct mw_page {
 	mw_atomic_t asking; /* somebody asks */
 	struct mw_lock pool_lock; /* MW_RANK_LEAF: pages for metadata once the gaps are used up */
 	size_t pool_at, pool_n;
+	mw_atomic_t pool_rest; /* pages taken for it, with guards, that are not handed out as records */
+	mw_atomic_t stacks; /* pages of stacks that are in use */
 	mw_atomic_t pool_wanted; /* pages that could not be had; 0: none */
 	size_t lent; /* pages of the heap that became metadata; heap lock */
 	size_t lost; /* pages that the port did not give back; heap lock */
@@ -248,6 +251,8 @@ void mw_page_init(void);
 bool mw_region_grow(struct mw_region *region, size_t pages);
 /* One adds or removes regions at a time; others wait, turning. Not pinned. */
 void mw_regions_change(void);
+/* Of the own metadata of a region of @n pages: what is known of its free runs. */
+size_t mw_region_index_bytes(size_t n);
 void mw_regions_changed(void);
 /* It is among those that grow, and the gap is gone. Heap lock held. */
 void mw_region_shut(struct mw_region *region);

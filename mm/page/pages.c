@@ -207,7 +207,7 @@ static MW_NOINLINE void free_long(struct mw_region *region, size_t start, size_t
 }
 
 /* No stock took it: there is none for it, none with room, or the run is a special one, or none of ours. */
-static MW_APART void free_hard(void *pages, size_t count, uintptr_t site)
+static MW_APART bool free_hard(void *pages, size_t count, uintptr_t site)
 {
 	unsigned int shelf = mw_shelf_for(count);
 	unsigned long state;
@@ -216,7 +216,7 @@ static MW_APART void free_hard(void *pages, size_t count, uintptr_t site)
 	bool ours;
 
 	if (shelf != MW_SHELF_NONE && put_again(pages, shelf, count))
-		return;
+		return true;
 	state = mw_lock(&mw_page.heap);
 	at = mw_map_find(pages);
 	word = atomic_load_explicit(at, memory_order_relaxed);
@@ -241,25 +241,34 @@ static MW_APART void free_hard(void *pages, size_t count, uintptr_t site)
 	mw_unlock(&mw_page.heap, state);
 	if (mw_unlikely(!ours))
 		report_free(pages, count, site);
+	return ours;
 }
 
-static MW_APART void free_other(void *pages, size_t count, uintptr_t site)
+/* Return: whether there were pages to be freed. */
+static MW_APART bool free_other(void *pages, size_t count, uintptr_t site)
 {
 	unsigned int shelf = mw_shelf_for(count);
 
-	if (pages && (shelf == MW_SHELF_NONE || !mw_stock_put(pages, shelf, count)))
-		free_hard(pages, count, site);
+	if (!pages)
+		return false;
+	return (shelf != MW_SHELF_NONE && mw_stock_put(pages, shelf, count)) ||
+	       free_hard(pages, count, site);
 }
 
 void mw_pages_free(void *pages, size_t count)
 {
 	if (mw_unlikely(count != 1 || !mw_stock_put(pages, 0, 1)))
-		free_other(pages, count, MW_SITE);
+		(void)free_other(pages, count, MW_SITE);
 }
 
-void *mw_stack_alloc(unsigned int order, mw_flags_t flags)
+/* Stacks in use, for mw_page_stats() alone. */
+static void count_stack(size_t pages)
 {
-	uintptr_t site = MW_SITE;
+	atomic_fetch_add_explicit(&mw_page.stacks, pages, memory_order_relaxed);
+}
+
+static void *stack_alloc(unsigned int order, mw_flags_t flags, uintptr_t site)
+{
 	struct mw_pages want = { .flags = flags };
 	void *stack;
 
@@ -278,11 +287,20 @@ void *mw_stack_alloc(unsigned int order, mw_flags_t flags)
 	return stack;
 }
 
+void *mw_stack_alloc(unsigned int order, mw_flags_t flags)
+{
+	void *stack = stack_alloc(order, flags, MW_SITE);
+
+	if (mw_likely(stack))
+		count_stack((size_t)1 << order);
+	return stack;
+}
+
 void mw_stack_free(void *stack, unsigned int order)
 {
 	/* No stack is of a higher order: then it is none, as with another wrong one. */
 	size_t count = order <= 30 - MW_PAGE_SHIFT ? (size_t)1 << order : 0;
 
-	if (mw_unlikely(count != 1 || !mw_stock_put(stack, 0, 1)))
-		free_other(stack, count, MW_SITE);
+	if ((count == 1 && mw_stock_put(stack, 0, 1)) || free_other(stack, count, MW_SITE))
+		count_stack(0 - count);
 }

@@ -31,6 +31,16 @@ static void zone_stats(enum mw_zone_index z, struct mw_zone_stats *out)
 		out->by_order[mw_min(i, MW_ORDERS - 1)] += (unsigned int)zone->by_order[i];
 }
 
+/* What the region is made of that is no page of the heap, and no record either. */
+static void add_own(const struct mw_region *region, struct mw_page_stats *stats)
+{
+	size_t index = mw_region_index_bytes(region->end - region->first);
+
+	stats->map += region->map_bytes;
+	stats->index += index;
+	stats->edges += (region->own << MW_PAGE_SHIFT) - region->map_bytes - index;
+}
+
 void mw_page_stats(struct mw_page_stats *stats)
 {
 	unsigned long state = mw_lock(&mw_page.heap);
@@ -42,6 +52,9 @@ void mw_page_stats(struct mw_page_stats *stats)
 		.stocked = mw_stock_pages(),
 		.objects = mw_page.objects,
 		.lost = mw_page.lost,
+		.edges = atomic_load_explicit(&mw_page.pool_rest, memory_order_relaxed)
+			 << MW_PAGE_SHIFT,
+		.stacks = atomic_load_explicit(&mw_page.stacks, memory_order_relaxed),
 		.reserve = mw_page.reserve,
 		.allocs = mw_page.allocs,
 		.frees = mw_page.frees,
@@ -54,6 +67,7 @@ void mw_page_stats(struct mw_page_stats *stats)
 			continue;
 		stats->bytes += (region->end - region->first) << MW_PAGE_SHIFT;
 		stats->untouched += mw_region_gap(region) << MW_PAGE_SHIFT;
+		add_own(region, stats);
 	}
 	for (unsigned int z = 0; mw_page.ready && z < MW_ZONES; z++) {
 		zone_stats((enum mw_zone_index)z, &stats->zone[z]);

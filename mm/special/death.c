@@ -96,6 +96,8 @@ static struct mw_record **end_object(struct mw_span *span, struct mw_record **at
 	}
 	if (keep) {
 		mw_set_word(word, mw_word(word) | mw_bit(index));
+		/* The mark did not count it as living. */
+		mw_up_allocated(span->size);
 		return behind(span, at, index);
 	}
 	while (*at && mw_span_index(span, span->base + (*at)->offset) == index)

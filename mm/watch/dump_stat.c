@@ -7,24 +7,6 @@
 
 #define APART __attribute__((noinline))
 
-/* Bytes ever allocated: of large objects nobody counts them, those that live are taken. */
-static uint64_t bytes_ever(void)
-{
-	struct mw_span_cursor cursor = { 0 };
-	struct mw_cache_cursor caches = { 0 };
-	const struct mw_cache *cache;
-	struct mw_span *span;
-	unsigned long remote;
-	uint64_t bytes = 0;
-
-	while ((cache = mw_cache_next(&caches)))
-		bytes += (uint64_t)mw_cache_allocs(cache, &remote) * cache->size;
-	while ((span = mw_span_next(&cursor)))
-		if (!mw_span_cache(span))
-			bytes += mw_span_live_count(span) * span->size;
-	return bytes;
-}
-
 static void put_numbers(struct mw_stream *s, const uint64_t *numbers, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -41,17 +23,18 @@ APART static void put_metadata(struct mw_stream *s, const struct mw_stats *stats
 {
 	put_numbers(s,
 		    (const uint64_t[]){
-			    0,
-			    0, /* stacks are the kernel's */
+			    in_bytes(stats->page.stacks),
+			    in_bytes(stats->page.stacks),
+			    stats->span_records,
 			    stats->metadata_by_use[MW_USE_SPANS],
-			    stats->metadata_by_use[MW_USE_SPANS],
-			    stats->metadata_by_use[MW_USE_CACHES],
+			    stats->cache_records,
 			    stats->metadata_by_use[MW_USE_CACHES],
 			    stats->metadata_by_use[MW_USE_WATCH],
 			    stats->metadata_by_use[MW_USE_COLLECTOR] +
 				    stats->metadata_by_use[MW_USE_RECORDS],
 			    stats->metadata_by_use[MW_USE_MAP] + stats->metadata_by_use[MW_USE_RUNS] +
-				    stats->metadata_by_use[MW_USE_OTHER] + stats->metadata_spare,
+				    stats->metadata_by_use[MW_USE_OTHER] + stats->metadata_spare +
+				    stats->page.edges,
 			    stats->goal,
 		    },
 		    10);
@@ -63,7 +46,7 @@ APART static void put_heap(struct mw_stream *s, const struct mw_stats *stats, si
 	const struct mw_page_stats *page = &stats->page;
 
 	put_numbers(s,
-		    (const uint64_t[]){ stats->live_bytes, bytes_ever(), page->bytes,
+		    (const uint64_t[]){ stats->live_bytes, stats->alloc_bytes, page->bytes,
 					stats->lookups, stats->allocs, stats->frees,
 					stats->live_bytes, page->bytes - page->metadata,
 					page->bytes - page->metadata - in_bytes(used),
@@ -121,7 +104,7 @@ APART static void put_bucket(struct mw_stream *s, uint64_t id, const struct mw_b
 
 void mw_dump_buckets(struct mw_dump *d)
 {
-	struct mw_bucket_cursor cursor = { 0 };
+	struct mw_profile_cursor cursor = { 0 };
 	struct mw_bucket bucket;
 
 	while (!d->s.stopped && mw_profile_next(&cursor, &bucket))

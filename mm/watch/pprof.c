@@ -155,7 +155,7 @@ void mw_pprof_write(struct mw_stream *s)
 		[FILE_NAME] = map.file ? map.file : "kernel",
 		[BUILD_ID] = map.build_id ? map.build_id : "",
 	};
-	struct mw_bucket_cursor cursor = { 0 };
+	struct mw_profile_cursor cursor = { 0 };
 	struct mw_bucket bucket;
 	struct message period = { 0 };
 

@@ -191,7 +191,7 @@ void mw_profile_mapping(const struct mw_profile_mapping *mapping)
 	mw_unlock(&mw_profile.lock, state);
 }
 
-bool mw_profile_next(struct mw_bucket_cursor *cursor, struct mw_bucket *copy)
+bool mw_profile_next(struct mw_profile_cursor *cursor, struct mw_bucket *copy)
 {
 	unsigned long state;
 
@@ -208,6 +208,25 @@ bool mw_profile_next(struct mw_bucket_cursor *cursor, struct mw_bucket *copy)
 	}
 	mw_unlock(&mw_profile.lock, state);
 	return cursor->at != NULL;
+}
+
+_Static_assert(MW_LEN(((struct mw_profile_site *)0)->pcs) == MW_FRAMES, "room for all frames");
+
+bool mw_profile_site_next(struct mw_profile_cursor *cursor, struct mw_profile_site *site)
+{
+	struct mw_bucket bucket;
+
+	if (!mw_profile_next(cursor, &bucket))
+		return false;
+	*site = (struct mw_profile_site){
+		.size = bucket.size,
+		.allocs = bucket.objects,
+		.live = mw_bucket_live(&bucket),
+		.depth = bucket.depth,
+	};
+	for (unsigned int i = 0; i < bucket.depth; i++)
+		site->pcs[i] = bucket.pcs[i];
+	return true;
 }
 
 void mw_profile_reset(void)

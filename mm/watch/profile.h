@@ -69,11 +69,7 @@ void mw_profile_look(void);
 unsigned long mw_profile_cycle(bool *swept);
 
 /* Each bucket, copied, in no order. Start with *cursor zeroed. Return: false: that was the last. */
-struct mw_bucket_cursor {
-	unsigned int head;
-	struct mw_bucket *at;
-};
-bool mw_profile_next(struct mw_bucket_cursor *cursor, struct mw_bucket *copy);
+bool mw_profile_next(struct mw_profile_cursor *cursor, struct mw_bucket *copy);
 
 void mw_profile_reset(void);
 

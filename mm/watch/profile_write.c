@@ -15,7 +15,7 @@ static void put_counts(struct mw_stream *s, uint64_t live, uint64_t live_bytes, 
 /* "live: bytes [allocated: bytes] @ callers" */
 static void write_text(struct mw_stream *s)
 {
-	struct mw_bucket_cursor cursor = { 0 };
+	struct mw_profile_cursor cursor = { 0 };
 	struct mw_bucket b;
 	uint64_t objects = 0, bytes = 0, live = 0, live_bytes = 0;
 
@@ -29,7 +29,7 @@ static void write_text(struct mw_stream *s)
 	mw_stream_text(s, "heap profile: ");
 	put_counts(s, live, live_bytes, objects, bytes);
 	mw_stream_text(s, " heapprofile\n");
-	cursor = (struct mw_bucket_cursor){ 0 };
+	cursor = (struct mw_profile_cursor){ 0 };
 	while (!s->stopped && mw_profile_next(&cursor, &b)) {
 		put_counts(s, mw_bucket_live(&b), mw_bucket_live(&b) * b.size, b.objects,
 			   b.objects * b.size);
@@ -54,7 +54,7 @@ static void put_profile_frame(struct mw_stream *s, uintptr_t pc)
 
 static void write_folded(struct mw_stream *s, bool live)
 {
-	struct mw_bucket_cursor cursor = { 0 };
+	struct mw_profile_cursor cursor = { 0 };
 	struct mw_bucket b;
 
 	while (!s->stopped && mw_profile_next(&cursor, &b)) {

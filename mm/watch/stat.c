@@ -20,6 +20,7 @@ static void add_objects(struct mw_stats *stats)
 	stats->collected_objects = totals.collected_objects;
 	stats->cached_bytes = totals.cached_bytes;
 	stats->allocs = totals.allocs;
+	stats->alloc_bytes = totals.alloc_bytes;
 	stats->frees = totals.frees;
 	stats->remote_frees = totals.remote_frees;
 	stats->lookups = totals.lookups;
@@ -30,6 +31,7 @@ static void add_objects(struct mw_stats *stats)
 static void add_collector(struct mw_stats *stats)
 {
 	stats->goal = mw_word(&mw_gc.pace.goal);
+	stats->collected_about = mw_pace_about();
 	stats->cycles = mw_word(&mw_gc.cycles);
 	stats->pauses = mw_gc_pauses(NULL, 0, &stats->pause_total_ns, &stats->pause_max_ns);
 }
@@ -60,7 +62,11 @@ void mw_stats(struct mw_stats *stats)
 	add_objects(stats);
 	for (unsigned int i = 0; i < MW_NR_USES; i++)
 		stats->metadata_by_use[i] = mw_persist_bytes((enum mw_use)i);
+	stats->metadata_by_use[MW_USE_MAP] += stats->page.map;
+	stats->metadata_by_use[MW_USE_RUNS] += stats->page.index;
 	stats->metadata_spare = mw_persist_spare();
+	stats->span_records = mw_fixed_bytes(&mw_page.spans) + mw_object_bitmaps();
+	stats->cache_records = mw_object_records();
 	for (unsigned int i = 1; i < MW_NR_MISUSES; i++)
 		stats->misuses += mw_misuse_count((enum mw_misuse)i);
 	add_collector(stats);
@@ -96,6 +102,18 @@ static bool check_pages(void)
 		     stats.bytes >> MW_PAGE_SHIFT);
 }
 
+/* What was carved, and what each use of it says that it has. */
+static bool check_metadata(void)
+{
+	struct mw_page_stats page;
+	size_t sum = mw_persist_spare();
+
+	mw_page_stats(&page);
+	for (unsigned int i = 0; i < MW_NR_USES; i++)
+		sum += mw_persist_bytes((enum mw_use)i);
+	return agree("bytes of metadata", page.metadata, sum + page.map + page.index + page.edges);
+}
+
 /* What each cache counts as its own, and the spans that say that they are the cache's. */
 static bool check_cache(const struct mw_cache *cache)
 {
@@ -126,5 +144,5 @@ static bool check_caches(void)
 
 bool mw_watch_check(void)
 {
-	return check_pages() && check_caches();
+	return check_pages() && check_metadata() && check_caches();
 }

@@ -19,6 +19,7 @@ static void print_page_figures(const struct mw_page_stats *page)
 	print_kib("  Released:", released << MW_PAGE_SHIFT);
 	print_kib("  Reserve:", page->reserve << MW_PAGE_SHIFT);
 	print_kib("Pages:", page->raw << MW_PAGE_SHIFT);
+	print_kib("  Stacks:", page->stacks << MW_PAGE_SHIFT);
 	print_kib("PagesInStocks:", page->stocked << MW_PAGE_SHIFT);
 	if (page->lost)
 		print_kib("Lost:", page->lost << MW_PAGE_SHIFT);
@@ -48,6 +49,7 @@ static void print_metadata(const struct mw_stats *stats)
 		if (stats->metadata_by_use[i])
 			print_kib(uses[i], stats->metadata_by_use[i]);
 	print_kib("  Spare:", stats->metadata_spare);
+	print_kib("  Edges:", stats->page.edges);
 }
 
 void mw_print_meminfo(void)
@@ -61,9 +63,14 @@ void mw_print_meminfo(void)
 	mw_print("%-18s %10zu live, %lu allocated, %lu freed (%lu from other CPUs), %lu packed\n",
 		 "ObjectCounts:", stats.live_objects, stats.allocs, stats.frees, stats.remote_frees,
 		 stats.packed);
+	mw_print("%-18s %10llu KiB\n", "AllocatedEver:",
+		 (unsigned long long)(stats.alloc_bytes >> 10));
 	mw_print("%-18s %10lu allocated, %lu freed, %lu failed\n", "PageRuns:", stats.page.allocs,
 		 stats.page.frees, stats.page.failures);
 	mw_print("%-18s %10lu\n", "Misuses:", stats.misuses);
+	if (MW_GC)
+		mw_print("%-18s %10zu KiB, on the way counted as %zu KiB\n",
+			 "Collected:", stats.collected_bytes >> 10, stats.collected_about >> 10);
 	if (MW_GC)
 		mw_print("%-18s %10lu, goal %zu KiB, longest pause %llu ns, all pauses %llu ns\n",
 			 "Cycles:", stats.cycles, stats.goal >> 10,

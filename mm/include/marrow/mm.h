@@ -207,6 +207,15 @@ bool mw_reserve(size_t bytes);
  */
 size_t mw_scavenge(uint64_t older_than_ns, size_t max_bytes);
 
+/**
+ * mw_give_back - give all that nobody needs to whoever owns the memory underneath
+ *
+ * Collects, and sweeps to the end; takes from all CPUs what they keep for later, from this one where the world
+ * cannot be stopped; then as mw_scavenge() of all. Caches keep what is theirs while they live: see
+ * mw_cache_shrink(). Shrinkers are not asked. early: no. interrupt: no. waits: yes. Return: bytes released by this call.
+ */
+size_t mw_give_back(void);
+
 /** struct mw_shrinker - a cache of the kernel's own that can give memory back */
 struct mw_shrinker {
 	/* Free up to @pages pages' worth; return how many. May free, must not wait for memory. */

@@ -52,7 +52,11 @@ bool mw_region_stats(size_t index, struct mw_region_stats *stats);
 struct mw_page_stats {
 	size_t regions;
 	size_t bytes; /* in all regions */
-	size_t metadata; /* bytes carved for Marrow's records */
+	size_t metadata; /* bytes carved for Marrow's records; of these: */
+	size_t map; /* bytes of the page map that lie in regions */
+	size_t index; /* of what is known of free runs: bitmaps */
+	size_t edges; /* guard pages, what rounding up to pages leaves, and pages for records yet to come */
+	size_t stacks; /* pages, of @raw and @stocked, that mw_stack_alloc() gave and mw_stack_free() did not get back */
 	size_t untouched; /* bytes never handed out yet */
 	size_t free, raw, objects, stocked; /* pages; with @lost and metadata they add up to bytes */
 	size_t lost; /* pages that mw_port_reclaim() did not give back: nobody gets them */
@@ -76,12 +80,21 @@ struct mw_stats {
 	size_t collected_bytes, collected_objects; /* of these, the collector's; garbage too */
 	size_t cached_bytes; /* free places in their spans */
 	unsigned long allocs, frees, lookups; /* ever */
+	uint64_t alloc_bytes; /* ever, with what large objects grew by where they lie; the freed ones: less @live_bytes */
 	unsigned long remote_frees; /* of the frees, by a CPU that did not own the span */
 	unsigned long packed; /* tiny objects that share a block; a block is one object above */
-	size_t metadata_by_use[8]; /* bytes; enum mw_use */
+	/* Bytes; enum mw_use. With @metadata_spare and @page.edges they add up to @page.metadata. */
+	size_t metadata_by_use[8];
 	size_t metadata_spare; /* bytes carved for records, and not one yet */
+	size_t span_records, cache_records; /* bytes, of those of that use: in use now */
 	unsigned long misuses;
 	size_t goal; /* of the collector; 0 without */
+	/*
+	 * What lives of the collector's as it counts on the way, without looking: what the last mark found, and all
+	 * that was set aside since. It is what the next cycle is timed by. When nothing is left to be swept it is no less
+	 * than @collected_bytes, but for what interrupts allocated during the mark; how much more, is its skew. 0 without.
+	 */
+	size_t collected_about;
 	unsigned long cycles;
 	size_t pauses; /* that mw_pauses() knows */
 	uint64_t pause_total_ns, pause_max_ns;
@@ -186,6 +199,27 @@ enum mw_profile_form {
  * nothing is known of frees, and nothing lives. Return: false: the sink stopped it.
  */
 bool mw_profile_write(enum mw_profile_form form, mw_sink_fn *sink, void *ctx);
+
+/** struct mw_profile_site - all objects of one size that were allocated by one chain of callers; estimated */
+struct mw_profile_site {
+	size_t size;
+	uint64_t allocs, live; /* objects; what lives is known as in mw_profile_write() */
+	unsigned int depth;
+	uintptr_t pcs[16]; /* return addresses, innermost first */
+};
+
+/** struct mw_profile_cursor - where a walk is; zeroed at its start */
+struct mw_profile_cursor {
+	unsigned int head;
+	struct mw_bucket *at; /* Marrow's */
+};
+
+/**
+ * mw_profile_site_next - the sites of the profile, one after the other, in no order
+ *
+ * early: yes. interrupt: no. waits: no. A site that comes meanwhile may be left out. Return: false: that was the last.
+ */
+bool mw_profile_site_next(struct mw_profile_cursor *cursor, struct mw_profile_site *site);
 
 /** struct mw_profile_mapping - the code that the profile's addresses are in, for pprof */
 struct mw_profile_mapping {
