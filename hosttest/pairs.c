@@ -355,7 +355,7 @@ int main(int argc, char **argv)
 	loop->cases = cases ? strtoul(cases, NULL, 0) : 0;
 	loop->moments = moments ? (unsigned int)strtoul(moments, NULL, 0) : 0;
 	loop->most = most ? (unsigned int)strtoul(most, NULL, 0) : 0;
-	loop->dice = seed ? strtoull(seed, NULL, 0) : 1;
+	loop->seed = loop->dice = seed ? strtoull(seed, NULL, 0) : 1;
 	machine_set_up();
 	machine_clear();
 	memory_set_up();

@@ -303,7 +303,7 @@ struct loop {
 	unsigned long cases; /* 0: all */
 	unsigned int moments; /* of an A at most; 0: all */
 	unsigned int most, left; /* accesses of an A, 0: any; how many had more */
-	uint64_t dice;
+	uint64_t seed, dice;
 	struct b bs[MOST_BS];
 	unsigned int nr_bs;
 	bool drawn[MOST_BS]; /* for this unit */

@@ -8,7 +8,7 @@
  *
  * A moment is before an instruction that touches what Marrow shares, and before a pin if the CPU was not pinned
  * since the last moment: what lies between two moments is seen by nobody else. Of an instruction that is passed often
- * the first passes and the last one are moments.
+ * the first passes and the last one are moments, and one between that the seed draws.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -234,6 +234,9 @@ void step_hook(void);
 void step_hook(void)
 {
 	pairs_kept.ip = place_at(pairs_place) + PLACE_BYTES;
+	/* Who goes on while this one waits has no part in it. */
+	if (machine->now != steps->who && machine->now != CO_WORKER)
+		return;
 	if (stops->mode == RECORDS) {
 		if (steps->running)
 			record(pairs_place, &pairs_kept);
@@ -261,6 +264,18 @@ static void add_moment(unsigned int step)
 		(struct moment){ .step = step, .ip = place_at(steps->place[step]) };
 }
 
+/* Does this pass of a place count? */
+static bool is_chosen(unsigned int place)
+{
+	unsigned int pass = steps->chosen[place], all = steps->passes[place];
+	uint64_t drawn = (loop->seed + place) * UINT64_C(0x9e3779b97f4a7c15);
+
+	if (pass <= FIRST_PASSES || pass == all)
+		return true;
+	drawn = (drawn ^ drawn >> 29) * UINT64_C(0xbf58476d1ce4e5b9) >> 32;
+	return pass == FIRST_PASSES + 1 + drawn % (all - FIRST_PASSES);
+}
+
 /* Which passes count can be said when all are known. */
 static void choose(void)
 {
@@ -272,10 +287,10 @@ static void choose(void)
 		steps->passes[steps->place[i]]++;
 	steps->moments = 0;
 	for (unsigned int i = 0; i < steps->count; i++) {
-		unsigned int place = steps->place[i], pass = ++steps->chosen[place];
 		bool good = is_moment(i, touched);
 
-		if (good && (pass <= FIRST_PASSES || pass == steps->passes[place]))
+		steps->chosen[steps->place[i]]++;
+		if (good && is_chosen(steps->place[i]))
 			add_moment(i);
 		if (good)
 			touched = steps->what[i] & TOUCHES;
