@@ -135,14 +135,14 @@ static void remove_or_stay_pinned(unsigned int cpu, void *arg)
 /* Its memory may still be read: nobody gets it, until the removal is asked for once more, of each. */
 TEST_WITH(a_region_does_not_wait_for_ever, TEST_HOSTED)
 {
-	const size_t leaf = (size_t)1 << MW_MAP_LEAF_SHIFT;
+	const size_t table = (size_t)1 << MW_MAP_TABLE_SHIFT;
 	struct mw_pages want = { .count = 16 };
 
 	own_heap(2 * MIB, 64 * MIB);
-	/* Each has a leaf of the page map to itself: none lends the other one its own. */
-	late.region = test_memory(4 * leaf);
-	late.region = (char *)(((uintptr_t)late.region + leaf - 1) & ~(uintptr_t)(leaf - 1));
-	late.other = late.region + 2 * leaf;
+	/* Each has a table of the page map to itself: none lends the other one its own. */
+	late.region = test_memory(4 * table);
+	late.region = (char *)(((uintptr_t)late.region + table - 1) & ~(uintptr_t)(table - 1));
+	late.other = late.region + 2 * table;
 	atomic_store(&late.pinned, false);
 	atomic_store(&late.tried, false);
 	NEED(mw_region_add(late.region, 128 * MIB, 4 * MIB));
