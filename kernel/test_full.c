@@ -15,12 +15,12 @@ static const char *run(const char *commands)
 	return test_captured();
 }
 
-/* Objects of some size, until there is no more. */
+/* Objects of some size, until there is no more. What another test left in their memory might lead to a leak. */
 static void take_all(size_t size)
 {
 	void **object;
 
-	while ((object = mw_alloc(size, MW_NORMAL))) {
+	while ((object = mw_alloc(size, MW_ZERO))) {
 		*object = hidden;
 		hidden = object;
 	}
