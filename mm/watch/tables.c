@@ -63,8 +63,8 @@ void mw_print_meminfo(void)
 	mw_print("%-18s %10zu live, %lu allocated, %lu freed (%lu from other CPUs), %lu packed\n",
 		 "ObjectCounts:", stats.live_objects, stats.allocs, stats.frees, stats.remote_frees,
 		 stats.packed);
-	mw_print("%-18s %10llu KiB\n", "AllocatedEver:",
-		 (unsigned long long)(stats.alloc_bytes >> 10));
+	mw_print("%-18s %10llu KiB\n",
+		 "AllocatedEver:", (unsigned long long)(stats.alloc_bytes >> 10));
 	mw_print("%-18s %10lu allocated, %lu freed, %lu failed\n", "PageRuns:", stats.page.allocs,
 		 stats.page.frees, stats.page.failures);
 	mw_print("%-18s %10lu\n", "Misuses:", stats.misuses);
