@@ -71,11 +71,12 @@ def functions():
 def orders_in(body):
     """(operation, order, order of a failure) of each atomic access."""
     for match in re.finditer(r"atomic_(\w+?)(?:_weak|_strong)?(?:_explicit)?\(|__atomic_(\w+?)(?:_n)?\(", body):
-        depth, at = 1, match.end()
+        depth, at, own = 1, match.end(), ""
         while depth and at < len(body):
             depth += {"(": 1, ")": -1}.get(body[at], 0)
+            own += body[at] if depth == 1 else ""  # not what stands in an argument
             at += 1
-        orders = re.findall(r"(?:memory_order_|__ATOMIC_)(\w+)", body[match.end():at])
+        orders = re.findall(r"(?:memory_order_|__ATOMIC_)(\w+)", own)
         if orders:
             operation = (match.group(1) or match.group(2)).replace("thread_fence", "fence")
             yield operation, orders[0].lower(), orders[-1].lower()

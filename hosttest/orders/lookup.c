@@ -10,7 +10,7 @@
 
 enum {
 	PAGES, /* mw_map_flat.pages */
-	WORDS, /* mw_map_flat.words: the leaf, 1 or 2 */
+	WORDS, /* mw_map_flat.spans: the leaf, 1 or 2 */
 	WORD_1, /* the page's word, in the first leaf, and in the second */
 	WORD_2,
 	USED, /* chunk->used */
@@ -93,7 +93,7 @@ static void writer(void)
 	}
 }
 
-/* mw_map_flat_number(), mw_map_flat_word(), mw_map_get_pinned(). Return: the word. */
+/* mw_map_flat_number(), mw_span_of_pinned(). Return: the word. */
 static unsigned int map_get(void)
 {
 	unsigned int leaf;
@@ -163,19 +163,19 @@ const struct protocol lookup_protocol = {
 	.about = "the page map and the walk over descriptors, without a lock",
 	.thread = { "writer", "reader", "walker" },
 	.run = { writer, reader, walker },
-	.location = { "map_flat.pages", "map_flat.words", "page's word", "page's new word",
+	.location = { "map_flat.pages", "map_flat.spans", "page's word", "page's new word",
 		      "chunk->used", "span->in_use", "span->owner", "port: request", "port: answer", "port: answer 2" },
 	.plain = { "the descriptor", "the leaf", "the new leaf", "the record" },
 	.sites = {
-		[WAKE_WORDS] = { "flat_offer", "store map_flat.words", RELAXED, STORE },
+		[WAKE_WORDS] = { "flat_offer", "store map_flat.spans", RELAXED, STORE },
 		[WAKE_PAGES] = { "flat_grow", "store map_flat.pages", RELEASE, STORE },
 		[USED_SET] = { "mw_fixed_take_fresh", "store chunk->used", RELEASE, STORE },
 		[IN_USE_SET] = { "take_step", "store span->in_use", RELEASE, STORE },
-		[PUBLISH] = { "write_words", "store word", RELEASE, STORE },
+		[PUBLISH] = { "write_in_leaf", "store word", RELEASE, STORE },
 		[SET_OWNER] = { "mw_set_owner", "compare_exchange span->owner", SEQ_CST, UPDATE },
 		[READ_PAGES] = { "mw_map_flat_number", "load map_flat.pages", ACQUIRE, LOAD },
-		[READ_WORDS] = { "mw_map_flat_word", "load map_flat.words", RELAXED, LOAD },
-		[READ_WORD] = { "mw_map_get_pinned", "load word", ACQUIRE, LOAD },
+		[READ_WORDS] = { "mw_span_of_pinned", "load map_flat.spans", RELAXED, LOAD },
+		[READ_WORD] = { "mw_span_of_pinned", "load word", ACQUIRE, LOAD },
 		[SHUT] = { "flat_shut", "store map_flat.pages", RELAXED, STORE },
 		[WALK_USED] = { "mw_fixed_next", "load chunk->used", ACQUIRE, LOAD },
 		[WALK_IN_USE] = { "mw_span_readable", "load span->in_use", ACQUIRE, LOAD },

@@ -124,11 +124,12 @@ static inline mw_map_word *mw_map_find(const void *address)
 /* Of a page that is in a region, below its frontier. */
 static inline mw_map_word *mw_map_at(size_t pn)
 {
+	size_t pages = atomic_load_explicit(&mw_map_flat.pages, memory_order_acquire);
 	size_t n = pn - atomic_load_explicit(&mw_map_flat.first, memory_order_relaxed);
 	const struct mw_map_table *table;
 	const struct mw_map_leaf *leaf;
 
-	if (mw_likely(n < atomic_load_explicit(&mw_map_flat.pages, memory_order_acquire)))
+	if (mw_likely(n < pages))
 		return atomic_load_explicit(&mw_map_flat.runs, memory_order_relaxed) + n;
 	table = atomic_load_explicit(&mw_map_root[pn / (MW_MAP_LEAVES * MW_LEAF_PAGES)],
 				     memory_order_relaxed);

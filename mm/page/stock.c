@@ -82,10 +82,10 @@ MW_NOINLINE bool mw_stock_begin(void)
 	return first;
 }
 
-/* The region of a page that is in use. */
-static struct mw_region *region_of(size_t pn)
+/* The region of a run that is stocked. By its word: the map is not to be asked here, as nobody need be pinned. */
+static struct mw_region *region_of(const struct mw_stocked *run)
 {
-	return mw_region_by_id(mw_map_id(mw_map_read(pn)));
+	return mw_region_by_id(mw_map_id(atomic_load_explicit(run->word, memory_order_relaxed)));
 }
 
 /*
@@ -111,7 +111,7 @@ static size_t take_batch(mw_flags_t flags, struct mw_stocked *out, size_t most)
 	mw_unlock(&mw_page.heap, state);
 	for (size_t i = 0; i < n; i++) {
 		pn = mw_pn(out[i].pages);
-		if (mw_heap_prepare(region_of(pn), pn, 1, false, NULL)) {
+		if (mw_heap_prepare(region_of(&out[i]), pn, 1, false, NULL)) {
 			out[ready++] = out[i];
 			continue;
 		}
@@ -132,7 +132,7 @@ static void give_batch(unsigned int order, const struct mw_stocked *runs, size_t
 	state = mw_lock(&mw_page.heap);
 	for (size_t i = 0; i < n; i++) {
 		size_t pn = mw_pn(runs[i].pages);
-		struct mw_region *region = region_of(pn);
+		struct mw_region *region = region_of(&runs[i]);
 
 		mw_map_write(pn, 0);
 		mw_heap_return(region, pn, (size_t)1 << order);
