@@ -20,7 +20,7 @@ import sys
 TABLE = "hosttest/orders.txt"
 HEAD = """\
 # Orders of mm/, each weakened, one at a time: what breaks, and what does not. Made by `make orders`, which compares.
-# function | access | order in mm/ | weaker order | what came of it
+# function | access | order in mm/ | weaker order | what came of it; in the end all at once that nothing needs alone
 """
 OPERATIONS = "load|store|exchange|fetch_\\w+|compare_exchange"
 STRENGTH = ["relaxed", "acquire", "release", "acq_rel", "seq_cst"]
@@ -117,6 +117,8 @@ def spare(protocols):
     rows = collections.defaultdict(lambda: ([], []))
     for protocol in protocols:
         for function, access, order, weaker, what in protocol.rows:
+            if function == "together":
+                continue
             rows[function, access.split(",")[0], order][what.startswith("broken")].append(weaker)
     for key, (free, broken) in rows.items():
         free = [order for order in free if not any(at_least(b, order) for b in broken)]
@@ -192,7 +194,7 @@ def main():
                   for key, what in verdicts(full).items() if known.get(key) != what] +
                  [f"{full.name} does not hold in full: {'; '.join(full.lines[:2])}"] * (not full.holds), len(known) + 1)
             print(f"{full.name} in full: {full.lines[0] if full.lines else ''}")
-    rows = [row for p in brief for row in p.rows]
+    rows = [row for p in brief for row in p.rows if row[0] != "together"]
     broken = sum(row[4].startswith("broken") for row in rows)
     print(f"{len(brief)} protocols, {len(rows)} weaker orders, {broken} broken, {len(rows) - broken} not needed")
     print(f"{'' if args.counts else 'orders: figure, '}{passed} passed, {failed} failed")

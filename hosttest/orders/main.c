@@ -17,6 +17,7 @@
 #include "orders.h"
 
 static bool brief, traces;
+static enum order spare[MOST_SITES]; /* the weakest of each with which nothing was found */
 
 /* What is one step weaker, as far as the kind of access has it; up to two. */
 static unsigned int weaker(enum order order, unsigned int kind, enum order out[2])
@@ -63,11 +64,32 @@ static bool try_weaker(unsigned int number, enum order from, unsigned int *tried
 			printf("%s\n", found.exhausted ? "not needed" : "NOT KNOWN: too many states");
 		if (found.wrong)
 			say_trace();
-		else if (found.exhausted && to[i] != RELAXED)
+		if (!found.wrong && found.exhausted && to[i] < spare[number])
+			spare[number] = to[i];
+		if (!found.wrong && found.exhausted && to[i] != RELAXED)
 			found.exhausted = try_weaker(number, to[i], tried);
 		known &= found.exhausted;
 	}
 	return known;
+}
+
+/* All that are not needed, each alone, are away. */
+static bool try_together(void)
+{
+	struct found found;
+
+	machine_set(machine.protocol);
+	for (unsigned int i = 0; i < machine.sites; i++)
+		machine.order[i] = spare[i];
+	found = search(brief);
+	printf("together | all that are not needed | as in mm/ | weakest | ");
+	if (found.wrong)
+		printf("broken in %u steps: %s\n", found.steps, found.wrong);
+	else
+		printf("%s\n", found.exhausted ? "not needed" : "NOT KNOWN: too many states");
+	if (found.wrong)
+		say_trace();
+	return found.exhausted;
 }
 
 static bool table(const struct protocol *protocol)
@@ -88,8 +110,10 @@ static bool table(const struct protocol *protocol)
 	for (unsigned int i = 0; ok && i < machine.sites; i++) {
 		unsigned int tried = 0;
 
+		spare[i] = protocol->sites[i].order;
 		ok = try_weaker(i, protocol->sites[i].order, &tried);
 	}
+	ok = ok && try_together();
 	return ok;
 }
 
