@@ -58,9 +58,9 @@ def without_comments(text):
 
 
 def functions():
-    """The bodies of all functions of mm/, by name."""
+    """The bodies of all functions of mm/, and of the machine's part that has a protocol, by name."""
     found = collections.defaultdict(str)
-    for path in sorted(glob.glob("mm/*/*.[ch]")):
+    for path in sorted(glob.glob("mm/*/*.[ch]")) + ["arch/common/snapshot.c"]:
         with open(path, encoding="utf-8") as file:
             text = re.sub(r"__attribute__\(\(\w+(\(.*?\))?\)\)\s*", "", without_comments(file.read()))
         for match in re.finditer(r"^[^\n\t #}][^;{}]*?(\w+)\([^;{}]*\)\n\{\n(.*?)^\}", text, re.S | re.M):

@@ -5,7 +5,7 @@
 #define EACH(do_)                                                                                  \
 	do_(remote) do_(route) do_(recycle) do_(freers) do_(lock) do_(grace) do_(trace)            \
 		do_(seqlock) do_(large) do_(stock) do_(begin) do_(lookup) do_(leaf) do_(mark)      \
-			do_(idle) do_(sweep) do_(weak) do_(left) do_(born)
+			do_(idle) do_(sweep) do_(weak) do_(left) do_(born) do_(snapshot)
 
 #define DECLARE(name_) extern const struct protocol name_##_protocol;
 #define REFER(name_) &name_##_protocol,
