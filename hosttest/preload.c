@@ -120,7 +120,7 @@ PRELOAD_API void *malloc(size_t size)
 	return mw_likely(p) ? p : preload_other_alloc(size, cpu);
 }
 
-/* What has no span, or the thread has no slot. */
+/* The thread has no slot. */
 static MW_NOINLINE void strange_free(void *object)
 {
 	bool borrowed;
@@ -132,7 +132,7 @@ static MW_NOINLINE void strange_free(void *object)
 	preload_end(borrowed);
 }
 
-/* An object of another thread, or a large one. */
+/* An object of another thread, a large one, or none. */
 static __attribute__((noinline)) void other_free(void *object, struct mw_span *span,
 						 unsigned int owner)
 {
@@ -146,14 +146,9 @@ static __attribute__((noinline)) void other_free(void *object, struct mw_span *s
 
 PRELOAD_API void free(void *object)
 {
-	struct mw_span *span = mw_span_of_pinned(object);
-	unsigned int owner;
+	struct mw_span *span = mw_span_fast(object);
+	unsigned int owner = mw_span_owner(span);
 
-	if (mw_unlikely(!span)) {
-		strange_free(object);
-		return;
-	}
-	owner = mw_span_owner(span);
 	if (mw_unlikely(owner != preload_self.slot || !mw_span_free_exact(span, object)))
 		other_free(object, span, owner);
 }
@@ -309,10 +304,10 @@ static inline bool fits(const struct mw_span *span, size_t size)
 /* Of C23, and what C++ compiles a delete into: the size is checked. */
 PRELOAD_API void free_sized(void *object, size_t size)
 {
-	struct mw_span *span = mw_span_of_pinned(object);
+	struct mw_span *span = mw_span_fast(object);
 	unsigned int owner;
 
-	if (mw_unlikely(!span || !fits(span, size))) {
+	if (mw_unlikely(!fits(span, size))) {
 		strange_free_sized(object, size);
 		return;
 	}

@@ -137,7 +137,7 @@ MW_MARK_INLINE bool mw_target_find(struct mw_target *t, uintptr_t word)
 		span = mw_span_far(word);
 	else
 		return false;
-	if (!span || !span->mark)
+	if (!span->mark)
 		return false;
 	mw_target_set(t, span);
 	return word - t->base < t->bytes;

@@ -156,10 +156,10 @@ static size_t mw_cache_free_run(struct mw_cache *cache, size_t n, void **objects
 	size_t left = n;
 
 	while (left) {
-		struct mw_span *span = mw_span_of_pinned(*objects);
+		struct mw_span *span = mw_span_fast(*objects);
 		size_t some;
 
-		if (!span || span->cache != cache || !mw_span_owned_by(span, here))
+		if (span->cache != cache || !mw_span_owned_by(span, here))
 			break;
 		some = mw_span_free_many(span, left, objects);
 		if (!some)

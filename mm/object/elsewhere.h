@@ -62,6 +62,10 @@ mw_free_outside(void *object, struct mw_span *span, struct mw_cache *cache, unsi
 			mw_debug_free_short(object, span, cache, state, site);
 			return;
 		}
+		if (owner == MW_OWNER_GONE) { /* in no span, or freed twice */
+			mw_free_otherwise(object, span, cache, state, site);
+			return;
+		}
 	}
 	if (mw_unlikely(!atomic_exchange_explicit(&freer->span, span, memory_order_seq_cst))) {
 		mw_free_first(object, span, cache, state, site);

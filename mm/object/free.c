@@ -37,15 +37,6 @@ __attribute__((noinline)) void mw_free_otherwise(void *object, struct mw_span *s
 		(void)mw_free_slow(object, cache, site);
 }
 
-/* The address is in no span. Pinned, by @state; not any more when it returns. */
-static MW_NOINLINE void mw_free_nowhere(void *object, struct mw_cache *cache, unsigned long state,
-					uintptr_t site)
-{
-	mw_port_unpin(state);
-	if (object)
-		(void)mw_free_slow(object, cache, site);
-}
-
 /*
  * Pinned from before the span is looked up: a span that this CPU then finds to be its own has been
  * that all the time, since only this CPU can take one or give one up.
@@ -53,14 +44,9 @@ static MW_NOINLINE void mw_free_nowhere(void *object, struct mw_cache *cache, un
 void mw_free(void *object)
 {
 	unsigned long state = mw_port_pin();
-	struct mw_span *span = mw_span_of_pinned(object);
-	unsigned int owner;
+	struct mw_span *span = mw_span_fast(object);
+	unsigned int owner = mw_span_owner(span);
 
-	if (mw_unlikely(!span)) {
-		mw_free_nowhere(object, NULL, state, MW_SITE);
-		return;
-	}
-	owner = mw_span_owner(span);
 	if (mw_likely(owner == mw_port_cpu() && mw_span_free_exact(span, object)))
 		mw_port_unpin(state);
 	else
@@ -82,12 +68,10 @@ static MW_NOINLINE void mw_free_not_here(void *object, struct mw_span *span, str
 void mw_cache_free(struct mw_cache *cache, void *object)
 {
 	unsigned long state = mw_port_pin();
-	struct mw_span *span = mw_span_of_pinned(object);
+	struct mw_span *span = mw_span_fast(object);
 
-	if (mw_unlikely(!span))
-		mw_free_nowhere(object, cache, state, MW_SITE);
-	else if (mw_likely(mw_span_cache(span) == cache && mw_span_owned_by(span, mw_port_cpu()) &&
-			   mw_span_free_exact(span, object)))
+	if (mw_likely(mw_span_cache(span) == cache && mw_span_owned_by(span, mw_port_cpu()) &&
+		      mw_span_free_exact(span, object)))
 		mw_port_unpin(state);
 	else
 		mw_free_not_here(object, span, cache, state, MW_SITE);
@@ -212,32 +196,18 @@ static MW_NOINLINE void mw_free_sized_otherwise(void *object, size_t size, struc
 		const struct mw_said said = { .size = size, .sized = true, .site = site };
 
 		mw_port_unpin(state);
-		(void)mw_free_said(object, &said);
+		if (object != mw_zero_object || size)
+			(void)mw_free_said(object, &said);
 	}
-}
-
-/* As mw_free_nowhere(). */
-static MW_NOINLINE void mw_free_sized_nowhere(void *object, size_t size, unsigned long state,
-					      uintptr_t site)
-{
-	const struct mw_said said = { .size = size, .sized = true, .site = site };
-
-	mw_port_unpin(state);
-	if (object != mw_zero_object || size)
-		(void)mw_free_said(object, &said);
 }
 
 /* As mw_free(), after one look at the size. */
 void mw_free_sized(void *object, size_t size)
 {
 	unsigned long state = mw_port_pin();
-	struct mw_span *span = mw_span_of_pinned(object);
+	struct mw_span *span = mw_span_fast(object);
 	unsigned int owner;
 
-	if (mw_unlikely(!span)) {
-		mw_free_sized_nowhere(object, size, state, MW_SITE);
-		return;
-	}
 	if (mw_unlikely(!mw_class_is(span->class, size))) {
 		mw_free_sized_otherwise(object, size, span, state, MW_SITE);
 		return;

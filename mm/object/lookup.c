@@ -56,11 +56,11 @@ bool mw_lookup(const void *address, struct mw_place *place)
 
 size_t mw_usable_size(const void *object)
 {
-	struct mw_span *span = mw_span_of(object);
+	unsigned long state = mw_port_pin();
+	const struct mw_span *span = mw_span_fast(object);
 	size_t index;
 
-	if (!span)
-		return 0;
+	mw_port_unpin(state);
 	index = mw_span_index(span, object);
 	if (index >= span->count || mw_span_object(span, index) != object ||
 	    !mw_span_live(span, index) || (span->flags & MW_SPAN_TINY))

@@ -73,7 +73,8 @@ enum mw_policy {
 	0x20000u /* the cache, under its lock; a bit of all that follow, and of no CPU's */
 #define MW_OWNER_LARGE 0x20001u /* a large object: see span->holder */
 #define MW_OWNER_DEBUG 0x20002u /* the cache, with debug aids */
-#define MW_OWNER_GONE 0x20003u /* between the page heap and the first of the above, or there */
+#define MW_OWNER_GONE                                                                              \
+	MW_SPAN_NO_OWNER /* between the page heap and the first of the above, or there; nobody's */
 
 /*
  * span->holder, of large objects: 0 unless it is live; 1 + the number of the CPU that took it from what it
@@ -104,8 +105,6 @@ enum mw_where {
 /* span->sampled: in which words of the free bits objects have quiet samples; else: the one word + 1 */
 #define MW_SAMPLED_NONE 0u
 #define MW_SAMPLED_MANY 255u /* more than a span has words */
-
-#define MW_CLASS_NONE 255u /* span->class: more than there are */
 
 /* Blocks of the tiny allocator have a class that nothing else asks for: that of 8 bytes. */
 #define MW_TINY_CLASS 1u

@@ -76,11 +76,11 @@ static inline void *mw_realloc_take(struct mw_span *span, void *object, size_t s
 void *mw_realloc_near(void *object, size_t size)
 {
 	unsigned long state = mw_port_pin();
-	struct mw_span *span = mw_span_of_pinned(object);
+	struct mw_span *span = mw_span_fast(object);
 	size_t index, bytes = 0;
 	void *moved = NULL;
 
-	if (mw_likely(span && mw_realloc_is_near(span, object, &index))) {
+	if (mw_likely(mw_realloc_is_near(span, object, &index))) {
 		moved = mw_realloc_take(span, object, size);
 		bytes = mw_min(size, span->size);
 		if (mw_likely(moved && moved != object && bytes <= MW_COPY_PINNED)) {

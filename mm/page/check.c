@@ -88,8 +88,10 @@ static size_t step(const struct mw_region *region, size_t pn, struct found *foun
 					     mw_pn_address(pn)),
 		       0;
 	default:
-		found->objects += mw_span_far((uintptr_t)mw_pn_address(pn)) != NULL;
-		found->unknown += mw_span_far((uintptr_t)mw_pn_address(pn)) == NULL;
+		if (mw_span_far((uintptr_t)mw_pn_address(pn)) == &mw_span_none)
+			found->unknown++;
+		else
+			found->objects++;
 		return 1;
 	}
 }

@@ -16,7 +16,14 @@
 /* The flat part is not for regions of less: they may come first, and it stays where it is. */
 #define FLAT_LEAST (TABLE_PAGES / 2)
 
-static const mw_span_word no_spans[MW_LEAF_PAGES];
+#define NONE ((struct mw_span *)&mw_span_none)
+
+const struct mw_span mw_span_none = {
+	.owner = MW_SPAN_NO_OWNER,
+	.class = MW_CLASS_NONE,
+};
+
+static const mw_span_word no_spans[MW_LEAF_PAGES] = { [0 ... MW_LEAF_PAGES - 1] = NONE };
 static const mw_map_word no_runs[MW_LEAF_PAGES];
 const struct mw_map_leaf mw_map_nothing = { (mw_span_word *)no_spans, (mw_map_word *)no_runs };
 
@@ -109,10 +116,10 @@ static void wake(const struct mw_map_part *part, size_t number, bool clear)
 	if (spans_of(leaf) != no_spans)
 		return;
 	MW_DASSERT(number - part->leaf < part->leaves);
-	if (clear) {
-		__builtin_memset((void *)&part->spans[at], 0, sizeof(no_spans));
+	/* Nobody sees them yet. */
+	__builtin_memcpy((void *)&part->spans[at], (const void *)no_spans, sizeof(no_spans));
+	if (clear)
 		__builtin_memset((void *)&part->runs[at], 0, sizeof(no_runs));
-	}
 	atomic_store_explicit(&leaf->runs, &part->runs[at], memory_order_release);
 	atomic_store_explicit(&leaf->spans, &part->spans[at], memory_order_release);
 }

@@ -109,14 +109,17 @@ static inline void *mw_pn_address(size_t pn)
 /* Of any address; those of pages that nobody has used yet, or that are in no region, are never written. Pinned. */
 static inline mw_map_word *mw_map_find(const void *address)
 {
-	const struct mw_map_leaf *leaf;
+	const struct mw_map_leaf *leaf = &mw_map_nothing;
+	const struct mw_map_table *table;
 	mw_map_word *runs;
 	size_t n = mw_map_flat_number((uintptr_t)address);
 
 	MW_ASSERT_READER();
 	if (mw_likely(n != MW_MAP_NOT_FLAT))
 		return atomic_load_explicit(&mw_map_flat.runs, memory_order_relaxed) + n;
-	leaf = mw_map_leaf((uintptr_t)address);
+	table = mw_map_table((uintptr_t)address);
+	if (mw_likely(table))
+		leaf = mw_map_leaf_in(table, (uintptr_t)address);
 	runs = atomic_load_explicit(&((struct mw_map_leaf *)leaf)->runs, memory_order_acquire);
 	return runs + mw_map_leaf_number((uintptr_t)address);
 }

@@ -10,7 +10,8 @@
 /* What pages of one leaf say, below their region's frontier. Heap lock held. */
 static void write_in_leaf(size_t first, size_t n, struct mw_span *span)
 {
-	const struct mw_map_leaf *leaf = mw_map_leaf((uintptr_t)mw_pn_address(first));
+	uintptr_t address = (uintptr_t)mw_pn_address(first);
+	const struct mw_map_leaf *leaf = mw_map_leaf_in(mw_map_table(address), address);
 	mw_span_word *at =
 		atomic_load_explicit(&((struct mw_map_leaf *)leaf)->spans, memory_order_relaxed);
 
@@ -110,7 +111,7 @@ static void give_back(struct mw_span *span, size_t first, size_t n, bool in_use)
 	unsigned long state;
 	size_t all;
 
-	write_words(first, n, NULL);
+	write_words(first, n, (struct mw_span *)&mw_span_none);
 	if (mw_unlikely(mw_region_flag(&mw_page.poison)))
 		mw_poison_fill(span->region, first, n);
 	mw_heap_dirty(span->region, first, n);

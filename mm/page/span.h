@@ -18,6 +18,15 @@
 
 #define MW_SPAN_BITS 4
 
+/*
+ * What pages of no span lead to: no CPU's, nothing in it is an object, and it never changes. So who frees need
+ * not ask whether there is a span.
+ */
+extern const struct mw_span mw_span_none;
+#define MW_SPAN_NO_OWNER                                                                           \
+	0x20003u /* its owner, and that of spans between two lives; see mm/object/object.h */
+#define MW_CLASS_NONE 255u /* span->class: more than there are */
+
 /* Flags that say how memory is looked for, not of which kind it is. */
 #define MW_HOW_FLAGS (MW_ATOMIC | MW_NO_SHRINK | MW_RESERVE)
 
@@ -91,7 +100,7 @@ struct mw_span {
 #define MW_MAP_LEAVES ((size_t)1 << (MW_MAP_TABLE_SHIFT - MW_MAP_LEAF_SHIFT))
 #define MW_LEAF_PAGES ((size_t)1 << (MW_MAP_LEAF_SHIFT - MW_PAGE_SHIFT))
 
-typedef struct mw_span *_Atomic mw_span_word; /* NULL: the page is in no span */
+typedef struct mw_span *_Atomic mw_span_word;
 typedef _Atomic(uintptr_t) mw_map_word; /* known to mm/page */
 
 struct mw_map_leaf {
@@ -133,17 +142,21 @@ static inline size_t mw_map_flat_number(uintptr_t address)
 	return mw_likely(n < pages) ? n : MW_MAP_NOT_FLAT;
 }
 
-/* The leaf of any address; leaves go when their region does, a grace period later. */
-static inline const struct mw_map_leaf *mw_map_leaf(uintptr_t address)
+/* The table that has the leaf of any address, or NULL. What is found goes when its region does, a grace period later. */
+static inline const struct mw_map_table *mw_map_table(uintptr_t address)
 {
-	uintptr_t at = address - (uintptr_t)MW_ADDR_BASE, slot = at >> MW_MAP_TABLE_SHIFT;
-	const struct mw_map_table *table;
+	uintptr_t slot = (address - (uintptr_t)MW_ADDR_BASE) >> MW_MAP_TABLE_SHIFT;
 
 	if (mw_unlikely(slot >= MW_LEN(mw_map_root)))
-		return &mw_map_nothing;
-	table = atomic_load_explicit(&mw_map_root[slot], memory_order_acquire);
-	if (mw_unlikely(!table))
-		return &mw_map_nothing;
+		return NULL;
+	return atomic_load_explicit(&mw_map_root[slot], memory_order_acquire);
+}
+
+static inline const struct mw_map_leaf *mw_map_leaf_in(const struct mw_map_table *table,
+						       uintptr_t address)
+{
+	uintptr_t at = address - (uintptr_t)MW_ADDR_BASE;
+
 	return &table->leaf[at >> MW_MAP_LEAF_SHIFT & (MW_MAP_LEAVES - 1)];
 }
 
@@ -153,33 +166,45 @@ static inline size_t mw_map_leaf_number(uintptr_t address)
 	return (address - (uintptr_t)MW_ADDR_BASE) >> MW_PAGE_SHIFT & (MW_LEAF_PAGES - 1);
 }
 
-/* The span in use that @address is in, or NULL, where mw_map_flat does not reach. Pinned. */
+/* As mw_span_fast(), where mw_map_flat does not reach. Pinned. */
 static inline struct mw_span *mw_span_far(uintptr_t address)
 {
-	const struct mw_map_leaf *leaf = mw_map_leaf(address);
-	mw_span_word *spans =
-		atomic_load_explicit(&((struct mw_map_leaf *)leaf)->spans, memory_order_acquire);
+	const struct mw_map_table *table = mw_map_table(address);
+	const struct mw_map_leaf *leaf;
+	mw_span_word *spans;
 
+	if (mw_unlikely(!table))
+		return (struct mw_span *)&mw_span_none;
+	leaf = mw_map_leaf_in(table, address);
+	spans = atomic_load_explicit(&((struct mw_map_leaf *)leaf)->spans, memory_order_acquire);
 	return atomic_load_explicit(&spans[mw_map_leaf_number(address)], memory_order_acquire);
 }
 
 /*
- * The span in use that @address lies in, or NULL. Says nothing of objects. The map is read pinned, or with the
- * world stopped.
+ * The span in use that @address lies in, or mw_span_none. Says nothing of objects. The map is read pinned, or with
+ * the world stopped.
  */
-static inline struct mw_span *mw_span_of_pinned(const void *address)
+static inline struct mw_span *mw_span_fast(const void *address)
 {
 	size_t n = mw_map_flat_number((uintptr_t)address);
+	mw_span_word *spans;
 
 	MW_ASSERT_READER();
-	if (mw_likely(n != MW_MAP_NOT_FLAT))
-		return atomic_load_explicit(&atomic_load_explicit(&mw_map_flat.spans,
-								  memory_order_relaxed)[n],
-					    memory_order_acquire);
-	return mw_span_far((uintptr_t)address);
+	if (mw_unlikely(n == MW_MAP_NOT_FLAT))
+		return mw_span_far((uintptr_t)address);
+	spans = atomic_load_explicit(&mw_map_flat.spans, memory_order_relaxed);
+	return atomic_load_explicit(&spans[n], memory_order_acquire);
 }
 
-/* The same for who is not pinned, or need not be quick. Descriptors stay descriptors. */
+/* The same, or NULL. Pinned, too. */
+static inline struct mw_span *mw_span_of_pinned(const void *address)
+{
+	struct mw_span *span = mw_span_fast(address);
+
+	return span == &mw_span_none ? NULL : span;
+}
+
+/* And for who is not pinned, or need not be quick. Descriptors stay descriptors. */
 struct mw_span *mw_span_of(const void *address);
 
 /*

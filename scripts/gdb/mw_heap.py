@@ -37,7 +37,7 @@ class Heap:
                       "NOWHERE CURRENT AVAIL FULL CENTRAL_SOME CENTRAL_FULL DEBUG".split()}
         self.bits = 8 * self.memory.word
         self.page_size = 1 << self.k["page_shift"]
-        self.root_at = address_of("mw_map_root")
+        self.root_at, self.no_span = address_of("mw_map_root"), address_of("mw_span_none")
         self.root_size = gdb.parse_and_eval("mw_map_root").type.sizeof // self.memory.word
         self.read_span = Reader("struct mw_span", SPAN)
         self.read_cache = Reader("struct mw_cache", CACHE)
@@ -70,7 +70,8 @@ class Heap:
 
     def span_at(self, address):
         """The address of the descriptor of the span that an address is in; 0: it is in none."""
-        return self.map_word(address, 0)
+        span = self.map_word(address, 0)
+        return 0 if span == self.no_span else span
 
     def word(self, address):
         """What the page map says of a page that is in no span; 0 where there is nothing."""
