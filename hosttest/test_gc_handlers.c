@@ -193,6 +193,54 @@ TEST_WITH(what_lives_is_read_at_each_step_of_a_mark, TEST_HOSTED)
 	among_ends(true, true);
 }
 
+/* ---- a free meanwhile ---- */
+
+NOINLINE static void make_hidden(void)
+{
+	hidden.object = ~(uintptr_t)make(2);
+}
+
+static void give_up(void *arg)
+{
+	(void)arg;
+	mw_object_flush_here();
+}
+
+static void free_hidden(void *arg)
+{
+	(void)arg;
+	mw_free((void *)~hidden.object);
+}
+
+/* Nobody has gathered the free: a sweep that frees the object as well leaves that to strike whoever has it then. */
+static bool is_left(void)
+{
+	const struct mw_span *span = mw_span_of((void *)~hidden.object);
+	size_t index = mw_span_index(span, (void *)~hidden.object);
+
+	return mw_word(&span->remote[index / MW_WORD_BITS]) & mw_bit(index);
+}
+
+/* As a handler on another CPU does that while the world is stopped: after the span was gathered, before it is nobody's. */
+TEST_WITH(a_free_at_each_step_of_a_flush_is_known_to_the_sweep, TEST_HOSTED)
+{
+	unsigned long at = 0;
+	bool more;
+
+	setup(16 << 20);
+	root[0] = make(1); /* the span stays */
+	hidden.wrong = 0;
+	do {
+		make_hidden();
+		more = test_step(give_up, free_hidden, NULL, at++);
+		collect();
+		hidden.wrong += is_left();
+	} while (more && !hidden.wrong && at < MOST);
+	CHECK_EQ(hidden.wrong, 0);
+	CHECK(at > LEAST && at < MOST);
+	test_note("%lu instructions", at);
+}
+
 /* ---- a whole collection ---- */
 
 #define LIST 3u

@@ -240,9 +240,13 @@ static bool mw_slot_collected(const struct mw_slot *slot)
 	       (slot->cache->span_flags & (MW_SPAN_COLLECTED | MW_SPAN_SAFE));
 }
 
+/*
+ * A free that came between a span's gathering and its end as this CPU's is pending here. It is gathered before the
+ * mark: a sweep that frees the object itself would leave the remote bit to free what is handed out there next.
+ */
 static void mw_cpu_flush(struct mw_cpu *cpu, void *arg)
 {
-	unsigned long state;
+	bool more = true;
 
 	(void)arg;
 	if (!cpu->running)
@@ -251,9 +255,13 @@ static void mw_cpu_flush(struct mw_cpu *cpu, void *arg)
 		if (mw_slot_collected(cpu->slot[id]))
 			mw_slot_stop(cpu, id);
 	}
-	state = mw_port_pin();
-	cpu->tiny.block = NULL;
-	mw_port_unpin(state);
+	while (more) {
+		unsigned long state = mw_port_pin();
+
+		cpu->tiny.block = NULL;
+		more = mw_cpu_gather(cpu, MW_DRAIN_STEP);
+		mw_port_unpin(state);
+	}
 }
 
 /* Return: there may be more. */
