@@ -178,7 +178,7 @@ class Judge:
         slot = self.slots.get()
         for variant in ("host", "host-debug"):
             if variant in self.options.builds:
-                self.reach[variant] = reach.Reach(variant, slot.root, self.options.jobs)
+                self.reach[variant] = reach.Reach(variant, slot.root, self.options.jobs, not self.options.old_map)
         self.slots.put(slot)
 
     def program(self, slot, variant):
@@ -476,6 +476,7 @@ def main():
     parser.add_argument("--at", default="build/mutate", help="where the copies are")
     parser.add_argument("--builds", default=BUILDS, help="what may be asked")
     parser.add_argument("--most", type=float, default=1e9, help="only tests that take no more seconds, for a first look")
+    parser.add_argument("--old-map", action="store_true", help="what tests reached before, without those that have changed since")
     parser.add_argument("--ids", default="", help="ask these again, as the list of survivors names them")
     parser.add_argument("--only", default="", help="beginnings of paths")
     parser.add_argument("--list", action="store_true", help="only draw, and say what")

@@ -86,7 +86,8 @@ def blocks(program, root):
 class Reach:
     """Of one variant, built in @root."""
 
-    def __init__(self, variant, root, jobs, kept="build/mutate"):
+    def __init__(self, variant, root, jobs, anew=True, kept="build/mutate"):
+        self.anew = anew
         self.variant, self.root, self.jobs = variant, root, jobs
         self.at = f"{kept}/reach-{variant}.json"
         self.program = f"build/{variant}-reach/suites"
@@ -107,8 +108,10 @@ class Reach:
         suites = {os.path.basename(path)[5:-2]: digest(self.root, [os.path.relpath(path, self.root)])
                   for path in glob.glob(f"{self.root}/hosttest/test_*.c")}
         new = [suite for suite, content in suites.items() if self.kept["suites"].get(suite) != content]
-        if new:
+        if not self.kept["tests"] or (new and self.anew):
             self.measure(new)
+        elif new:
+            suites = self.kept["suites"]
         if self.kept["suites"] != suites:
             self.kept["suites"] = suites
             with open(self.at + ".new", "w", encoding="utf-8") as file:
