@@ -142,4 +142,50 @@ TEST(a_walk_over_spans_gives_those_that_may_be_read)
 	end_on_its_way();
 }
 
+/* ---- the collector's own frames ---- */
+
+struct frames {
+	const void *caller, *own; /* a place in the frame of who collects, and in one below */
+	unsigned int caller_seen, own_seen;
+};
+
+static struct frames frames;
+
+static void see_range(void *ctx, enum mw_root_kind kind, const char *name, const void *lo,
+		      const void *hi, const struct mw_layout *layout)
+{
+	struct frames *f = ctx;
+
+	(void)name, (void)layout;
+	if (kind != MW_ROOT_STACK)
+		return;
+	f->caller_seen += f->caller >= lo && f->caller < hi;
+	f->own_seen += f->own >= lo && f->own < hi;
+}
+
+static void see_stopped(struct mw_gc_listener *self, enum mw_gc_moment moment,
+			const struct mw_gc_cycle *cycle)
+{
+	(void)cycle;
+	if (moment != MW_GC_STOPPED)
+		return;
+	frames.own = &self;
+	mw_roots_each(see_range, &frames);
+}
+
+/* What they hold is no root; what the caller's does is. */
+TEST(frames_of_a_collection_are_no_roots)
+{
+	struct mw_gc_listener listener = { .moment = see_stopped };
+
+	setup(8 << 20);
+	frames = (struct frames){ .caller = &listener };
+	mw_gc_listen(&listener);
+	CHECK(mw_gc_collect(MW_COLLECT_SWEPT));
+	mw_gc_unlisten(&listener);
+	CHECK(frames.caller_seen > 0);
+	CHECK_EQ(frames.own_seen, 0);
+	CHECK(frames.own != NULL);
+}
+
 #endif

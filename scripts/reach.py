@@ -200,6 +200,8 @@ class Reach:
             return self.names
         found = self.lines[path]
         near = [n for n in found if first <= n <= last]
+        if not near:
+            return self.names  # a function that is new
         before = max((n for n in near if n <= line), default=None)
         bits = 0
         if before is not None and line - before <= 3:
