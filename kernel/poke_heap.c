@@ -296,16 +296,24 @@ static bool make_list(void)
 	return gone;
 }
 
+/* A neighbour keeps the place that the list leads to one of objects. */
 static void bad_pointer(void *arg)
 {
+	unsigned long before = mw_misuse_count(MW_BAD_POINTER);
+	void *neighbour = mw_alloc(sizeof(struct poke_node), MW_NORMAL);
+
 	(void)arg;
-	if (make_list()) {
+	if (neighbour && make_list()) {
 		mw_gc_debug(MW_GC_DEBUG_POINTERS, 0);
 		(void)mw_gc_collect(MW_COLLECT_MARKED);
+		if (mw_misuse_count(MW_BAD_POINTER) == before)
+			mw_print("The pointer was not found: there may be no memory for a second "
+				 "mark.\n");
 	} else {
 		poke_no_memory();
 	}
 	poke_list = NULL;
+	mw_free(neighbour);
 	settings_apply();
 }
 

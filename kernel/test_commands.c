@@ -14,7 +14,7 @@
 
 #define HEAP ((size_t)32 << 20)
 #define SHORT_NS 20000000ul /* for one row in one way */
-#define LONG_NS 3000000000ul
+#define LONG_NS 2000000000ul
 
 /* What it says cannot be held against what it says with all memory there is: times, callers, what threads came to. */
 #define VARIES 1u

@@ -65,7 +65,7 @@ TEST(one_of_two_cpus_is_told)
 
 TEST(what_marks_find)
 {
-	SAYS("poke bad-pointer", "bad-pointer", "poke_node", "bss");
+	SAYS("poke bad-pointer", "bad-pointer", "poke_node", "reached from root");
 	SAYS("poke leak", "nothing points to 3 objects", "allocated from make_ring");
 }
 
