@@ -5,6 +5,7 @@
  * FREE memory is either the heap's (open) or spare (closed), when the tests make heaps of their own
  * in it. RECLAIM memory, where ACPI tables lay, joins when the monitor is told to.
  */
+#include "../mm/base/meta.h"
 #include "history.h"
 #include "kernel.h"
 #include "scratch.h"
@@ -206,17 +207,15 @@ void memory_print_untouched(void)
 void memory_print_metadata(void)
 {
 	struct mw_stats stats;
-	size_t known = 0, all;
+	size_t with_memory;
 
 	mw_stats(&stats);
-	all = stats.page.metadata;
-	for (size_t i = 0; i < LEN(stats.metadata_by_use); i++)
-		known += stats.metadata_by_use[i];
-	known += stats.metadata_spare;
-	mw_print("Metadata are the heap's own records: %zu KiB came with use, %zu KiB with the "
-		 "memory, "
-		 "for its map and a few bits a page.\n",
-		 known >> 10, (all > known ? all - known : 0) >> 10);
+	with_memory = stats.metadata_by_use[MW_USE_MAP] + stats.metadata_by_use[MW_USE_RUNS] +
+		      stats.page.edges;
+	mw_print("Metadata are the heap's own records: %zu bytes came with the memory, for its map "
+		 "and "
+		 "its free runs, %zu with use.\n",
+		 with_memory, stats.page.metadata - with_memory);
 }
 
 void memory_print(void)
