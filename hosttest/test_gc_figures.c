@@ -163,6 +163,7 @@ TEST(the_line_of_a_cycle)
 {
 	struct mw_gc_listener listener = { .moment = see_moment };
 	const struct mw_gc_cycle *c = &seen[MW_NR_GC_MOMENTS - 1];
+	struct mw_stats stats;
 	char line[320];
 	const char *text;
 
@@ -184,8 +185,152 @@ TEST(the_line_of_a_cycle)
 		  c->heap_before >> 10, c->heap_marked >> 10, c->goal >> 10, known.objects,
 		  known.words, c->spans_swept_background, c->spans_swept_on_demand);
 	CHECK(test_has(text, line));
-	mw_format(line, sizeof(line), "%lu steals, %lu yields\n", c->steals, c->yields);
+	mw_stats(&stats);
+	mw_format(line, sizeof(line),
+		  "%lu steals, %lu yields, %lu handed over; %lu objects ever, %lu freed\n",
+		  c->steals, c->yields, c->handovers, stats.allocs, stats.frees);
 	CHECK(test_has(text, line));
+}
+
+/* What has been set aside is not below what is found, however little it is. */
+TEST(a_cycle_begins_with_no_less_than_it_finds)
+{
+	struct mw_gc_listener listener = { .moment = see_moment };
+	const struct mw_gc_cycle *c = &seen[MW_NR_GC_MOMENTS - 1];
+
+	setup(32 << 20);
+	test_own_roots(true);
+	mw_gc_listen(&listener);
+	for (size_t i = 0; i < 30; i++) {
+		NEED(root[i] = mw_alloc(100 + 20 * i, MW_COLLECTED));
+		CHECK(mw_gc_collect(MW_COLLECT_SWEPT));
+		CHECK(c->heap_marked && c->heap_before >= c->heap_marked);
+		CHECK(c->heap_before <= c->heap_marked + 64 * 1024);
+	}
+	mw_gc_unlisten(&listener);
+	CHECK(mw_gc_root_remove(root));
+}
+
+/* ---- the beginning of a cycle ---- */
+
+static void *pool;
+
+static void empty_pool(struct mw_gc_listener *self, enum mw_gc_moment moment,
+		       const struct mw_gc_cycle *cycle)
+{
+	(void)self, (void)cycle;
+	if (moment == MW_GC_STOPPING)
+		root[0] = NULL;
+}
+
+/* What the kernel keeps for later goes in the very cycle that begins. */
+TEST(pools_are_emptied_as_a_cycle_begins)
+{
+	struct mw_gc_listener empties = { .moment = empty_pool };
+
+	setup(16 << 20);
+	test_own_roots(true);
+	NEED(pool = mw_alloc(100, MW_COLLECTED));
+	root[0] = pool;
+	pool = NULL;
+	CHECK(mw_gc_collect(MW_COLLECT_SWEPT));
+	CHECK_EQ(live_objects(), 1);
+	mw_gc_listen(&empties);
+	CHECK(mw_gc_collect(MW_COLLECT_SWEPT));
+	CHECK_EQ(live_objects(), 0);
+	mw_gc_unlisten(&empties);
+	CHECK(mw_gc_root_remove(root));
+}
+
+static size_t in_stocks(void)
+{
+	struct mw_page_stats stats;
+
+	mw_page_stats(&stats);
+	return stats.stocked;
+}
+
+TEST(stacks_in_stocks_go_back_at_a_collection)
+{
+	void *stacks[3], *page;
+	size_t before;
+
+	setup(16 << 20);
+	for (unsigned int order = 1; order <= 3; order++)
+		NEED(stacks[order - 1] = mw_stack_alloc(order, MW_NORMAL));
+	NEED(page = mw_pages_alloc(1, MW_NORMAL));
+	for (unsigned int order = 1; order <= 3; order++)
+		mw_stack_free(stacks[order - 1], order);
+	if (in_stocks() < 14)
+		test_skip("no stocks of stacks");
+	mw_pages_free(page, 1);
+	before = in_stocks();
+	CHECK(mw_gc_collect(MW_COLLECT_SWEPT));
+	/* Single pages are not of stacks alone, and stay. */
+	CHECK_EQ(in_stocks(), before - 14);
+	CHECK(mw_gc_root_remove(root));
+}
+
+/* ---- the scavenger's line ---- */
+
+TEST(the_scavenger_has_a_line)
+{
+	struct mw_page_stats stats;
+	size_t bytes, released = 0;
+	const char *text;
+	char line[200];
+
+	setup(16 << 20);
+	mw_free(mw_alloc(500000, MW_NORMAL));
+	test_capture();
+	mw_gc_trace(true);
+	bytes = mw_scavenge(0, SIZE_MAX);
+	mw_gc_trace(false);
+	(void)mw_scavenge(0, SIZE_MAX);
+	text = test_captured();
+	mw_page_stats(&stats);
+	if (!bytes)
+		test_skip("nobody to give it to");
+	for (unsigned int z = 0; z < MW_NR_ZONES; z++)
+		released += stats.zone[z].released;
+	mw_format(line,
+		  sizeof(line), "scavenger: %zu KiB released, %zu in all; %zu in use, %zu idle, %zu of the machine's %zu\n",
+		  bytes >> 10, released << MW_PAGE_SHIFT >> 10,
+		  (stats.raw + stats.objects) << MW_PAGE_SHIFT >> 10,
+		  (stats.free + stats.stocked) << MW_PAGE_SHIFT >> 10,
+		  (stats.bytes - stats.untouched - (released << MW_PAGE_SHIFT)) >> 10,
+		  stats.bytes >> 10);
+	CHECK(test_has(text, line));
+	CHECK(!test_has(test_has(text, "scavenger:") + 1, "scavenger:"));
+	CHECK(mw_gc_root_remove(root));
+}
+
+/* ---- finalizers that are set ---- */
+
+static void some_finalizer(void *object, void *arg)
+{
+	(void)object, (void)arg;
+}
+
+TEST(a_finalizer_can_be_asked_for)
+{
+	void (*fn)(void *object, void *arg) = NULL;
+	int here = 0;
+	void *object, *arg = NULL;
+
+	setup(16 << 20);
+	test_heap_may_leak();
+	NEED(object = mw_alloc(100, MW_COLLECTED));
+	CHECK(!mw_finalizer_get(object, &fn, &arg));
+	CHECK(!fn && !arg);
+	NEED(mw_finalizer_set(object, some_finalizer, &here));
+	CHECK(mw_finalizer_get(object, &fn, &arg));
+	CHECK(fn == some_finalizer && arg == &here);
+	CHECK(mw_finalizer_get(object, NULL, NULL));
+	CHECK(!mw_finalizer_get((char *)object + 8, &fn, &arg));
+	CHECK(mw_finalizer_clear(object));
+	CHECK(!mw_finalizer_get(object, &fn, &arg));
+	CHECK(mw_gc_root_remove(root));
 }
 
 #endif

@@ -13,7 +13,7 @@
 #include "../base/grace.h"
 #include "../base/hold.h"
 #include "../base/report.h"
-#include "../page/page.h"
+#include "../page/stock.h"
 
 struct mw_gc mw_gc = { .registry = MW_LOCK_INIT(MW_RANK_REGISTRY) };
 
@@ -144,19 +144,24 @@ void mw_gc_announce(enum mw_gc_moment moment)
 void mw_gc_trace(bool on)
 {
 	mw_set_word(&mw_gc.trace, on);
+	mw_scavenge_trace(on);
 }
 
 static void print_line(const struct mw_gc_cycle *c)
 {
+	struct mw_object_totals totals;
+
+	mw_object_totals(&totals);
 	mw_print("gc %lu: %u markers, stop %lu us, roots %lu, mark %lu, start %lu, sweep %lu; "
 		 "%zu -> %zu KiB, goal %zu; %zu objects, %zu words; "
-		 "%zu + %zu spans swept, %lu steals, %lu yields\n",
+		 "%zu + %zu spans swept, %lu steals, %lu yields, %lu handed over; "
+		 "%lu objects ever, %lu freed\n",
 		 c->number, c->markers, (unsigned long)c->stop_ns / 1000,
 		 (unsigned long)c->roots_ns / 1000, (unsigned long)c->mark_ns / 1000,
 		 (unsigned long)c->start_ns / 1000, (unsigned long)c->sweep_ns / 1000,
 		 c->heap_before >> 10, c->heap_marked >> 10, c->goal >> 10, c->objects_marked,
 		 c->words_scanned, c->spans_swept_background, c->spans_swept_on_demand, c->steals,
-		 c->yields);
+		 c->yields, c->handovers, totals.allocs, totals.frees);
 }
 
 /* ---- the steps ---- */
@@ -308,10 +313,13 @@ static void sum_markers(unsigned long wide)
 		c->heap_marked += marker->bytes;
 		c->words_scanned += marker->words;
 		c->steals += marker->steals;
+		c->handovers += marker->handovers;
 		c->yields += marker->yields;
 	}
 	if (wide != MW_WIDE_NOT)
 		mw_wide_recount(c);
+	/* What CPUs set aside and have not added yet is in the one, and not in the other. */
+	c->heap_before = mw_max(c->heap_before, c->heap_marked);
 	mw_pace_marked(c->heap_marked);
 	c->goal = mw_word(&mw_gc.pace.goal);
 }
@@ -357,6 +365,7 @@ static bool collect(enum mw_collect how, bool safe)
 	wide = mw_word(&mw_gc.wide.mode);
 	check = wide == MW_WIDE_NOT && mw_check_wanted() && mw_check_begin();
 	mw_object_flush_full();
+	mw_stock_drain_stacks();
 	mw_gc.cycle = (struct mw_gc_cycle){ .number = mw_word(&mw_gc.cycles) + 1 };
 	if (!stop(&clock)) {
 		mw_gc.cycle.number = 0;

@@ -49,7 +49,7 @@ struct mw_marker {
 	struct mw_span_queue own; /* of this marker alone */
 	size_t objects, bytes; /* marked */
 	size_t words; /* looked at */
-	unsigned long steals, yields;
+	unsigned long steals, yields, handovers;
 } __attribute__((aligned(MW_CACHE_LINE)));
 
 /* A range of possible pointers, dealt out in pieces. */

@@ -287,8 +287,10 @@ static void give(struct mw_marker *marker)
 	struct mw_marking *marking = &mw_gc.marking;
 	unsigned long state = mw_lock(&marking->lock);
 
-	for (size_t n = mw_min(marker->own.length / 2, GIVE); n; n--)
+	for (size_t n = mw_min(marker->own.length / 2, GIVE); n; n--) {
 		mw_queue_push(&marking->shared, mw_queue_pop(&marker->own));
+		marker->handovers++;
+	}
 	atomic_store_explicit(&marking->shared_length, marking->shared.length, memory_order_seq_cst);
 	mw_unlock(&marking->lock, state);
 }

@@ -145,6 +145,7 @@ struct mw_page {
 	unsigned int epoch; /* of the scavenger; heap lock */
 	uint64_t epoch_at[MW_AGE_MASK + 1]; /* when each began; heap lock */
 	mw_atomic_t scavenging; /* somebody is */
+	_Atomic(bool) scavenge_trace; /* a line for each mw_scavenge() */
 	mw_atomic_t changing; /* somebody adds or removes regions, who alone does, see mw_regions_change() */
 	mw_atomic_t lifted; /* pages that the scavenger has taken out of the heap now */
 	_Atomic(bool) poison; /* fill what is freed, see poison.c */
@@ -250,6 +251,8 @@ bool mw_page_reclaim_for(const struct mw_want *want, const void *at, unsigned in
 void mw_page_init(void);
 bool mw_region_grow(struct mw_region *region, size_t pages);
 /* One adds or removes regions at a time; others wait, turning. Not pinned. */
+/* A line for each mw_scavenge(), or none. */
+void mw_scavenge_trace(bool on);
 void mw_regions_change(void);
 /* Of the own metadata of a region of @n pages: what is known of its free runs. */
 size_t mw_region_index_bytes(size_t n);

@@ -11,6 +11,7 @@
  * A piece of a run is taken out of the heap, released without a lock, and put back, at most 1 MiB at
  * a time; an allocation that finds nothing meanwhile waits for the piece.
  */
+#include <marrow/watch.h>
 #include "../base/event.h"
 #include "page.h"
 #include "up.h"
@@ -129,6 +130,28 @@ static size_t scavenge_region(struct search *s, size_t most)
 	return pages;
 }
 
+void mw_scavenge_trace(bool on)
+{
+	mw_page.scavenge_trace = on;
+}
+
+static void print_line(size_t pages)
+{
+	struct mw_page_stats stats;
+	size_t released = 0;
+
+	mw_page_stats(&stats);
+	for (unsigned int z = 0; z < MW_NR_ZONES; z++)
+		released += stats.zone[z].released;
+	mw_print("scavenger: %zu KiB released, %zu in all; %zu in use, %zu idle, %zu of the "
+		 "machine's %zu\n",
+		 pages << MW_PAGE_SHIFT >> 10, released << MW_PAGE_SHIFT >> 10,
+		 (stats.raw + stats.objects) << MW_PAGE_SHIFT >> 10,
+		 (stats.free + stats.stocked) << MW_PAGE_SHIFT >> 10,
+		 (stats.bytes - stats.untouched - (released << MW_PAGE_SHIFT)) >> 10,
+		 stats.bytes >> 10);
+}
+
 size_t mw_scavenge(uint64_t older_than_ns, size_t max_bytes)
 {
 	size_t pages = 0, most = max_bytes >> MW_PAGE_SHIFT;
@@ -148,5 +171,7 @@ size_t mw_scavenge(uint64_t older_than_ns, size_t max_bytes)
 	}
 	atomic_store_explicit(&mw_page.scavenging, 0, memory_order_release);
 	mw_event(MW_EVENT_SCAVENGE, pages, (unsigned long)(mw_port_now() - now));
+	if (mw_page.scavenge_trace)
+		print_line(pages);
 	return pages << MW_PAGE_SHIFT;
 }

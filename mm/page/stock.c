@@ -214,11 +214,11 @@ static size_t drain_some(struct mw_page_stock *stock, unsigned int which)
 }
 
 /* Its own CPU may go on filling it: no more is taken than a full stock holds. */
-static size_t drain(struct mw_page_stock *stock)
+static size_t drain(struct mw_page_stock *stock, unsigned int first, unsigned int end)
 {
 	size_t pages = 0, n;
 
-	for (unsigned int i = 0; i < MW_SHELVES; i++) {
+	for (unsigned int i = first; i < end; i++) {
 		size_t left = MW_STOCK_SINGLES + MW_STOCK_PAGES;
 
 		for (; left && (n = drain_some(stock, i)); left -= mw_min(n, left))
@@ -242,9 +242,17 @@ size_t mw_stock_drain_all(void)
 
 	for (unsigned int cpu = 0; cpu < MW_MAX_CPUS; cpu++) {
 		if (mw_stock_begun(cpu) && stocked(&mw_page_stocks[cpu]))
-			pages += drain(&mw_page_stocks[cpu]);
+			pages += drain(&mw_page_stocks[cpu], 0, MW_SHELVES);
 	}
 	return pages;
+}
+
+void mw_stock_drain_stacks(void)
+{
+	for (unsigned int cpu = 0; cpu < MW_MAX_CPUS; cpu++) {
+		if (mw_stock_begun(cpu))
+			(void)drain(&mw_page_stocks[cpu], 1, MW_STACK_SHELVES);
+	}
 }
 
 void mw_stock_events(unsigned long *allocs, unsigned long *frees)
@@ -329,5 +337,5 @@ void mw_page_cpu_stop(void)
 
 	mw_port_unpin(state);
 	if (mw_stock_begun((unsigned int)(stock - mw_page_stocks)))
-		(void)drain(stock);
+		(void)drain(stock, 0, MW_SHELVES);
 }

@@ -193,6 +193,8 @@ void *mw_stock_refill(mw_flags_t flags);
 void mw_stock_spill(void);
 /* All stocks of all CPUs. Return: pages given back. */
 size_t mw_stock_drain_all(void);
+/* Only what is as long as stacks are. */
+void mw_stock_drain_stacks(void);
 size_t mw_stock_pages(void);
 /* Calls that stocks served. */
 void mw_stock_events(unsigned long *allocs, unsigned long *frees);

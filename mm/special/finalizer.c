@@ -18,6 +18,25 @@ bool mw_finalizer_set(void *object, void (*fn)(void *object, void *arg), void *a
 	return false;
 }
 
+bool mw_finalizer_get(void *object, void (**fn)(void *object, void *arg), void **arg)
+{
+	struct mw_finalizer finalizer = { 0 };
+	struct mw_record **at;
+	struct mw_held held;
+
+	if (!mw_records_hold(&held, object, true))
+		return false;
+	at = mw_record_find(&held, MW_RECORD_FINALIZER);
+	if (at)
+		finalizer = *(const struct mw_finalizer *)*at;
+	mw_records_release(&held);
+	if (at && fn)
+		*fn = finalizer.fn;
+	if (at && arg)
+		*arg = finalizer.arg;
+	return at != NULL;
+}
+
 bool mw_finalizer_clear(void *object)
 {
 	struct mw_record *record = NULL, **at;

@@ -238,6 +238,7 @@ bool mw_gc_policy_set(const struct mw_gc_policy *policy);
 
 /** enum mw_gc_moment - what an event listener hears of, in order */
 enum mw_gc_moment {
+	/* A cycle begins, and the world still runs: the place to empty the kernel's own pools of collected objects. */
 	MW_GC_STOPPING,
 	MW_GC_STOPPED,
 	MW_GC_ROOTS_DONE,
@@ -253,11 +254,13 @@ struct mw_gc_cycle {
 	unsigned int markers;
 	uint64_t started; /* mw_port_now() */
 	uint64_t stop_ns, roots_ns, mark_ns, start_ns, sweep_ns;
-	size_t heap_before, heap_marked, goal; /* bytes of collected objects */
+	size_t heap_before, heap_marked,
+		goal; /* bytes of collected objects; @heap_before is not below @heap_marked */
 	size_t objects_marked;
 	size_t words_scanned;
 	size_t spans, spans_swept_background, spans_swept_on_demand;
 	unsigned long steals, yields;
+	unsigned long handovers; /* spans that a marker gave to hungry ones */
 };
 
 struct mw_gc_listener {
@@ -272,7 +275,7 @@ void mw_gc_listen(struct mw_gc_listener *listener);
 /** mw_gc_unlisten - not from its own call: it waits for the end of a cycle. One that does not listen: nothing happens. */
 void mw_gc_unlisten(struct mw_gc_listener *listener);
 
-/** mw_gc_trace - a line for each cycle through mw_port_write(). early: yes. waits: no. */
+/** mw_gc_trace - a line for each cycle, and for each mw_scavenge(), through mw_port_write(). early: yes. waits: no. */
 void mw_gc_trace(bool on);
 
 /**
@@ -317,6 +320,8 @@ void mw_gc_debug(unsigned int aids, unsigned long every);
 bool mw_finalizer_set(void *object, void (*fn)(void *object, void *arg), void *arg);
 /** mw_finalizer_clear - Return: true if there was one */
 bool mw_finalizer_clear(void *object);
+/** mw_finalizer_get - Return: true if there is one; then @fn and @arg, which may be NULL, get what it was set with */
+bool mw_finalizer_get(void *object, void (**fn)(void *object, void *arg), void **arg);
 
 struct mw_cleanup;
 
