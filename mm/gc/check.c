@@ -18,6 +18,7 @@
  * Its state is part of mw_gc, which is no root, and what outlives a step of it is kept complemented: a
  * path must not end at the frames of those who look for it.
  */
+#include "../page/up.h"
 #include "gc.h"
 
 #if MW_GC
@@ -79,6 +80,12 @@ static bool is_bad(const struct mw_span *span, size_t index)
 	return mw_word(&span->free[w]) & bit && !(second_bits(span) && mw_word(&span->mark[w]) & bit);
 }
 
+/* Does a word lead nowhere that is in no span: to a small number, or a page that nobody has? */
+static bool is_stray(uintptr_t word)
+{
+	return word && (word < MW_PAGE_SIZE || mw_page_is_nobodys((void *)word));
+}
+
 static void second_word(void *ctx, uintptr_t *word, bool sure)
 {
 	struct mw_second *second = ctx;
@@ -87,8 +94,11 @@ static void second_word(void *ctx, uintptr_t *word, bool sure)
 	mw_atomic_t *bits;
 	size_t index;
 
-	if (!span)
+	if (!span) {
+		if (sure && mw_gc.debug & MW_GC_DEBUG_POINTERS && is_stray(*word))
+			note_bad(second, word);
 		return;
+	}
 	index = mw_span_index(span, (void *)*word);
 	if (is_bad(span, index)) {
 		if (sure && mw_gc.debug & MW_GC_DEBUG_POINTERS)
@@ -296,11 +306,23 @@ static MW_NOINLINE void report_bad(const struct mw_bad_pointer *bad)
 		.object = bad->holder ? (void *)~bad->holder : NULL,
 		.given = bad->offset,
 	};
-	char text[120];
+	const struct mw_span *span = mw_span_of((void *)~bad->value);
+	const char *is = "no object";
+	char text[160];
 
-	mw_format(text, sizeof(text), "%s.%s at offset %zu holds %p, which is no object",
+	if (span) {
+		report.span = span->base;
+		report.span_pages = span->pages;
+	} else if (~bad->value < MW_PAGE_SIZE) {
+		is = "a small number";
+	} else {
+		mw_page_stray((void *)~bad->value, &report);
+		report.what = MW_BAD_POINTER;
+		is = report.text;
+	}
+	mw_format(text, sizeof(text), "%s.%s at offset %zu holds %p, which is %s",
 		  type ? type->name : "a root", type ? mw_field_name(type, bad->offset) : "",
-		  bad->offset, (void *)~bad->value);
+		  bad->offset, (void *)~bad->value, is);
 	report.text = text;
 	mw_misuse(&report);
 }
@@ -319,7 +341,9 @@ static bool still_bad(const struct mw_bad_pointer *bad)
 	if (*(const volatile uintptr_t *)~bad->word != ~bad->value)
 		return false;
 	span = mw_span_of((void *)~bad->value);
-	return span && is_bad(span, mw_span_index(span, (void *)~bad->value));
+	if (!span)
+		return is_stray(~bad->value);
+	return is_bad(span, mw_span_index(span, (void *)~bad->value));
 }
 
 /* Return: is there none? */

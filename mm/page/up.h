@@ -41,6 +41,8 @@ bool mw_meta_refill(void);
  * use. Takes as long as that run, without a lock.
  */
 void mw_page_stray(const void *address, struct mw_report *report);
+/* Is it in a page of a region that nobody has: free, or never handed out? Not pinned, no lock held. */
+bool mw_page_is_nobodys(const void *address);
 
 /* This CPU's stock goes back: part of mw_cpu_stop(). */
 void mw_page_cpu_stop(void);

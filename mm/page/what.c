@@ -80,6 +80,16 @@ static struct found look(size_t pn)
 	return found;
 }
 
+bool mw_page_is_nobodys(const void *address)
+{
+	enum what what;
+
+	if ((uint64_t)((uintptr_t)address - (uintptr_t)MW_ADDR_BASE) >> MW_ADDR_BITS)
+		return false;
+	what = look(mw_pn(address)).what;
+	return what == FREE || what == UNTOUCHED || what == STOCKED;
+}
+
 void mw_page_stray(const void *address, struct mw_report *report)
 {
 	static const struct {

@@ -300,7 +300,11 @@ bool mw_worker_run(enum mw_worker worker, uint64_t budget_ns);
  */
 bool mw_gc_check(void);
 
-#define MW_GC_DEBUG_POINTERS 0x01u /* report typed pointers to what is not an object */
+/*
+ * Report typed pointers to what is not an object: a free or foreign place in a span, behind an object, a page that is
+ * free or was never handed out, and a number below MW_PAGE_SIZE that is not 0. Each cycle marks twice.
+ */
+#define MW_GC_DEBUG_POINTERS 0x01u
 #define MW_GC_DEBUG_POISON 0x02u /* overwrite swept objects */
 #define MW_GC_DEBUG_CHECK 0x04u /* mw_gc_check() in each cycle */
 
