@@ -96,7 +96,7 @@ TEST(records_in_use)
 {
 	struct mw_stats before, with, after;
 	struct mw_cache *cache;
-	void *object;
+	void *object = NULL;
 
 	test_heap(16 << 20);
 	mw_free(mw_alloc(100, MW_NORMAL));
