@@ -3,8 +3,8 @@
  * Memory that is needed before there is a heap: page tables, stacks.
  *
  * One run of free memory below EARLY_LIMIT (as far as the first page tables reach) is taken from its top
- * downwards. frames_seal() keeps a pool below for splitting large pages later, a frame for each 2 MiB
- * of memory up to POOL_MAX, and enters what was used into the map; the rest was never touched.
+ * downwards. frames_seal() keeps a pool below for splitting large pages later, where there are any, a frame for each
+ * 2 MiB of memory up to POOL_MAX, and enters what was used into the map; the rest was never touched.
  */
 #include "internal.h"
 
@@ -36,14 +36,14 @@ static void measure(void)
 /* Frames that tables for the direct map, the image and devices can need at most. */
 static size_t tables_bound(void)
 {
-	size_t per_gib = total / PAGE_1G + 1;
+	size_t per_gib = total / PAGE_1G + 1, small = pte_best_level() == 1 ? total / PAGE_2M : 0;
 
-	return per_gib + per_gib / 512 + 6 * nr_runs + 64;
+	return small + per_gib + per_gib / 512 + 6 * nr_runs + 64;
 }
 
 static size_t pool_wanted(void)
 {
-	size_t n = total / PAGE_2M;
+	size_t n = pte_best_level() == 1 ? 0 : total / PAGE_2M;
 
 	return n < POOL_MIN ? POOL_MIN : n > POOL_MAX ? POOL_MAX : n;
 }

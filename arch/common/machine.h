@@ -9,8 +9,10 @@
  *	regs.h		struct arch_regs, what reads it, single instructions, arch_clock(), arch_copy_page(), ARCH_FAULT_FN
  *	percpu.h	STACK_BOOT (0), others of exceptions, STACK_INTERRUPT, NR_STACKS; struct machine_percpu; this_cpu()
  *	pte.h		entries of page tables: PAGING_LEVELS, PAGING_BITS, PTE_W (1: writable), PTE_ARMED (a bit that the
- *			hardware leaves alone), PTE_HARDWARE, pte_*(), tlb_flush_page(), tlb_flush_all()
- *	uart.h		uart_read(), uart_write(): the registers of a 16550, for serial.c
+ *			hardware leaves alone), PTE_HARDWARE (bits it may change), pte_*(), tlb_flush_page(), tlb_flush_all(),
+ *			and whether those two flush all CPUs: PAGING_FLUSHES_ALL_CPUS
+ *	uart.h		the serial line, for serial.c: uart_begin(), uart_room(), uart_put(), uart_get(), uart_interrupt();
+ *			or where its registers are, and uart_16550.h or uart_pl011.h
  *
  * Symbols of its assembly:
  *	arch_switch()	see arch.h

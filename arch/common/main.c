@@ -25,6 +25,7 @@ _Noreturn void arch_main(uintptr_t a, uintptr_t b)
 	serial_init();
 	machine_bootinfo(a, b);
 	bootinfo_done();
+	machine_paging_init();
 	frames_init();
 	paging_init();
 	if (kernel_shadow_init)

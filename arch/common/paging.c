@@ -100,6 +100,7 @@ bool paging_map(uint64_t virt, uint64_t phys, uint64_t len, unsigned int access)
 		phys += size;
 		len -= size;
 	}
+	pte_filled();
 	return true;
 }
 
@@ -160,7 +161,6 @@ void paging_init(void)
 {
 	uint64_t fixed = arch_phys(arch_rodata_end) - arch_phys(arch_image_start);
 
-	machine_paging_init();
 	map_image_part(arch_text_start, arch_text_end, PAGE_READ | PAGE_EXECUTE);
 	map_image_part(arch_text_end, arch_rodata_end, PAGE_READ);
 	map_image_part(arch_data_start, arch_image_end, PAGE_READ | PAGE_WRITE);

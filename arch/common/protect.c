@@ -32,7 +32,7 @@ static void flush_call(struct arch_regs *regs, void *arg)
 static void flush_everywhere(struct range *r)
 {
 	flush_here(r);
-	if (arch_cpu_count() > 1)
+	if (!PAGING_FLUSHES_ALL_CPUS && arch_cpu_count() > 1)
 		arch_ipi_call(arch_cpus_others(), flush_call, r);
 }
 
@@ -109,7 +109,7 @@ static void flush_all_call(struct arch_regs *regs, void *arg)
 void paging_flush_all(void)
 {
 	tlb_flush_all();
-	if (arch_cpu_count() > 1)
+	if (!PAGING_FLUSHES_ALL_CPUS && arch_cpu_count() > 1)
 		arch_ipi_call(arch_cpus_others(), flush_all_call, NULL);
 }
 

@@ -286,7 +286,7 @@ static bool fill_twin(struct arch_chunk *chunk, const unsigned long *pages)
 		uint64_t entry = large ? pte_part(chunk->open, 2, i * PAGE) : table[i];
 
 		if ((pte_access(entry) & PAGE_WRITE) && has_bit(pages, i))
-			entry = (entry & ~PTE_W) | PTE_ARMED;
+			entry = ((entry | PTE_HARDWARE) & ~PTE_W) | PTE_ARMED;
 		else
 			all = false;
 		__atomic_store_n(&chunk->twin[i], entry, __ATOMIC_RELAXED);

@@ -267,6 +267,23 @@ TEST(dirty_pages_are_the_written_ones)
 	CHECK_EQ(count_dirty(memory, len), 0);
 }
 
+/* Whatever access there was meanwhile: what was written stays so, and what was not does not become so. */
+TEST(protection_keeps_what_is_dirty)
+{
+	static const enum arch_prot prots[] = { ARCH_PROT_READ, ARCH_PROT_NONE, ARCH_PROT_WRITE };
+	char *pages = test_memory(2 * PAGE);
+
+	NEED(arch_dirty_start(pages, 2 * PAGE));
+	do_store(pages);
+	for (size_t i = 0; i < sizeof(prots) / sizeof(prots[0]); i++) {
+		NEED(arch_page_protect(pages, 2 * PAGE, prots[i]));
+		CHECK_EQ(count_dirty(pages, 2 * PAGE), 1);
+		CHECK_PTR(arch_dirty_next(pages, pages + PAGE), pages);
+	}
+	do_store(pages + PAGE);
+	CHECK_EQ(count_dirty(pages, 2 * PAGE), 2);
+}
+
 /* A CPU whose TLB still says "dirty" would write without setting the bit again. */
 static void write_after_start(unsigned int i, void *arg)
 {

@@ -2,8 +2,6 @@
 /* Exceptions and interrupts, by their causes. */
 #include "riscv.h"
 
-#define STALE_MOST 16 /* faults in a row at one place that the tables do not explain */
-
 static const char *const names[16] = {
 	"misaligned jump",
 	"instruction access fault",
@@ -36,41 +34,15 @@ static unsigned int access_of(const struct arch_regs *regs)
 	return regs->cause == 12 ? PAGE_EXECUTE : regs->cause == 15 ? PAGE_WRITE : PAGE_READ;
 }
 
-/*
- * A fault of a page that the tables allow: the CPU had an older entry, which it may keep even if that was an
- * empty one; or it leaves the bits accessed and dirty to software. Not for ever at one place.
- */
-bool exception_was_stale(const struct arch_regs *regs)
-{
-	struct machine_percpu *mine = &this_cpu()->machine;
-	uint64_t wanted = PTE_A | (regs->cause == 15 ? PTE_D : 0);
-	unsigned int level;
-	uint64_t *entry;
-
-	if (!is_page_fault(regs) || !paging_is_address(regs->address))
-		return false;
-	entry = paging_walk(regs->address, &level);
-	if (!(pte_access(*entry) & access_of(regs)))
-		return false;
-	if (mine->stale_pc != regs->pc || mine->stale_address != regs->address)
-		mine->stale_times = 0;
-	mine->stale_pc = regs->pc;
-	mine->stale_address = regs->address;
-	if ((*entry & wanted) != wanted)
-		__atomic_or_fetch(entry, wanted, __ATOMIC_RELAXED);
-	else if (++mine->stale_times > STALE_MOST)
-		return false;
-	tlb_flush_page(regs->address);
-	return true;
-}
-
 void machine_exception(struct arch_regs *regs)
 {
+	struct stale *stale = &this_cpu()->machine.stale;
+
 	if (regs->cause == 15 && snapshot_fault(regs->address)) {
 		tlb_flush_page(regs->address);
 		return;
 	}
-	if (exception_was_stale(regs))
+	if (is_page_fault(regs) && stale_again(stale, regs->pc, regs->address, access_of(regs)))
 		return;
 	/* Of an invalid instruction it has the instruction, and of a breakpoint the place. */
 	trap_exception(regs, regs->cause == 2 || regs->cause == 3 ? 0 : regs->address);

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 #include "offsets.h"
+#include "stale/stale.h"
 
 /* Stacks of a CPU: index into arch_percpu.stack_top. */
 enum {
@@ -17,8 +18,7 @@ enum {
 
 struct machine_percpu {
 	_Atomic(unsigned long) messages; /* bits by enum machine_message, for the software interrupt */
-	uintptr_t stale_pc, stale_address; /* the last fault that the tables did not explain */
-	unsigned int stale_times; /* in a row */
+	struct stale stale;
 };
 
 struct arch_percpu;

@@ -8,6 +8,7 @@
 
 #define PAGING_LEVELS 3
 #define PAGING_BITS 39 /* of an address; those above repeat the highest one */
+#define PAGING_FLUSHES_ALL_CPUS 0
 
 #define PTE_V 0x001ul
 #define PTE_R 0x002ul
@@ -88,6 +89,18 @@ static inline bool pte_are_respected(void)
 	return true;
 }
 
+/* After an access that @pte allows. */
+static inline uint64_t pte_touched(uint64_t pte, unsigned int access)
+{
+	return pte | PTE_A | (access & PAGE_WRITE ? PTE_D : 0);
+}
+
+/* Entries that were empty have been written: a CPU that remembers that there was nothing faults, and tries again. */
+static inline void pte_filled(void)
+{
+}
+
+/* Of this CPU. */
 static inline void tlb_flush_page(uint64_t virt)
 {
 	__asm__ volatile("sfence.vma %0" : : "r"(virt) : "memory");

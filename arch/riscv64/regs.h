@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "copy_page.h"
 #include "port_inline.h"
 
 /* As an interrupt or exception saved them; traps.S knows the order. */
@@ -120,20 +121,6 @@ static inline void arch_count_down(unsigned long turns)
 
 /* A function that the handler of write faults calls: all registers are saved already. */
 #define ARCH_FAULT_FN
-
-/* ARCH_PAGE_SIZE bytes. */
-static inline void arch_copy_page(void *to, const void *from)
-{
-	const uint64_t *source = from;
-	uint64_t *target = to;
-
-	for (unsigned int i = 0; i < 512; i += 4) {
-		target[i] = source[i];
-		target[i + 1] = source[i + 1];
-		target[i + 2] = source[i + 2];
-		target[i + 3] = source[i + 3];
-	}
-}
 
 /* Wait until *@byte is not 0, with @word in a register that a call keeps. The word is pause. */
 static inline void arch_hold(uintptr_t word, const volatile bool *byte)

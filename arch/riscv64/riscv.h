@@ -43,7 +43,6 @@ static inline long sbi_call(unsigned long extension, unsigned long first, unsign
 /* traps.S, exceptions.c */
 extern char trap_entry[];
 void machine_exception(struct arch_regs *regs);
-bool exception_was_stale(const struct arch_regs *regs);
 
 /* entry.S */
 extern char entry_secondary[];

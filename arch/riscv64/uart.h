@@ -15,4 +15,6 @@ static inline uint8_t uart_read(unsigned int reg)
 	return ((volatile uint8_t *)arch_virt(VIRT_UART))[reg];
 }
 
+#include "uart_16550.h"
+
 #endif

@@ -9,6 +9,7 @@
 
 #define PAGING_LEVELS 4
 #define PAGING_BITS 48 /* of an address; those above repeat the highest one */
+#define PAGING_FLUSHES_ALL_CPUS 0
 
 #define PTE_P 0x001ul
 #define PTE_W 0x002ul
@@ -88,6 +89,12 @@ static inline uint64_t pte_clean(uint64_t pte)
 	return pte & ~PTE_D;
 }
 
+/* Entries that were empty have been written: no CPU remembers that there was nothing. */
+static inline void pte_filled(void)
+{
+}
+
+/* Of this CPU. */
 static inline void tlb_flush_page(uint64_t virt)
 {
 	invlpg((void *)virt);

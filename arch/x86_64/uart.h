@@ -17,4 +17,6 @@ static inline uint8_t uart_read(unsigned int reg)
 	return inb((uint16_t)(COM1 + reg));
 }
 
+#include "uart_16550.h"
+
 #endif

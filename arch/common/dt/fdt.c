@@ -185,6 +185,16 @@ const char *fdt_text(const struct fdt *fdt, const struct fdt_node *node, const c
 	return text_length(fdt, at, at + len) == SIZE_MAX ? NULL : (const char *)value;
 }
 
+bool fdt_text_is(const struct fdt *fdt, const struct fdt_node *node, const char *name,
+		 const char *wanted)
+{
+	const char *text = fdt_text(fdt, node, name);
+
+	while (text && *wanted && *text == *wanted)
+		text++, wanted++;
+	return text && !*text && !*wanted;
+}
+
 bool fdt_reserved(const struct fdt *fdt, size_t index, uint64_t *start, uint64_t *len)
 {
 	size_t at;

@@ -44,6 +44,10 @@ bool fdt_number(const struct fdt *fdt, const struct fdt_node *node, const char *
 /* The property as text. Return: NULL: not there, or it does not end. */
 const char *fdt_text(const struct fdt *fdt, const struct fdt_node *node, const char *name);
 
+/* Is the property this text, up to its first end? */
+bool fdt_text_is(const struct fdt *fdt, const struct fdt_node *node, const char *name,
+		 const char *wanted);
+
 /* The @index-th range that the tree's head keeps from everybody. Return: false: no more. */
 bool fdt_reserved(const struct fdt *fdt, size_t index, uint64_t *start, uint64_t *len);
 

@@ -128,7 +128,8 @@ TEST(a_small_one)
 	CHECK(fdt_number(&fdt, &node, "reg", 0, 2, &start) && start == 0x100000002);
 	CHECK(fdt_next(&fdt, &node) && node.depth == 2 && fdt_is(&node, "memory"));
 	CHECK(fdt_number(&fdt, &node, "reg", 0, 2, &start) && start == 8192);
-	CHECK(test_has(fdt_text(&fdt, &node, "compat"), "a") != NULL);
+	CHECK(fdt_text_is(&fdt, &node, "compat", "a") && !fdt_text_is(&fdt, &node, "compat", "ab"));
+	CHECK(!fdt_text_is(&fdt, &node, "compat", "") && !fdt_text_is(&fdt, &node, "none", ""));
 	CHECK(!fdt_next(&fdt, &node));
 	CHECK(!fdt_open(&fdt, bytes, SMALL - 1));
 	unguard(page);
