@@ -58,6 +58,13 @@ __attribute__((always_inline)) static UNUSED inline void forget(void)
 			 "li a5, 0\n\tli a6, 0\n\tli a7, 0" ::
 				 : "t0", "t1", "t2", "t3", "t4", "t5", "t6", "a0", "a1", "a2", "a3",
 				   "a4", "a5", "a6", "a7");
+#elif defined(__aarch64__)
+	__asm__ volatile("mov x0, 0\n\tmov x1, 0\n\tmov x2, 0\n\tmov x3, 0\n\tmov x4, 0\n\t"
+			 "mov x5, 0\n\tmov x6, 0\n\tmov x7, 0\n\tmov x8, 0\n\tmov x9, 0\n\t"
+			 "mov x10, 0\n\tmov x11, 0\n\tmov x12, 0\n\tmov x13, 0\n\tmov x14, 0\n\t"
+			 "mov x15, 0\n\tmov x16, 0\n\tmov x17, 0" ::
+				 : "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9",
+				   "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17");
 #endif
 }
 

@@ -23,6 +23,9 @@ MACHINES = {
                 True),
     243: Machine("qemu-system-riscv64", ["-M", "virt", "-global", "virtio-mmio.ioeventfd=off"],
                  "virtio-serial-device,max_ports=1", "virtio-balloon-device", "gdb-multiarch", False, False),
+    183: Machine("qemu-system-aarch64", ["-M", "virt,gic-version=3", "-cpu", "max", "-global", "virtio-mmio.ioeventfd=off",
+                                         "-semihosting-config", "enable=on,target=native"],
+                 "virtio-serial-device,max_ports=1", "virtio-balloon-device", "gdb-multiarch", False, False),
 }
 
 
@@ -30,7 +33,9 @@ def machine_for(kernel):
     """The entry of MACHINES for a kernel; of a CD, and of a file that only QEMU can say what is wrong with, a PC's."""
     try:
         with open(kernel or os.devnull, "rb") as file:
-            return MACHINES.get(int.from_bytes(file.read(20)[18:], "little"), MACHINES[62])
+            head = file.read(60)
+            number = 183 if head[56:] == b"ARM\x64" else int.from_bytes(head[18:20], "little")  # an arm64 Image has none
+            return MACHINES.get(number, MACHINES[62])
     except OSError:
         return MACHINES[62]
 

@@ -24,6 +24,10 @@ kernel-riscv64 riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
 run-riscv64 python3 python3
 run-riscv64 qemu-system-riscv64 qemu-system-misc
 gdb-riscv64 gdb-multiarch gdb-multiarch
+kernel-aarch64 aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+run-aarch64 python3 python3
+run-aarch64 qemu-system-aarch64 qemu-system-arm
+gdb-aarch64 gdb-multiarch gdb-multiarch
 run grub-mkrescue grub-common
 run xorriso xorriso
 run mformat mtools
@@ -77,6 +81,7 @@ lift meson meson
 wanted=" $* "
 case $wanted in *" test "*) wanted="$wanted host kernel run m32 preload gdb viewers " ;; esac
 case $wanted in *" run-riscv64 "*) wanted="$wanted kernel-riscv64 " ;; esac
+case $wanted in *" run-aarch64 "*) wanted="$wanted kernel-aarch64 " ;; esac
 case $wanted in *" check "*) wanted="$wanted host kernel format llvm " ;; esac
 case $wanted in *" coverage "*) wanted="$wanted host " ;; esac
 case $wanted in *" bench-gc "*) wanted="$wanted host " ;; esac

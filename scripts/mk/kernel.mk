@@ -53,8 +53,12 @@ asan_flags = $(if $(ASAN),-DMW_SHADOW_H='"kernel/asan/shadow.h"') $(if $(call as
 		-fsanitize-address-use-after-scope))
 asan_mem := $(foreach f,memcpy memmove memset memcmp,--redefine-sym $(f)=asan_$(f))
 
-kernel: $(kernel_elf) ## build the kernel
+kernel: $(kernel_elf) $(arch_image) ## build the kernel
 .PHONY: kernel
+
+%.img: %.elf
+	$(say) IMAGE $@
+	$(Q)$(arch_prefix)objcopy -O binary $< $@
 
 $(kernel_dir)/%.o: %.c $(kernel_dir)/flags
 	$(say) CC $@
