@@ -7,6 +7,7 @@
 Only `mw check call` runs code of the program; all else reads memory.
 """
 
+import collections
 import os
 import re
 import sys
@@ -298,15 +299,19 @@ def draw(heap, argument):
 
 # ---- check ----
 
-# By the beginning of gdb's name for a CPU: all registers that a call may change, the pointers to code and stack,
-# where interrupts are turned off by which bit, what a function of one byte returns.
+Cpu = collections.namedtuple("Cpu", "names pc sp link state clear set result wait")
+
+# By the beginning of gdb's name for a CPU: all registers that a call may change; the pointers to code and stack, and
+# where to return to, if that is a register; where interrupts are turned off, by clearing which bits and setting which;
+# what a function of one byte returns; the instruction that waits for an interrupt, where only memory says who waits.
 CPUS = {
-    "i386": ("rip rsp rbp rax rbx rcx rdx rsi rdi r8 r9 r10 r11 r12 r13 r14 r15 eflags", "rip", "rsp", "eflags", 0x200,
-             "(unsigned char)$al"),
-    "riscv": ("pc ra sp s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 t0 t1 t2 t3 t4 t5 t6 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 sstatus",
-              "pc", "sp", "sstatus", 2, "(unsigned char)$a0"),
+    "i386": Cpu("rip rsp rbp rax rbx rcx rdx rsi rdi r8 r9 r10 r11 r12 r13 r14 r15 eflags", "rip", "rsp", None, "eflags",
+                0x200, 0, "(unsigned char)$al", None),
+    "riscv": Cpu("pc ra sp s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 t0 t1 t2 t3 t4 t5 t6 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 sstatus",
+                 "pc", "sp", "ra", "sstatus", 2, 0, "(unsigned char)$a0", 0x10500073),
+    "aarch64": Cpu("pc sp cpsr " + " ".join(f"x{i}" for i in range(31)), "pc", "sp", "x30", "cpsr", 0, 0x80,
+                   "(unsigned char)$x0", 0xd503207f),
 }
-WFI = 0x10500073
 
 
 def cpu():
@@ -316,8 +321,8 @@ def cpu():
 
 def sleeps():
     """Does the chosen CPU of a machine wait in hlt or wfi? Then nothing that gdb asks of it would run."""
-    if cpu() is CPUS["riscv"]:
-        return value("*(unsigned int *)($pc - 4)") == WFI
+    if cpu().wait:
+        return value("*(unsigned int *)($pc - 4)") == cpu().wait
     text = gdb.execute("monitor info registers -a", to_string=True)
     number = gdb.selected_thread().num - 1
     found = re.search(rf"CPU#{number}\b(.*?)(?=CPU#|\Z)", text, re.S)
@@ -326,22 +331,23 @@ def sleeps():
 
 def call_on_cpu(function):
     """As gdb's own call, which wants to return to the program's entry: a kernel has left that."""
-    names, pc, sp, state, interrupts, result = cpu()
-    before = {name: value(f"${name}") & (1 << 64) - 1 for name in names.split()}
-    stack = (before[sp] - 256) & ~15
-    back = gdb.Breakpoint(f"*{before[pc]:#x}", internal=True, temporary=True)
-    back.condition = f"${sp} == {stack:#x}"
+    known = cpu()
+    before = {name: value(f"${name}") & (1 << 64) - 1 for name in known.names.split()}
+    stack = (before[known.sp] - 256) & ~15
+    back = gdb.Breakpoint(f"*{before[known.pc]:#x}", internal=True, temporary=True)
+    back.condition = f"${known.sp} == {stack:#x}"
     try:
-        if "ra" in before:
-            gdb.execute(f"set $ra = {before[pc]:#x}")
-            gdb.execute(f"set ${sp} = {stack:#x}")
+        if known.link:
+            gdb.execute(f"set ${known.link} = {before[known.pc]:#x}")
+            gdb.execute(f"set ${known.sp} = {stack:#x}")
         else:
-            gdb.selected_inferior().write_memory(stack - 8, before[pc].to_bytes(8, "little"))
-            gdb.execute(f"set ${sp} = {stack - 8:#x}")
-        gdb.execute(f"set ${state} = {before[state] & ~interrupts:#x}")  # no interrupt meanwhile
-        gdb.execute(f"set ${pc} = {mw_memory.address_of(function):#x}")
+            gdb.selected_inferior().write_memory(stack - 8, before[known.pc].to_bytes(8, "little"))
+            gdb.execute(f"set ${known.sp} = {stack - 8:#x}")
+        state = before[known.state] & ~known.clear | known.set
+        gdb.execute(f"set ${known.state} = {state:#x}")  # no interrupt meanwhile
+        gdb.execute(f"set ${known.pc} = {mw_memory.address_of(function):#x}")
         gdb.execute("continue", to_string=True)
-        return value(result)
+        return value(known.result)
     finally:
         for name, number in before.items():
             gdb.execute(f"set ${name} = {number:#x}")
