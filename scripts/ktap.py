@@ -153,7 +153,7 @@ def where_cpus_stand(path, symbols):
             halted.add(number.group(1))
     text = control.monitor("info registers -a").replace("\r", "")
     for number, registers in re.findall(r"CPU#(\d+)\n(.*?)(?=\n\s*CPU#|\Z)", text, re.S):
-        rip = re.search(r"[RE]IP=([0-9a-fA-F]+)", registers)
+        rip = re.search(r"\b(?:[RE]IP=|PC=|pc +)([0-9a-fA-F]+)", registers)
         place = symbols.name(int(rip.group(1), 16)) if rip else "?"
         if number in halted or "HLT=1" in registers:
             place += ", halted"
