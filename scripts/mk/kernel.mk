@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Help: Build
 #
-# The demo kernel: mm/, kernel/, arch/, and the tests, linked by boot/$(ARCH).ld. ARCH=riscv64 is another machine.
+# The demo kernel: mm/, kernel/, arch/, and the tests, linked by boot/$(ARCH).ld. ARCH=riscv64 and ARCH=aarch64 are others.
 
 ARCH ?= x86_64
 include arch/$(ARCH)/arch.mk

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Help: Run, and look at it
 #
-# The kernel in QEMU, for people. CPUS=4 MEM=512M FIRMWARE=bios|uefi ARCH=riscv64; RUN='cmd; cmd' gives the
+# The kernel in QEMU, for people. CPUS=4 MEM=512M FIRMWARE=bios|uefi ARCH=riscv64|aarch64; RUN='cmd; cmd' gives the
 # monitor its first commands, APPEND adds to the kernel's command line; SCREEN=1 opens a window;
 # ACCEL=kvm takes something else than TCG.
 

@@ -8,7 +8,7 @@ MACHINES ?= riscv64 aarch64
 MACHINE_SEEDS ?= 4
 
 .PHONY: test-machines test-machine
-test-machines: $(MACHINES:%=test-machine-%) ## the kernel's tests on other machines, in short: MACHINES=riscv64
+test-machines: $(MACHINES:%=test-machine-%) ## the kernel's tests on other machines, in short: MACHINES="riscv64 aarch64"
 $(MACHINES:%=test-machine-%): test-machine-%:
 	$(Q)$(MAKE) --no-print-directory ARCH=$* setup-run setup-gdb
 	$(Q)$(MAKE) --no-print-directory ARCH=$* -j$(JOBS) kernel-and-seams
