@@ -49,7 +49,7 @@ static void writer(void)
 	store(GROW, PAGES, NEW_PAGES);
 }
 
-/* mw_map_leaf(), mw_span_far() */
+/* mw_map_table(), mw_span_far() */
 static void any_address(void)
 {
 	if (!load(ROOT_READ, ROOT))
@@ -83,7 +83,7 @@ const struct protocol leaf_protocol = {
 		[OFFER_FIRST] = { "flat_offer", "store map_flat.first", RELAXED, STORE },
 		[OFFER_RUNS] = { "flat_offer", "store map_flat.runs", RELAXED, STORE },
 		[GROW] = { "flat_grow", "store map_flat.pages", RELEASE, STORE },
-		[ROOT_READ] = { "mw_map_leaf", "load map_root[]", ACQUIRE, LOAD },
+		[ROOT_READ] = { "mw_map_table", "load map_root[]", ACQUIRE, LOAD },
 		[SPANS_READ] = { "mw_span_far", "load leaf->spans", ACQUIRE, LOAD },
 		[PAGES_READ] = { "mw_map_at", "load map_flat.pages", ACQUIRE, LOAD },
 		[FIRST_READ] = { "mw_map_at", "load map_flat.first", RELAXED, LOAD },

@@ -93,7 +93,7 @@ static void writer(void)
 	}
 }
 
-/* mw_map_flat_number(), mw_span_of_pinned(). Return: the word. */
+/* mw_map_flat_number(), mw_span_fast(). Return: the word. */
 static unsigned int map_get(void)
 {
 	unsigned int leaf;
@@ -174,8 +174,8 @@ const struct protocol lookup_protocol = {
 		[PUBLISH] = { "write_in_leaf", "store word", RELEASE, STORE },
 		[SET_OWNER] = { "mw_set_owner", "compare_exchange span->owner", SEQ_CST, UPDATE },
 		[READ_PAGES] = { "mw_map_flat_number", "load map_flat.pages", ACQUIRE, LOAD },
-		[READ_WORDS] = { "mw_span_of_pinned", "load map_flat.spans", RELAXED, LOAD },
-		[READ_WORD] = { "mw_span_of_pinned", "load word", ACQUIRE, LOAD },
+		[READ_WORDS] = { "mw_span_fast", "load map_flat.spans", RELAXED, LOAD },
+		[READ_WORD] = { "mw_span_fast", "load word", ACQUIRE, LOAD },
 		[SHUT] = { "flat_shut", "store map_flat.pages", RELAXED, STORE },
 		[WALK_USED] = { "mw_fixed_next", "load chunk->used", ACQUIRE, LOAD },
 		[WALK_IN_USE] = { "mw_span_readable", "load span->in_use", ACQUIRE, LOAD },
