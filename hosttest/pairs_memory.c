@@ -234,7 +234,7 @@ static void note_writes(void)
 #define PAGE_WORDS (PAGE_BYTES / 8)
 
 /* Its halves are two numbers, which are multiplied: four of them at once, where the processor can. */
-__attribute__((target_clones("avx2", "default"), optimize("O3"))) static uint64_t
+__attribute__((target_clones("avx2", "default"))) static uint64_t
 sum_of(const uint64_t *words, const uint64_t *keys, size_t n)
 {
 	uint64_t sum = 0;
