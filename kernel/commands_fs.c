@@ -40,6 +40,7 @@ const char *world_word(size_t n)
 void commands_fs_forget(void)
 {
 	memset(&shell, 0, sizeof(shell));
+	channels_forget();
 }
 
 static void say(const char *what, enum fs_error error)

@@ -92,6 +92,8 @@ struct port_counts {
 };
 
 void port_counts(struct port_counts *counts);
+/* Was any page of a heap ever made to fault? It may still, when that heap is gone. */
+bool port_has_protected(void);
 /* What the current thread says is dropped, until it is switched off. One thread at a time. */
 void port_mute(bool on);
 

@@ -11,6 +11,7 @@
 
 static struct {
 	_Atomic(unsigned long) released, reported, reclaimed; /* bytes */
+	atomic_bool protected;
 } counts;
 
 /* ---- level 0 ---- */
@@ -68,6 +69,8 @@ bool mw_port_symbol(uintptr_t pc, char *text, size_t size)
 
 bool mw_port_protect(void *page, size_t len, bool fault)
 {
+	if (fault)
+		atomic_store_explicit(&counts.protected, true, memory_order_relaxed);
 	return arch_page_protect(page, len, fault ? ARCH_PROT_NONE : ARCH_PROT_WRITE);
 }
 
@@ -98,6 +101,11 @@ bool mw_port_dirty_start(void *page, size_t len)
 void *mw_port_dirty_next(void *from, void *end)
 {
 	return arch_dirty_next(from, end);
+}
+
+bool port_has_protected(void)
+{
+	return atomic_load_explicit(&counts.protected, memory_order_relaxed);
 }
 
 void port_counts(struct port_counts *out)

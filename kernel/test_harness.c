@@ -82,6 +82,9 @@ void *backend_memory(size_t bytes, uint64_t *phys)
 	if (bytes > len - memory_used)
 		return NULL;
 	memory_used += bytes;
+	/* Pages of an earlier heap whose debug aids had made them fault. */
+	if (port_has_protected() && !arch_page_protect(memory, bytes, ARCH_PROT_WRITE))
+		return NULL;
 	if (shadow_forget)
 		shadow_forget(memory, bytes);
 	memset(memory, 0, bytes);

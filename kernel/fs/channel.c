@@ -72,3 +72,12 @@ unsigned int channels_taken(void)
 	spin_unlock(&device.lock, state);
 	return n;
 }
+
+void channels_forget(void)
+{
+	unsigned long state = spin_lock(&device.lock);
+
+	memset(device.taken, 0, sizeof(device.taken));
+	device.n = 0;
+	spin_unlock(&device.lock, state);
+}

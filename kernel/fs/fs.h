@@ -195,6 +195,7 @@ enum fs_error fs_unmount(struct task *task, const char *path);
 bool channel_take(const struct owner *owner, unsigned int *channel);
 void channel_give(void *channel); /* the number, as at_end() wants it */
 unsigned int channels_taken(void);
+void channels_forget(void); /* the heap is gone, and with it all that had one */
 
 /* ---- inodes: inode.c; all results are held ---- */
 
