@@ -35,7 +35,7 @@ extern char trap_vectors[];
 void machine_exception(struct arch_regs *regs);
 void machine_nmi(struct arch_regs *regs);
 
-/* entry.S, end.S */
+/* entry.S */
 extern char entry_secondary[];
 _Noreturn void smp_begin(struct arch_percpu *cpu);
 void paging_switch(uint64_t root);
