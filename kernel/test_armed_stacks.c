@@ -63,8 +63,10 @@ static void make_sleepers(struct thread **threads)
 {
 	bool all = false;
 
-	may_go = may_end = false;
-	sleeping = ended = 0;
+	may_go = false;
+	may_end = false;
+	sleeping = 0;
+	ended = 0;
 	for (size_t i = 0; i < STACKS; i++)
 		NEED((threads[i] = thread_create("sleeper", sleep_and_run, (void *)i)) != NULL);
 	while (!all) {
