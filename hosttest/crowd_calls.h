@@ -115,11 +115,11 @@ static bool is_a_second_mark(const struct form *form)
 static bool is_no_use_here(const struct form *form)
 {
 #ifdef __SANITIZE_THREAD__
-	static const char *const calls[] = { "mw_stats",	 "mw_cache_stats",
-					     "mw_print_meminfo", "mw_print_slabinfo",
-					     "mw_print_map",	 "mw_picture_write",
-					     "mw_leak_scan",	 "mw_safe_stats",
-					     "mw_safe_free",	 "mw_dump_write" };
+	static const char *const calls[] = {
+		"mw_stats",	 "mw_cache_stats",   "mw_print_meminfo", "mw_print_slabinfo",
+		"mw_print_map",	 "mw_picture_write", "mw_gc_trace",	 "mw_leak_scan",
+		"mw_safe_stats", "mw_safe_free",     "mw_dump_write"
+	};
 
 	for (unsigned int i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
 		if (crowd_same(form->call, calls[i]))

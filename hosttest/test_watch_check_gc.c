@@ -53,28 +53,32 @@ TEST(names_what_is_wrong_with_records)
 	CHECK(mw_heap_check());
 }
 
+#define SAMPLES 40 /* more than a word of 32 bits has */
+
 TEST(names_a_quiet_sample_whose_place_may_be_used)
 {
+	void *object[SAMPLES + 1];
+	unsigned long *bits, state;
 	struct mw_slot *slot;
 	struct mw_span *span;
-	unsigned long state;
-	void *object[4];
 
 	test_heap(8 << 20);
 	CHECK(mw_profile_rate(2));
-	for (unsigned int i = 0; i < 3; i++)
+	for (unsigned int i = 0; i < SAMPLES; i++)
 		NEED((object[i] = mw_alloc(96, MW_NORMAL)));
 	CHECK(mw_profile_rate(0));
-	/* With it the slot has its mask back. */
-	NEED((object[3] = mw_alloc(96, MW_NORMAL)));
-	span = mw_span_of(object[0]);
+	NEED((object[SAMPLES] = mw_alloc(96, MW_NORMAL)));
 	state = mw_port_pin();
-	slot = mw_cpu_here()->slot[span->cache->id];
+	slot = mw_cpu_here()->slot[mw_span_of(object[0])->cache->id];
 	mw_port_unpin(state);
-	NEED(slot->span == span && span->quiet);
-	PLANT(slot->mask, mw_span_mask(span, 0), "is_left_out(span, index)");
+	span = slot->span;
+	NEED(span && span->quiet);
+	/* When it loads a word the slot has its mask back; until then it has what that would be. */
+	bits = slot->behind ? &slot->behind : &slot->mask;
+	PLANT(*bits, mw_span_mask(span, (size_t)(slot->word - span->free)),
+	      "is_left_out(span, index)");
 	PLANT(span->sampled, 0, "sampled != MW_SAMPLED_NONE");
-	for (unsigned int i = 0; i < 4; i++)
+	for (unsigned int i = 0; i <= SAMPLES; i++)
 		mw_free(object[i]);
 }
 

@@ -382,19 +382,25 @@ static struct mw_type pair_type =
 	MW_TYPE(struct pair, MW_PTR(struct pair, one), MW_PTR(struct pair, other));
 static struct mw_cache *a_cache;
 
+/* Each call is one of its own: two that end in the same one would be one site. */
+#define CALL(n, how, call)                                                                         \
+	do {                                                                                       \
+		many[0] = call;                                                                    \
+		__asm__ volatile("/* " #n ", " #how " */");                                        \
+	} while (0)
 #define ASK(n)                                                                                     \
 	NOINLINE static void ask_##n(unsigned int how)                                             \
 	{                                                                                          \
 		void *many[2] = { NULL };                                                          \
                                                                                                    \
 		if (how == 0)                                                                      \
-			many[0] = mw_new(&pair_type, MW_NORMAL);                                   \
+			CALL(n, 0, mw_new(&pair_type, MW_NORMAL));                                 \
 		else if (how == 1)                                                                 \
-			many[0] = mw_new_array(&pair_type, 3, MW_NORMAL);                          \
+			CALL(n, 1, mw_new_array(&pair_type, 3, MW_NORMAL));                        \
 		else if (how == 2)                                                                 \
-			many[0] = mw_new_array(&pair_type, 3000, MW_NORMAL);                       \
+			CALL(n, 2, mw_new_array(&pair_type, 3000, MW_NORMAL));                     \
 		else if (how == 3)                                                                 \
-			many[0] = mw_new_flex(&pair_type, 100, MW_NORMAL);                         \
+			CALL(n, 3, mw_new_flex(&pair_type, 100, MW_NORMAL));                       \
 		else                                                                               \
 			(void)mw_cache_alloc_bulk(a_cache, MW_NORMAL, MW_LEN(many), many);         \
 		NEED(many[0]);                                                                     \

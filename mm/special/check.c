@@ -19,7 +19,7 @@ static bool is_left_out(const struct mw_span *span, size_t index)
 		return true;
 	slot = mw_object.cpu[owner]->slot[span->cache->id];
 	return slot->span != span || slot->word != &span->free[index / MW_WORD_BITS] ||
-	       !(slot->mask & mw_bit(index));
+	       !((slot->mask | slot->behind) & mw_bit(index));
 }
 
 /*
