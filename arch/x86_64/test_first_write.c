@@ -120,6 +120,8 @@ static atomic_bool done;
 
 static void write_or_send(unsigned int i, void *arg)
 {
+	unsigned long before = nmi.came;
+
 	(void)arg;
 	if (i == 1)
 		while (!done) {
@@ -128,6 +130,9 @@ static void write_or_send(unsigned int i, void *arg)
 		}
 	if (i)
 		return;
+	/* Where CPUs take turns the other one has had none yet. */
+	while (nmi.came == before)
+		arch_relax();
 	for (size_t page = 0; page < PAGES; page++) {
 		nmi.page = (page + 1) % PAGES;
 		for (size_t word = 1; word < 5; word++)
