@@ -82,6 +82,25 @@ TEST(pages_that_nobody_has)
 	end();
 }
 
+static void nothing(void *object, void *arg)
+{
+	(void)object, (void)arg;
+}
+
+/* What the object holds is shown with its records locked, too: whether a page is free is not to be asked there. */
+TEST(with_a_record)
+{
+	char *pages;
+
+	begin();
+	NEED(mw_finalizer_set(root[0]->next, nothing, NULL));
+	NEED(pages = mw_pages_alloc(400, MW_NORMAL));
+	mw_pages_free(pages, 400);
+	check_bad(pages + 300 * MW_PAGE_SIZE, "in free pages");
+	CHECK(mw_finalizer_clear(root[0]->next));
+	end();
+}
+
 TEST(freed_and_behind)
 {
 	struct mw_place place;

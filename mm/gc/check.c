@@ -80,7 +80,10 @@ static bool is_bad(const struct mw_span *span, size_t index)
 	return mw_word(&span->free[w]) & bit && !(second_bits(span) && mw_word(&span->mark[w]) & bit);
 }
 
-/* Does a word lead nowhere that is in no span: to a small number, or a page that nobody has? */
+/*
+ * Is a typed pointer that leads to no span a bad one: a small number, or an address in a page that is free? The page
+ * heap's lock is taken, so no lock may be held.
+ */
 static bool is_stray(uintptr_t word)
 {
 	return word && (word < MW_PAGE_SIZE || mw_page_is_nobodys((void *)word));
@@ -95,7 +98,7 @@ static void second_word(void *ctx, uintptr_t *word, bool sure)
 	size_t index;
 
 	if (!span) {
-		if (sure && mw_gc.debug & MW_GC_DEBUG_POINTERS && is_stray(*word))
+		if (sure && !second->locked && mw_gc.debug & MW_GC_DEBUG_POINTERS && is_stray(*word))
 			note_bad(second, word);
 		return;
 	}
@@ -134,7 +137,8 @@ static void second_root(void *ctx, enum mw_root_kind kind, const char *name, con
 {
 	struct mw_second *second = ctx;
 
-	(void)kind;
+	/* What records show comes with their lock; the object itself is looked at when it comes off the queue. */
+	second->locked = kind != MW_ROOT_DATA;
 	second->holder = NULL;
 	second->root = name ? name : "unnamed";
 	second->object = (char *)lo;
@@ -150,6 +154,7 @@ static void second_object(struct mw_second *second, struct mw_span *span, char *
 {
 	const struct mw_layout *layout = mw_span_layout(span);
 
+	second->locked = false;
 	second->holder = span;
 	second->object = object;
 	if (layout)

@@ -352,6 +352,7 @@ struct mw_second {
 	struct mw_span_queue queue;
 	struct mw_span *holder; /* being looked at; NULL: a root */
 	char *object; /* and which of its objects, or where the root begins */
+	bool locked; /* a lock may be held while words of the root are shown */
 	const char *root; /* the last one that was looked at */
 	uintptr_t target; /* an object whose holder is looked for */
 	uintptr_t from; /* the holder; 0: from_root */

@@ -33,10 +33,10 @@ static void mark_born(void)
 }
 
 /*
- * Their marks, if a pointer to them was found, go: no sweep will clear them. Raw descriptors, as in the sweep: an object
- * may be live before others may read its span. Who marked it saw that it is by a relaxed load: with the fence behind
- * that its birth and its generation are seen, too. Out of line: gcc warns of fences that are inlined under its thread
- * sanitizer, which passes them by.
+ * Clear the marks of what was born during the mark, as no sweep will. The walk takes raw descriptors, as the sweep's
+ * does: an object may be live before its span is readable. A marker sees by a relaxed load that an object is live.
+ * The acquire fence behind that makes the span's birth and its generation visible as well. The function is out of
+ * line because gcc's thread sanitizer does not know fences, and gcc warns where one is inlined.
  */
 static MW_NOINLINE void clear_born(void)
 {

@@ -250,12 +250,12 @@ bool mw_page_reclaim_for(const struct mw_want *want, const void *at, unsigned in
 /* region.c */
 void mw_page_init(void);
 bool mw_region_grow(struct mw_region *region, size_t pages);
-/* One adds or removes regions at a time; others wait, turning. Not pinned. */
 /* A line for each mw_scavenge(), or none. */
 void mw_scavenge_trace(bool on);
-void mw_regions_change(void);
-/* Of the own metadata of a region of @n pages: what is known of its free runs. */
+/* Bytes that a region of @n pages needs to know its free runs by: part of its own metadata. */
 size_t mw_region_index_bytes(size_t n);
+/* One adds or removes regions at a time; others wait, turning. Not pinned. */
+void mw_regions_change(void);
 void mw_regions_changed(void);
 /* It is among those that grow, and the gap is gone. Heap lock held. */
 void mw_region_shut(struct mw_region *region);

@@ -7,7 +7,7 @@
 /* Words of the page map written in one go, pinned. */
 #define WORDS_AT_ONCE 1024
 
-/* What pages of one leaf say, below their region's frontier. Heap lock held. */
+/* Pages of one leaf, below their region's frontier, are @span's from now on. Heap lock held. */
 static void write_in_leaf(size_t first, size_t n, struct mw_span *span)
 {
 	uintptr_t address = (uintptr_t)mw_pn_address(first);
@@ -15,6 +15,7 @@ static void write_in_leaf(size_t first, size_t n, struct mw_span *span)
 	mw_span_word *at =
 		atomic_load_explicit(&((struct mw_map_leaf *)leaf)->spans, memory_order_relaxed);
 
+	MW_DASSERT(mw_lock_held(&mw_page.heap) && at != mw_map_nothing.spans);
 	at += first % MW_LEAF_PAGES;
 	for (size_t i = 0; i < n; i++)
 		atomic_store_explicit(&at[i], span, memory_order_release);

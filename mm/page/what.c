@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* What an address that is in no span is at this moment, for reports of wrong frees. */
 #include "runs.h"
+#include "stock.h"
 #include "up.h"
 
 enum what {
@@ -67,7 +68,8 @@ static void look_back(size_t pn, size_t bottom, struct found *found)
 	}
 }
 
-static struct found look(size_t pn)
+/* A run in use is only looked for up to @most pages below. */
+static struct found look(size_t pn, size_t most)
 {
 	unsigned long state = mw_lock(&mw_page.heap);
 	struct found found;
@@ -76,7 +78,7 @@ static struct found look(size_t pn)
 
 	mw_unlock(&mw_page.heap, state);
 	if (!known)
-		look_back(pn, bottom, &found);
+		look_back(pn, mw_max(bottom, pn - mw_min(pn, most)), &found);
 	return found;
 }
 
@@ -86,7 +88,8 @@ bool mw_page_is_nobodys(const void *address)
 
 	if ((uint64_t)((uintptr_t)address - (uintptr_t)MW_ADDR_BASE) >> MW_ADDR_BITS)
 		return false;
-	what = look(mw_pn(address)).what;
+	/* No run in a stock is longer, so no other one need be found. */
+	what = look(mw_pn(address), (size_t)1 << mw_shelf_order(MW_SHELVES - 1)).what;
 	return what == FREE || what == UNTOUCHED || what == STOCKED;
 }
 
@@ -105,7 +108,7 @@ void mw_page_stray(const void *address, struct mw_report *report)
 		[RAW] = { MW_WRONG_KIND, "in a run of pages that is in use" },
 		[MOVING] = { MW_FREED_SPAN, "in pages that another CPU takes or gives back" },
 	};
-	struct found found = look(mw_pn(address));
+	struct found found = look(mw_pn(address), SIZE_MAX);
 
 	report->what = says[found.what].what;
 	report->text = says[found.what].text;

@@ -254,8 +254,8 @@ struct mw_gc_cycle {
 	unsigned int markers;
 	uint64_t started; /* mw_port_now() */
 	uint64_t stop_ns, roots_ns, mark_ns, start_ns, sweep_ns;
-	size_t heap_before, heap_marked,
-		goal; /* bytes of collected objects; @heap_before is not below @heap_marked */
+	/* Bytes of collected objects. @heap_before is at least @heap_marked. */
+	size_t heap_before, heap_marked, goal;
 	size_t objects_marked;
 	size_t words_scanned;
 	size_t spans, spans_swept_background, spans_swept_on_demand;
@@ -302,7 +302,8 @@ bool mw_gc_check(void);
 
 /*
  * Report typed pointers to what is not an object: a free or foreign place in a span, behind an object, a page that is
- * free or was never handed out, and a number below MW_PAGE_SIZE that is not 0. Each cycle marks twice.
+ * free or was never handed out, and a number below MW_PAGE_SIZE that is not 0. The last three are not reported of what
+ * is kept by a finalizer alone. Each cycle marks twice.
  */
 #define MW_GC_DEBUG_POINTERS 0x01u
 #define MW_GC_DEBUG_POISON 0x02u /* overwrite swept objects */
