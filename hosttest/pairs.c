@@ -5,9 +5,10 @@
  *	pairs --list			names of states and of calls
  *	pairs [--state S] [--a CALL] [--b CALL] [--way W] [--moment M] [--cases N] [--seed N] [--twice|--verify]
  *
- * Of each state and A there is a line "unit ...", behind it one for each B and way, "pair ...", and "fail ..." for
- * each case that failed. --cases N: a sample of about so many for each state and A. --most N: leave each A that touches memory
- * more often than that, with a line "long ...". --moments N: of each A at most so many, by the seed.
+ * Of each state and A there is a line "unit ...", behind it one for each B and way, "pair ...", and
+ * "fail ..." for each case that failed. --cases N: a sample of about so many for each state and A.
+ * --most N: leave each A that touches memory more often than that, with a line "long ...".
+ * --moments N: of each A at most so many, by the seed.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -138,7 +139,10 @@ static void fail_unit(const char *what)
 	loop->unit_failed++;
 }
 
-/* In a sample, some of the B: two orders are tried of each, so it is better to have few at many moments. */
+/*
+ * In a sample, some of the B: two orders are tried of each, so it is better to have few at many
+ * moments.
+ */
 static void draw_bs(void)
 {
 	unsigned int left = loop->cases ? BS_A_UNIT : loop->nr_bs;
@@ -149,7 +153,10 @@ static void draw_bs(void)
 	}
 }
 
-/* In a sample so many moments that there are about as many cases as are wanted. Else all, or so many as are wanted at most. */
+/*
+ * In a sample so many moments that there are about as many cases as are wanted. Else all, or so
+ * many as are wanted at most.
+ */
 static void run_moments(const struct moment *moments, unsigned int n)
 {
 	unsigned int stops = loop->moments ? loop->moments : n;

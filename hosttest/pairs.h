@@ -2,13 +2,14 @@
 /*
  * Every pair of calls, at every moment: what the files of build/host-pairs/pairs share.
  *
- * One thread plays a machine of two CPUs, 0 for call A and 1 for call B, and a third one, which sets up and looks
- * afterwards. A is run once with a jump before each of its instructions that touch memory: where one is about to
- * touch what Marrow shares there is a moment. In a second run it is stopped at one moment after the other.
- * At each, all that Marrow is made of is copied (globals, touched pages, stacks, registers); then for each B and each
- * way of its coming there the machine runs to the end, is looked at, and is put back, as far as it was written to.
- * Where all memory is then as after another case, what the checks said of that one holds, and they are not run again.
- * A crash, a panic or a loop without end costs nothing more than that case.
+ * One thread plays a machine of two CPUs, 0 for call A and 1 for call B, and a third one, which
+ * sets up and looks afterwards. A is run once with a jump before each of its instructions that
+ * touch memory: where one is about to touch what Marrow shares there is a moment. In a second run
+ * it is stopped at one moment after the other. At each, all that Marrow is made of is copied
+ * (globals, touched pages, stacks, registers); then for each B and each way of its coming there the
+ * machine runs to the end, is looked at, and is put back, as far as it was written to. Where all
+ * memory is then as after another case, what the checks said of that one holds, and they are not
+ * run again. A crash, a panic or a loop without end costs nothing more than that case.
  *
  *	pairs_run.c	the machine: contexts, CPUs, faults
  *	pairs_port.c	what Marrow asks of it: stops of the world, roots, time

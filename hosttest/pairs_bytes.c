@@ -2,15 +2,18 @@
 /*
  * memset() and the like for the engine of pairs. See pairs.h and scripts/pairs_asm.py.
  *
- * What they write is marked as written, and they are seen to begin and to end: the first word and the last one are
- * accesses of their own, with a moment before each.
+ * What they write is marked as written, and they are seen to begin and to end: the first word and
+ * the last one are accesses of their own, with a moment before each.
  */
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <string.h>
 #include "pairs.h"
 
-/* By the page's number in the window, its two bytes swapped. Set by code that pairs_asm.py has prepared. */
+/*
+ * By the page's number in the window, its two bytes swapped. Set by code that pairs_asm.py has
+ * prepared.
+ */
 OWN unsigned char pairs_dirty[PAIRS_DIRTY];
 
 static void mark(uintptr_t at, size_t len)

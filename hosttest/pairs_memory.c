@@ -2,10 +2,11 @@
 /*
  * The memory of the machine that pairs run on, and copies of it. See pairs.h.
  *
- * A page of the arena can be touched only after its first fault, so it is known which ones were. They and the
- * pages of the program's data are the blocks. Whatever writes to one marks its page in pairs_dirty[], see
- * scripts/pairs_asm.py; from there it is noted in which copies the block may be otherwise. So to put a copy back,
- * and to take one, is to copy what differs. Besides, a copy has the stacks as far as they are used.
+ * A page of the arena can be touched only after its first fault, so it is known which ones were.
+ * They and the pages of the program's data are the blocks. Whatever writes to one marks its page in
+ * pairs_dirty[], see scripts/pairs_asm.py; from there it is noted in which copies the block may be
+ * otherwise. So to put a copy back, and to take one, is to copy what differs. Besides, a copy has
+ * the stacks as far as they are used.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -233,7 +234,9 @@ static void note_writes(void)
 #define ODD UINT64_C(0x9e3779b97f4a7c15)
 #define PAGE_WORDS (PAGE_BYTES / 8)
 
-/* Its halves are two numbers, which are multiplied: four of them at once, where the processor can. */
+/*
+ * Its halves are two numbers, which are multiplied: four of them at once, where the processor can.
+ */
 __attribute__((target_clones("avx2", "default"))) static uint64_t
 sum_of(const uint64_t *words, const uint64_t *keys, size_t n)
 {
@@ -267,7 +270,10 @@ void memory_set_up(void)
 	memory_clear();
 }
 
-/* A page of zeros has 0, wherever it is: so one that nobody has touched is as one that is zero again. */
+/*
+ * A page of zeros has 0, wherever it is: so one that nobody has touched is as one that is zero
+ * again.
+ */
 static uint64_t hash_block(const struct block *block)
 {
 	uint64_t hash =
@@ -332,7 +338,10 @@ static char *stack_at(enum who who)
 		return machine_stack_top(who);
 	if (at < (uintptr_t)machine_stack_top(who) - STACK_SCANNED)
 		abort();
-	/* With what lies there unused: frames that come may take it for theirs, and it is a root then. */
+	/*
+	 * With what lies there unused: frames that come may take it for theirs, and it is a root
+	 * then.
+	 */
 	return machine_stack_top(who) - STACK_SCANNED;
 }
 

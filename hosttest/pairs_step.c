@@ -2,9 +2,9 @@
 /*
  * Instructions of a call: recorded once, then stopped at. See pairs.h.
  *
- * scripts/pairs_asm.py has put a place before each instruction of Marrow that touches memory: five bytes that do nothing.
- * A jump to pairs_hook() stands there while a call is recorded; later only at the place where it is to stop. So
- * nothing of this takes a signal or a system call.
+ * scripts/pairs_asm.py has put a place before each instruction of Marrow that touches memory: five
+ * bytes that do nothing. A jump to pairs_hook() stands there while a call is recorded; later only
+ * at the place where it is to stop. So nothing of this takes a signal or a system call.
  *
  * A moment is before an instruction that touches what Marrow shares, and before a pin if the CPU was not pinned
  * since the last moment: what lies between two moments is seen by nobody else. Of an instruction that is passed often
@@ -95,8 +95,9 @@ static void clear(unsigned int place)
 }
 
 /*
- * A stub for each place says which one it is. pairs_hook() leaves the stack of who runs as it is, so that what lies
- * there is the same whether somebody looks or not; step_hook() has a stack of its own. No flags change until they are kept.
+ * A stub for each place says which one it is. pairs_hook() leaves the stack of who runs as it is,
+ * so that what lies there is the same whether somebody looks or not; step_hook() has a stack of its
+ * own. No flags change until they are kept.
  */
 OWN struct registers pairs_kept;
 OWN unsigned int pairs_place;

@@ -2,9 +2,9 @@
 /*
  * Which code of mm/ a test reaches: scripts/reach.py makes a map of it.
  *
- * In the build host-reach the compiler puts a call of __sanitizer_cov_trace_pc() at the head of each basic block of
- * mm/. It sets a byte for where it was called from, in the file that $REACH names. The file is mapped, so nothing
- * is lost when a test ends the process.
+ * In the build host-reach the compiler puts a call of __sanitizer_cov_trace_pc() at the head of
+ * each basic block of mm/. It sets a byte for where it was called from, in the file that $REACH
+ * names. The file is mapped, so nothing is lost when a test ends the process.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

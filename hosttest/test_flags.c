@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the flags of a request allow when memory is out, whichever call it is made by: who may wait and ask shrinkers, who
- * may collect, who may use the reserve; and where in the machine an answer lies.
+ * What the flags of a request allow when memory is out, whichever call it is made by: who may wait
+ * and ask shrinkers, who may collect, who may use the reserve; and where in the machine an answer
+ * lies.
  */
 #include <marrow/gc.h>
 #include <marrow/watch.h>
@@ -32,7 +33,10 @@ struct way {
 	size_t size; /* that is asked for */
 };
 
-/* Not its last deed, so that the call returns to it: it is the caller that reports and the profile name. */
+/*
+ * Not its last deed, so that the call returns to it: it is the caller that reports and the profile
+ * name.
+ */
 #define WAY(name_, expression_)                                                                    \
 	static __attribute__((noinline)) void *name_(mw_flags_t flags)                             \
 	{                                                                                          \
@@ -160,7 +164,10 @@ static void take_all(const struct way *way)
 		push(out.root, at);
 	while ((at = mw_pages_alloc(1, MW_ATOMIC)))
 		push(&out.singles, at);
-	/* What was the last page's may have been an object's records; and who may not wait does not sweep. */
+	/*
+	 * What was the last page's may have been an object's records; and who may not wait does not
+	 * sweep.
+	 */
 	while ((at = way->alloc(MW_NO_SHRINK)))
 		push(out.root, at);
 }
@@ -401,7 +408,10 @@ TEST_WITH(answers_lie_where_they_must, TEST_HOSTED)
 			while ((at = pop(&taken)))
 				way->free(at);
 			CHECK(mw_cache_destroy(cache));
-			/* What this CPU keeps goes back: requests that may not wait look at a part of it. */
+			/*
+			 * What this CPU keeps goes back: requests that may not wait look at a part
+			 * of it.
+			 */
 			mw_cpu_stop();
 			mw_page_cpu_stop();
 			while (mw_up_reclaim(1, MW_ATOMIC, 0))

@@ -48,7 +48,10 @@ static void count_spans(void)
 	}
 }
 
-/* A list of typed nodes; loose objects, one of them large; plain ones; and some that nothing leads to. */
+/*
+ * A list of typed nodes; loose objects, one of them large; plain ones; and some that nothing leads
+ * to.
+ */
 static void make_graph(void)
 {
 	struct node *node;
@@ -120,7 +123,9 @@ TEST(each_figure_of_a_cycle)
 		before = mw_port_now();
 		CHECK(mw_gc_collect(MW_COLLECT_SWEPT));
 		CHECK_EQ(end->number, cycle);
-		/* What was allocated since the last mark is counted in words of a span's objects. */
+		/*
+		 * What was allocated since the last mark is counted in words of a span's objects.
+		 */
 		CHECK(end->heap_before >= known.all_bytes - known.all_bytes / 8);
 		CHECK(end->heap_before <= known.all_bytes + known.all_bytes / 8);
 		CHECK(cycle == 1 || end->heap_before == known.bytes);

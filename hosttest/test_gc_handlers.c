@@ -212,7 +212,10 @@ static void free_hidden(void *arg)
 	mw_free((void *)~hidden.object);
 }
 
-/* Nobody has gathered the free: a sweep that frees the object as well leaves that to strike whoever has it then. */
+/*
+ * Nobody has gathered the free: a sweep that frees the object as well leaves that to strike whoever
+ * has it then.
+ */
 static bool is_left(void)
 {
 	const struct mw_span *span = mw_span_of((void *)~hidden.object);
@@ -221,7 +224,10 @@ static bool is_left(void)
 	return mw_word(&span->remote[index / MW_WORD_BITS]) & mw_bit(index);
 }
 
-/* As a handler on another CPU does that while the world is stopped: after the span was gathered, before it is nobody's. */
+/*
+ * As a handler on another CPU does that while the world is stopped: after the span was gathered,
+ * before it is nobody's.
+ */
 TEST_WITH(a_free_at_each_step_of_a_flush_is_known_to_the_sweep, TEST_HOSTED)
 {
 	unsigned long at = 0;

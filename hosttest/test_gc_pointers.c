@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Typed pointers that lead nowhere: each way to nowhere is reported, and what is none is passed by. */
+/*
+ * Typed pointers that lead nowhere: each way to nowhere is reported, and what is none is passed by.
+ */
 #include "gc_lists.h"
 #include <marrow/watch.h>
 
@@ -87,7 +89,10 @@ static void nothing(void *object, void *arg)
 	(void)object, (void)arg;
 }
 
-/* What the object holds is shown with its records locked, too: whether a page is free is not to be asked there. */
+/*
+ * What the object holds is shown with its records locked, too: whether a page is free is not to be
+ * asked there.
+ */
 TEST(with_a_record)
 {
 	char *pages;

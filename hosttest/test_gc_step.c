@@ -353,8 +353,8 @@ TEST_WITH(two_mark_one_leaf, TEST_HOSTED)
 }
 
 /*
- * The first marker has all spans. Every other time it is told to give some away; else it hears of the one that waits, and
- * takes back what it gave, as that one's turn comes only when all is done.
+ * The first marker has all spans. Every other time it is told to give some away; else it hears of
+ * the one that waits, and takes back what it gave, as that one's turn comes only when all is done.
  */
 TEST_WITH(two_markers_share_spans, TEST_HOSTED)
 {

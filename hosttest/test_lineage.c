@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The tests that the lineage had of its own allocator and collector, by their names: docs/lineage.md says what each
- * has to show. Those that end in _full are as long as they were there.
+ * The tests that the lineage had of its own allocator and collector, by their names:
+ * docs/lineage.md says what each has to show. Those that end in _full are as long as they were
+ * there.
  */
 #include "special.h"
 #include <marrow/watch.h>

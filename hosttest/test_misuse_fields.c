@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Every field of a report, whatever was done wrong and by which call: what applies is told, and nothing else. */
+/*
+ * Every field of a report, whatever was done wrong and by which call: what applies is told, and
+ * nothing else.
+ */
 #include <marrow/watch.h>
 #include "test.h"
 #include "../mm/object/object.h"

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is allocated and freed by hand beside a mark, and the sweep after it, in all interleavings:
- * docs/design/concurrent.md. One span of five objects that a CPU owns. The word that the CPU allocates from has a holder, its
- * target, a free object that is noted as ready, and one that was freed since; another word has a free one. The threads:
+ * docs/design/concurrent.md. One span of five objects that a CPU owns. The word that the CPU
+ * allocates from has a holder, its target, a free object that is noted as ready, and one that was
+ * freed since; another word has a free one. The threads:
  *
  *	the collector	begins (in a stop), marks from the holder, flips (in a stop), sweeps the span
  *	a thread	reads the target out of the holder, frees one of the two, allocates, uses what it has
  *	a handler	on the same CPU, between the thread's pinned stretches: allocates an object and keeps it
  *
- * Words of bits are read and written one at a time. What somebody holds must not be free, nor be handed out again.
+ * Words of bits are read and written one at a time. What somebody holds must not be free, nor be
+ * handed out again.
  */
 #include "model.h"
 
@@ -124,8 +126,8 @@ static unsigned char next_word(struct state *s)
 }
 
 /*
- * Nothing is ready: what is free in the word now, without a mark; or the next word. Pinned; a step is what others
- * may see.
+ * Nothing is ready: what is free in the word now, without a mark; or the next word. Pinned; a step
+ * is what others may see.
  */
 static void refill(struct state *s, unsigned int c)
 {
@@ -215,7 +217,9 @@ static void free_by_hand(struct state *s, unsigned char bit)
 		s->free |= bit;
 }
 
-/* Reads the target, frees it or its holder, allocates three times, and keeps all that it has then. */
+/*
+ * Reads the target, frees it or its holder, allocates three times, and keeps all that it has then.
+ */
 static void thread(struct state *s)
 {
 	unsigned char *pc = &s->on[THREAD].pc;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From one mark to the next, in all interleavings: docs/design/concurrent.md. Disarming waits for nobody, so a write
- * fault may still be under way then, that saw the chunk armed: with a slot of the log in its hands, and a table that it
- * is about to change. The collector disarms, stops the CPUs, gives the log to somebody else, prepares the twin, and arms
- * once more. Two CPUs write to one page all the time; a third one to another page of the chunk, which has the same
- * directory's entry.
+ * From one mark to the next, in all interleavings: docs/design/concurrent.md. Disarming waits for
+ * nobody, so a write fault may still be under way then, that saw the chunk armed: with a slot of
+ * the log in its hands, and a table that it is about to change. The collector disarms, stops the
+ * CPUs, gives the log to somebody else, prepares the twin, and arms once more. Two CPUs write to
+ * one page all the time; a third one to another page of the chunk, which has the same directory's
+ * entry.
  */
 #include "model.h"
 

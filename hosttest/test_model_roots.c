@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Roots beside a mark, and its end, in all interleavings: docs/design/concurrent.md. One object that leads to another
- * one, and is held by a list of Marrow's own, by the stack of a thread that sleeps, or by a weak reference alone.
+ * Roots beside a mark, and its end, in all interleavings: docs/design/concurrent.md. One object
+ * that leads to another one, and is held by a list of Marrow's own, by the stack of a thread that
+ * sleeps, or by a weak reference alone.
  *
  *	the collector	begins (in a stop), walks list and stack, drains what was shaded, decides (in a stop), empties the
  *			weak reference, shades what has a finalizer, frees

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A snapshot kept by write protection, in all interleavings: docs/design/concurrent.md. A chunk of two pages with a
- * pointer in each, one object that they may lead to, and:
+ * A snapshot kept by write protection, in all interleavings: docs/design/concurrent.md. A chunk of
+ * two pages with a pointer in each, one object that they may lead to, and:
  *
  *	the collector		stops two CPUs, arms, flushes, scans registers, releases; then marks
  *	a thread on each CPU	moves the pointer from page to page, by way of a register
  *	a handler on CPU A	does so as well, or is an NMI that writes, whatever it interrupts
  *	an interrupt for each	CPU, which makes it answer a request to stop
  *
- * A CPU has translations of its own, which stay as they are until they are flushed or a fault comes.
+ * A CPU has translations of its own, which stay as they are until they are flushed or a fault
+ * comes.
  */
 #include "model.h"
 
@@ -223,7 +224,10 @@ static void move(struct state *s, unsigned int c, unsigned int from)
 	++*pc;
 }
 
-/* Puts what it has, or takes from page 1, into page 0 before it takes it out there, and drops it in the end. */
+/*
+ * Puts what it has, or takes from page 1, into page 0 before it takes it out there, and drops it in
+ * the end.
+ */
 static void pass(struct state *s)
 {
 	unsigned char *pc = &s->on[ON_B].pc, *reg = &s->on[ON_B].reg;

@@ -28,7 +28,10 @@ static void place(const char *name, uintptr_t at)
 	places[nr_places++] = (struct place){ name, (char *)at };
 }
 
-/* What is no region's: far away, beside the window, in a table that others have, in a leaf that others have. */
+/*
+ * What is no region's: far away, beside the window, in a table that others have, in a leaf that
+ * others have.
+ */
 static void outside(char *region, char *gone)
 {
 	static char variable;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Debug aids in all their combinations: each finds what it is for, and nothing is found that no aid is for. */
+/*
+ * Debug aids in all their combinations: each finds what it is for, and nothing is found that no aid
+ * is for.
+ */
 #include <marrow/watch.h>
 #include "test.h"
 #include "../mm/object/object.h"

@@ -389,8 +389,9 @@ TEST(aligned_blocks_are_always_found)
 }
 
 /*
- * What Marrow's records cost when all memory is used as raw pages: 16 bytes a page for the map and 5 bits, 0.41 %;
- * and where there is little, two tables, a leaf more at both ends, and the guard page.
+ * What Marrow's records cost when all memory is used as raw pages: 16 bytes a page for the map and
+ * 5 bits, 0.41 %; and where there is little, two tables, a leaf more at both ends, and the guard
+ * page.
  */
 TEST_WITH(metadata_is_small, TEST_HOSTED)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Requests for pages of every kind, drawn at random, in three zones, with a reserve, poison, and pages that are with
- * the port. A model with two bits a page says whether a request can be met, where, and what each figure is.
+ * Requests for pages of every kind, drawn at random, in three zones, with a reserve, poison, and
+ * pages that are with the port. A model with two bits a page says whether a request can be met,
+ * where, and what each figure is.
  */
 #include <marrow/watch.h>
 #include "page_heap.h"

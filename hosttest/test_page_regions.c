@@ -132,7 +132,9 @@ static void remove_or_stay_pinned(unsigned int cpu, void *arg)
 	mw_port_unpin(state);
 }
 
-/* Its memory may still be read: nobody gets it, until the removal is asked for once more, of each. */
+/*
+ * Its memory may still be read: nobody gets it, until the removal is asked for once more, of each.
+ */
 TEST_WITH(a_region_does_not_wait_for_ever, TEST_HOSTED)
 {
 	const size_t table = (size_t)1 << MW_MAP_TABLE_SHIFT;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* mw_heap_check() against broken heaps: records' allocators, the flat map, debug aids, tables. As in test_watch_check.c. */
+/*
+ * mw_heap_check() against broken heaps: records' allocators, the flat map, debug aids, tables. As
+ * in test_watch_check.c.
+ */
 #include "planted.h"
 #include "special.h"
 #include <marrow/watch.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* What a heap dump says beside objects and roots, record by record: figures, samples, and what is behind its end. */
+/*
+ * What a heap dump says beside objects and roots, record by record: figures, samples, and what is
+ * behind its end.
+ */
 #include "dump_reader.h"
 #include "../mm/watch/dump.h"
 #include "../mm/watch/profile.h"

@@ -68,7 +68,10 @@ static bool line_has(const char *line, const char *part)
 	return false;
 }
 
-/* The next event is this one. @ns: how long it took; UINT64_MAX: it is a moment; 0: whatever it was. */
+/*
+ * The next event is this one. @ns: how long it took; UINT64_MAX: it is a moment; 0: whatever it
+ * was.
+ */
 static void comes(const char *name, const char *category, char phase, const char *args, uint64_t ns)
 {
 	const char *line = next_line();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Every figure of objects and caches against a count by hand, while objects of every kind come, are resized and go, in
- * any order.
+ * Every figure of objects and caches against a count by hand, while objects of every kind come, are
+ * resized and go, in any order.
  */
 #include <marrow/gc.h>
 #include <marrow/watch.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* The picture of the heap: every run of pages is what it is drawn as, and every cache has its figures. */
+/*
+ * The picture of the heap: every run of pages is what it is drawn as, and every cache has its
+ * figures.
+ */
 #include <marrow/watch.h>
 #include "test.h"
 #include "../mm/base/report.h"

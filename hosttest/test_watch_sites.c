@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Which site the profile names: ten mixes of sites, in which the allocations of one can hide those of another.
- * For each site and rate, what was allocated and what lives is held against what the test itself
- * counted. An estimate of n objects, of which each stands for m, has a standard error of at most sqrt(n m).
+ * Which site the profile names: ten mixes of sites, in which the allocations of one can hide those
+ * of another. For each site and rate, what was allocated and what lives is held against what the
+ * test itself counted. An estimate of n objects, of which each stands for m, has a standard error
+ * of at most sqrt(n m).
  */
 #include "special.h"
 #include <marrow/watch.h>
@@ -185,7 +186,10 @@ static void end(size_t rate)
 	CHECK(mw_heap_check());
 }
 
-/* The mix, at each of some rates: @sizes of the three sites, @n rounds but few where each object is seen. */
+/*
+ * The mix, at each of some rates: @sizes of the three sites, @n rounds but few where each object is
+ * seen.
+ */
 static void try_mix(void (*mix)(unsigned long n), size_t a, size_t b, size_t c, unsigned long n)
 {
 	static const size_t rates[] = { 1, 2000, 32 << 10, MW_PROFILE_DEFAULT };
@@ -337,7 +341,9 @@ TEST(large_ones_stay)
 	try_mix(large_stay, 70000, 40000, 64, 40000);
 }
 
-/* Caches of one's own, and many objects at once, which come out of one word without looking at it. */
+/*
+ * Caches of one's own, and many objects at once, which come out of one word without looking at it.
+ */
 TEST(caches_and_many_at_once)
 {
 	static const size_t rates[] = { 1, 4096, MW_PROFILE_DEFAULT };

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* What the statistics say in sum: bytes ever, metadata to the last byte, records, stacks, and what is given back. */
+/*
+ * What the statistics say in sum: bytes ever, metadata to the last byte, records, stacks, and what
+ * is given back.
+ */
 #include <marrow/gc.h>
 #include <marrow/watch.h>
 #include "test.h"

@@ -20,7 +20,10 @@ bool number_of(size_t argc, char **argv, size_t i, const char *what, const uint6
 void monitor_failed(void);
 bool monitor_well(void);
 
-/* The n-th command's name, and the n-th word that may come first behind one; NULL: there are not so many. */
+/*
+ * The n-th command's name, and the n-th word that may come first behind one; NULL: there are not so
+ * many.
+ */
 const char *command_word(size_t n);
 const char *gc_word(size_t n);
 const char *poke_word(size_t n);

@@ -102,7 +102,10 @@ static bool on_way(const struct way *way, const struct inode *inode)
 	return false;
 }
 
-/* A name can lead to itself, where "..." stands for all that would come again; and there is an end to the depth. */
+/*
+ * A name can lead to itself, where "..." stands for all that would come again; and there is an end
+ * to the depth.
+ */
 static void print_tree(struct way *way)
 {
 	static const char indent[] = "            ";

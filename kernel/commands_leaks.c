@@ -17,7 +17,9 @@ struct buffer {
 	char bytes[232];
 };
 
-/* The first buffer of the ring made last, its address turned round, so that nothing points there. */
+/*
+ * The first buffer of the ring made last, its address turned round, so that nothing points there.
+ */
 static uintptr_t rings;
 
 void commands_leaks_forget(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keys: for the line that is being typed, and control-C for the command that runs. What is typed while a command
- * runs is kept for the next line. All of it is the monitor's thread's.
+ * Keys: for the line that is being typed, and control-C for the command that runs. What is typed
+ * while a command runs is kept for the next line. All of it is the monitor's thread's.
  */
 #ifndef KERNEL_KEYS_H
 #define KERNEL_KEYS_H

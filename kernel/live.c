@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * See live.h. The lock belongs to a CPU: who comes again on the same one, from an NMI, and who has waited for too
- * long, writes as if there were no live line.
+ * See live.h. The lock belongs to a CPU: who comes again on the same one, from an NMI, and who has
+ * waited for too long, writes as if there were no live line.
  */
 #include <stdatomic.h>
 #include "harness.h"
@@ -137,7 +137,9 @@ void live_leave(unsigned long state, const char *text, size_t at)
 	arch_irq_restore(state);
 }
 
-/* From the first character that is another one, so that a line which grows is not drawn as a whole. */
+/*
+ * From the first character that is another one, so that a line which grows is not drawn as a whole.
+ */
 static void change(const char *text, size_t len, size_t at)
 {
 	size_t same = 0, before = live.len;

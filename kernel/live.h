@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The live line: the last line of the console while somebody types at the prompt, or a storm tells how it goes.
- * What anybody else says meanwhile goes above it, and the line is drawn again below.
+ * The live line: the last line of the console while somebody types at the prompt, or a storm tells
+ * how it goes. What anybody else says meanwhile goes above it, and the line is drawn again below.
  */
 #ifndef KERNEL_LIVE_H
 #define KERNEL_LIVE_H
@@ -16,9 +16,9 @@ void live_show(const char *text, size_t at);
 void live_end(void);
 
 /*
- * For who draws it without help: between the two nobody else writes, the cursor is where live_leave() said that it is
- * or in the first column of an empty line, and live_raw() writes. live_leave() says what stands there now, in the
- * last line. Interrupts are off in between.
+ * For who draws it without help: between the two nobody else writes, the cursor is where
+ * live_leave() said that it is or in the first column of an empty line, and live_raw() writes.
+ * live_leave() says what stands there now, in the last line. Interrupts are off in between.
  */
 unsigned long live_take(void);
 void live_raw(const char *text, size_t len);

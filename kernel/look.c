@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* What an address is: the object it is in, whose that is, who had it, and which roots lead to it. */
+/*
+ * What an address is: the object it is in, whose that is, who had it, and which roots lead to it.
+ */
 #include <marrow/gc.h>
 #include "../mm/object/inside.h"
 #include "../mm/page/up.h"

@@ -231,7 +231,10 @@ static void help(size_t argc, char **argv)
 		 "line, or ends the command.\n");
 }
 
-/* How many words a command takes at most: those of its help, [A [B]] or A|B C; all with "..." or a text. */
+/*
+ * How many words a command takes at most: those of its help, [A [B]] or A|B C; all with "..." or a
+ * text.
+ */
 static size_t most_words(const struct command *command)
 {
 	size_t n = 0;
@@ -269,7 +272,10 @@ static void run_text(char *text)
 
 /* ---- where commands come from ---- */
 
-/* One command of several that are separated by ';', but for those in quotes. Return: where the next one begins. */
+/*
+ * One command of several that are separated by ';', but for those in quotes. Return: where the next
+ * one begins.
+ */
 static const char *take_command(const char *from, char *to, size_t size)
 {
 	char quote = 0;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Mistakes that people make, each made on purpose, to read what is said about it: here those with the machine. */
+/*
+ * Mistakes that people make, each made on purpose, to read what is said about it: here those with
+ * the machine.
+ */
 #include "commands.h"
 #include "landing.h"
 #include "poke.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Mistakes with the heap. Most are made with objects of a cache that has all debug aids, so that the report names
- * who allocated the object and who freed it: the functions here are called as their parts are.
+ * Mistakes with the heap. Most are made with objects of a cache that has all debug aids, so that
+ * the report names who allocated the object and who freed it: the functions here are called as
+ * their parts are.
  */
 #include <stdatomic.h>
 #include <marrow/gc.h>
@@ -16,7 +17,10 @@
 #define ALLOCATIONS 80u
 #define PART __attribute__((noinline)) static
 
-/* After the last call, so that it is no jump; no two are alike, or the compiler would make them one. */
+/*
+ * After the last call, so that it is no jump; no two are alike, or the compiler would make them
+ * one.
+ */
 #define STAY() __asm__ volatile("" : : "i"(__LINE__))
 
 /* ---- who does what ---- */

@@ -168,9 +168,10 @@ static void end_of_turn(struct arch_regs *regs, void *arg)
 }
 
 /*
- * For who runs here, or is about to: an interrupt when the turn ends, if there is anybody else; when the first
- * sleeper is due; and when an idle CPU has time for idle_work. If that is due already, idle() sees to it, which goes on after
- * any interrupt; a further one would come before it does, again and again.
+ * For who runs here, or is about to: an interrupt when the turn ends, if there is anybody else;
+ * when the first sleeper is due; and when an idle CPU has time for idle_work. If that is due
+ * already, idle() sees to it, which goes on after any interrupt; a further one would come before it
+ * does, again and again.
  */
 static void arm(const struct thread *thread, uint64_t now)
 {

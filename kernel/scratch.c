@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Memory for leak scans, which are wanted most when there is none left. It is put aside while the heap is open, given
- * back for the length of a scan, and taken again. What a scan needs is two bits for each object that is managed by hand
- * and a record for each span: up to a thirty-second of the heap, and it asks for an eighth more.
+ * Memory for leak scans, which are wanted most when there is none left. It is put aside while the
+ * heap is open, given back for the length of a scan, and taken again. What a scan needs is two bits
+ * for each object that is managed by hand and a record for each span: up to a thirty-second of the
+ * heap, and it asks for an eighth more.
  */
 #include <marrow/gc.h>
 #include "kernel.h"

@@ -9,7 +9,10 @@ struct mw_leak_want;
 
 void scratch_open(void); /* the heap is open; again when it has grown */
 void scratch_close(void); /* nothing is put aside any more */
-/* Call @fn while none of it is put aside: what it lies in could not be taken out of the heap otherwise. */
+/*
+ * Call @fn while none of it is put aside: what it lies in could not be taken out of the heap
+ * otherwise.
+ */
 void scratch_without(void (*fn)(void *arg), void *arg);
 size_t scratch_bytes(void);
 

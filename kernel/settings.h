@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is set in the heap by words of the boot loader and commands of the monitor, and holds for each heap that is
- * opened: debug aids, the collector's goal, its trace and verification, the profile's rate.
+ * What is set in the heap by words of the boot loader and commands of the monitor, and holds for
+ * each heap that is opened: debug aids, the collector's goal, its trace and verification, the
+ * profile's rate.
  */
 #ifndef KERNEL_SETTINGS_H
 #define KERNEL_SETTINGS_H
@@ -9,7 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Each sets it now, and for later. Return: false: not a value that it can have; nothing has changed. */
+/*
+ * Each sets it now, and for later. Return: false: not a value that it can have; nothing has
+ * changed.
+ */
 bool settings_debug(const char *spec); /* as mw_debug_set() reads it */
 bool settings_goal(const char *percent); /* a number, or "off" */
 bool settings_gc_debug(const char *words); /* of pointers, poison, check, every=N, with ','; or "off" */

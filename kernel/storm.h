@@ -64,16 +64,16 @@ bool storm_run(const struct storm *storm, const struct storm_want *want,
 void storm_print(const struct storm *storm, const struct storm_result *result);
 
 /*
- * What is in use when all garbage is gone: looked at again, for a while, until it is as @wanted, as workers of the
- * collector's may still be at it; once if that is NULL.
+ * What is in use when all garbage is gone: looked at again, for a while, until it is as @wanted, as
+ * workers of the collector's may still be at it; once if that is NULL.
  */
 struct storm_use storm_settle(const struct storm_use *wanted);
 bool storm_same_use(const struct storm_use *a, const struct storm_use *b);
 
 #define STORM_COLUMNS 12u
 /*
- * How many of @n lengths lie below 1 us, 3 us, 10 us and so on up to 100 ms, and above: a column each in @text, the fuller
- * the more of all.
+ * How many of @n lengths lie below 1 us, 3 us, 10 us and so on up to 100 ms, and above: a column
+ * each in @text, the fuller the more of all.
  */
 void storm_columns(const uint64_t *ns, unsigned int n, char *text);
 
@@ -104,7 +104,10 @@ void storm_gc_read(struct storm_result *result); /* cycles, stop_*, without coll
 void storm_gc_settle(void);
 /* Print which roots lead to collected objects: a few of them. */
 void storm_gc_holders(void);
-/* Return: how much leaks, which is reported if it is more than last time; 0 where there is no scan, SIZE_MAX: no memory. */
+/*
+ * Return: how much leaks, which is reported if it is more than last time; 0 where there is no scan,
+ * SIZE_MAX: no memory.
+ */
 size_t storm_gc_leaks(void);
 void storm_gc_forget(void); /* what was reported */
 

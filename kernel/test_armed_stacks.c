@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Stacks of threads that sleep are armed: what others write there is seen, and they run when their stacks were taken. */
+/*
+ * Stacks of threads that sleep are armed: what others write there is seen, and they run when their
+ * stacks were taken.
+ */
 #include "snapshot_test.h"
 #include "thread.h"
 
@@ -79,7 +82,10 @@ static void make_sleepers(struct thread **threads)
 	}
 }
 
-/* Return: pages of the log that are taken then: a copy of each live page, whenever it is written to. */
+/*
+ * Return: pages of the log that are taken then: a copy of each live page, whenever it is written
+ * to.
+ */
 static size_t write_and_take(struct thread **threads)
 {
 	size_t live = 0;
@@ -109,8 +115,8 @@ static void check_copies(void)
 }
 
 /*
- * Others write into them; each is taken before it runs, and then runs with no fault. Who begins meanwhile has a stack
- * that is mapped in both tables, and whose end is in both as well.
+ * Others write into them; each is taken before it runs, and then runs with no fault. Who begins
+ * meanwhile has a stack that is mapped in both tables, and whose end is in both as well.
  */
 TEST(stacks_of_who_sleeps)
 {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * Every command of the monitor while memory runs out: its k-th allocation fails, and then all from the k-th on,
- * for each k up to 400 and one in 400 further on. Nothing panics, the command says so, and all that it took is back.
+ * Every command of the monitor while memory runs out: its k-th allocation fails, and then all from
+ * the k-th on, for each k up to 400 and one in 400 further on. Nothing panics, the command says so,
+ * and all that it took is back.
  *
- * In the short form for a moment each, and long=1 (`make commands-fault`) for some seconds, which is enough but for
- * storms and benchmarks: these allocate without an end.
+ * In the short form for a moment each, and long=1 (`make commands-fault`) for some seconds, which
+ * is enough but for storms and benchmarks: these allocate without an end.
  */
 #include "commands.h"
 #include "fs/fs.h"
@@ -16,7 +17,10 @@
 #define SHORT_NS 20000000ul /* for one row in one way */
 #define LONG_NS 2000000000ul
 
-/* What it says cannot be held against what it says with all memory there is: times, callers, what threads came to. */
+/*
+ * What it says cannot be held against what it says with all memory there is: times, callers, what
+ * threads came to.
+ */
 #define VARIES 1u
 /* It allocates what stays: what is in use afterwards is no news. */
 #define KEEPS 2u
@@ -312,7 +316,9 @@ static bool fail_at(const struct row *row, enum way way, unsigned long k,
 	return check(memory_check(), row, way, k, "the heap is in order") && well && failed;
 }
 
-/* So often that what is made once and stays is there, and what is said is what will be said again. */
+/*
+ * So often that what is made once and stays is there, and what is said is what will be said again.
+ */
 static void warm_up(const struct row *row)
 {
 	for (int i = 0; i < (row->flags & SLOW ? 1 : 3); i++) {

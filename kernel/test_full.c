@@ -15,7 +15,10 @@ static const char *run(const char *commands)
 	return test_captured();
 }
 
-/* Objects of some size, until there is no more. What another test left in their memory might lead to a leak. */
+/*
+ * Objects of some size, until there is no more. What another test left in their memory might lead
+ * to a leak.
+ */
 static void take_all(size_t size)
 {
 	void **object;

@@ -162,7 +162,9 @@ TEST(completion)
 	CHECK(text_equal(line.text, "free green "));
 }
 
-/* What there is to choose from goes on the screen; below it stands the prompt again, and the line. */
+/*
+ * What there is to choose from goes on the screen; below it stands the prompt again, and the line.
+ */
 TEST(the_prompt_comes_again_below_a_list)
 {
 	begin();

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Mistakes made at the prompt: each report says what it was, and who allocated and freed the object. */
+/*
+ * Mistakes made at the prompt: each report says what it was, and who allocated and freed the
+ * object.
+ */
 #include "commands.h"
 #include "test.h"
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Words of the boot loader and commands that set something in the heap: it is set, and in the next heap too. */
+/*
+ * Words of the boot loader and commands that set something in the heap: it is set, and in the next
+ * heap too.
+ */
 #include <marrow/gc.h>
 #include "commands.h"
 #include "settings.h"

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* docs/TOUR.md on the screen: step by step, each when a key says so. scripts/monitor_test.py holds the two together. */
+/*
+ * docs/TOUR.md on the screen: step by step, each when a key says so. scripts/monitor_test.py holds
+ * the two together.
+ */
 #include "commands.h"
 #include "keys.h"
 #include "text.h"

@@ -143,7 +143,10 @@ PROPERTY(page_number_and_back, word address)
 			       mw_pn((void *)address) <= MW_PN_MASK);
 }
 
-/* What is in the window is in the root, and in a leaf of a table of it; addresses and numbers agree on which. */
+/*
+ * What is in the window is in the root, and in a leaf of a table of it; addresses and numbers agree
+ * on which.
+ */
 PROPERTY(map_index, word address)
 {
 	word at = address - (word)MW_ADDR_BASE, pn = mw_pn((void *)address);

@@ -2,9 +2,9 @@
 /*
  * The interrupt controller (GIC), version 2 or 3: who sends, who is told, and what came.
  *
- * A capture is of group 0, which comes as a FIQ, and of higher priority; all else is of group 1. Firmware may keep group 0
- * for itself: then captures come as all others do. What came ends for the controller before it is handled, so
- * that handlers may be interrupted.
+ * A capture is of group 0, which comes as a FIQ, and of higher priority; all else is of group 1.
+ * Firmware may keep group 0 for itself: then captures come as all others do. What came ends for the
+ * controller before it is handled, so that handlers may be interrupted.
  */
 #include "arm.h"
 

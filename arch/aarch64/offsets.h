@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Fields of struct arch_percpu that assembly reads, from x18, and of struct arch_regs; the headers assert them. */
+/*
+ * Fields of struct arch_percpu that assembly reads, from x18, and of struct arch_regs; the headers
+ * assert them.
+ */
 #ifndef ARCH_AARCH64_OFFSETS_H
 #define ARCH_AARCH64_OFFSETS_H
 

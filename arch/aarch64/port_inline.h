@@ -2,8 +2,9 @@
 /*
  * The four port functions that stand on every fast path, for MW_PORT_INLINE_H.
  *
- * To pin is to keep interrupts out: nothing else runs on this CPU, handlers included (FIQs, which touch nothing of the
- * heap's, still come). The register x18, which compilers leave alone, points at what the CPU has of its own.
+ * To pin is to keep interrupts out: nothing else runs on this CPU, handlers included (FIQs, which
+ * touch nothing of the heap's, still come). The register x18, which compilers leave alone, points
+ * at what the CPU has of its own.
  */
 #ifndef ARCH_AARCH64_PORT_INLINE_H
 #define ARCH_AARCH64_PORT_INLINE_H

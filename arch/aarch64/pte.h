@@ -2,8 +2,9 @@
 /*
  * Entries of page tables: level 1 has pages of 4 KiB, and each level above 512 times as much.
  *
- * A writable page that is clean is one that may not be written, with a mark (PTE_W): the CPU or, where that does not,
- * the fault clears PTE_READ_ONLY. PTE_DIRTY remembers writes while a page is not writable.
+ * A writable page that is clean is one that may not be written, with a mark (PTE_W): the CPU or,
+ * where that does not, the fault clears PTE_READ_ONLY. PTE_DIRTY remembers writes while a page is
+ * not writable.
  */
 #ifndef ARCH_AARCH64_PTE_H
 #define ARCH_AARCH64_PTE_H
@@ -32,8 +33,8 @@
 extern unsigned int paging_best_level;
 
 /*
- * The largest level that can have leaves: 1 on CPUs that must not see a leaf become a table, as the whole
- * leaf would have to be away in between.
+ * The largest level that can have leaves: 1 on CPUs that must not see a leaf become a table, as the
+ * whole leaf would have to be away in between.
  */
 static inline unsigned int pte_best_level(void)
 {

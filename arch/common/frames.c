@@ -2,9 +2,10 @@
 /*
  * Memory that is needed before there is a heap: page tables, stacks.
  *
- * One run of free memory below EARLY_LIMIT (as far as the first page tables reach) is taken from its top
- * downwards. frames_seal() keeps a pool below for splitting large pages later, where there are any, a frame for each
- * 2 MiB of memory up to POOL_MAX, and enters what was used into the map; the rest was never touched.
+ * One run of free memory below EARLY_LIMIT (as far as the first page tables reach) is taken from
+ * its top downwards. frames_seal() keeps a pool below for splitting large pages later, where there
+ * are any, a frame for each 2 MiB of memory up to POOL_MAX, and enters what was used into the map;
+ * the rest was never touched.
  */
 #include "internal.h"
 

@@ -143,9 +143,15 @@ static inline uint64_t level_size(unsigned int level)
 	return 1ul << level_shift(level);
 }
 
-/* snapshot.c: a write to @address was refused. In any context. Return: go on; false: it is somebody else's. */
+/*
+ * snapshot.c: a write to @address was refused. In any context. Return: go on; false: it is somebody
+ * else's.
+ */
 ARCH_FAULT_FN bool snapshot_fault(uintptr_t address);
-/* With paging_lock: the page is in a chunk that is prepared or armed; it was mapped as @entry, or unmapped. */
+/*
+ * With paging_lock: the page is in a chunk that is prepared or armed; it was mapped as @entry, or
+ * unmapped.
+ */
 bool snapshot_holds(uintptr_t address);
 void snapshot_mapped(uintptr_t address, uint64_t entry);
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* The first serial line, by the machine's uart.h. A line that does not move for long is given up, not waited for. */
+/*
+ * The first serial line, by the machine's uart.h. A line that does not move for long is given up,
+ * not waited for.
+ */
 #include "internal.h"
 #include "uart.h"
 

@@ -6,17 +6,20 @@
  *	armed		a large page, read-only; or the twin, if open is a table
  *	in_twin		the twin: a table of small pages, read-only but for those that were permitted
  *
- * Arming stores armed, a fault goes on to in_twin, disarming stores open. Only arming takes a permission away, so it
- * alone needs a flush: a CPU that remembers less than the tables say faults, and finds that it may go on.
+ * Arming stores armed, a fault goes on to in_twin, disarming stores open. Only arming takes a
+ * permission away, so it alone needs a flush: a CPU that remembers less than the tables say faults,
+ * and finds that it may go on.
  *
- * The twin is out of use between disarming and the first write of the next time: it is prepared then.
+ * The twin is out of use between disarming and the first write of the next time: it is prepared
+ * then.
  *
- * A page's word is 0, PERMITTED, or PERMITTED + the number of its copy in the log, from 1 on. A fault copies before it sets the word, by
- * compare-and-swap, and permits after it: so where the word was 0 nobody had written yet, and the copy is
- * clean. Who comes second permits as well. hosttest/test_model_snapshot.c and test_model_disarm.c have it in all
- * interleavings.
+ * A page's word is 0, PERMITTED, or PERMITTED + the number of its copy in the log, from 1 on. A
+ * fault copies before it sets the word, by compare-and-swap, and permits after it: so where the
+ * word was 0 nobody had written yet, and the copy is clean. Who comes second permits as well.
+ * hosttest/test_model_snapshot.c and test_model_disarm.c have it in all interleavings.
  *
- * snapshot_fault() touches page tables, words, the log and the CPU's own structure, which are in no chunk.
+ * snapshot_fault() touches page tables, words, the log and the CPU's own structure, which are in no
+ * chunk.
  */
 #include "internal.h"
 #include "snapshot.h"
@@ -196,7 +199,10 @@ const void *arch_chunk_copy(const struct arch_chunk *chunk, const void *page)
 
 /* ---- the way of a chunk ---- */
 
-/* The entry of level 2 for @virt, with pages of 1 GiB split; NULL: not mapped, or no frame. paging_lock is held. */
+/*
+ * The entry of level 2 for @virt, with pages of 1 GiB split; NULL: not mapped, or no frame.
+ * paging_lock is held.
+ */
 static uint64_t *directory_entry(uintptr_t virt)
 {
 	unsigned int level;
@@ -256,7 +262,10 @@ struct arch_chunk *arch_chunk_reserve(void *base, void *memory)
 	return made;
 }
 
-/* A CPU that has the twin in a cache of its own, or is in a fault, is through when all have answered. */
+/*
+ * A CPU that has the twin in a cache of its own, or is in a fault, is through when all have
+ * answered.
+ */
 void *arch_chunk_release(struct arch_chunk *chunk)
 {
 	unsigned long state = spin_lock(&paging_lock);

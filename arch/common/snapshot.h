@@ -2,9 +2,10 @@
 /*
  * A snapshot of memory, kept by write protection; docs/design/concurrent.md tells what it is for.
  *
- * A chunk is 2 MiB of the direct map, or of the window of stacks. Armed, its pages are read-only. The first write
- * to one copies it into the log, says so in the page's word, and permits it: on whatever CPU, in whatever
- * context, with no lock and no wait. Who wants the snapshot reads memory first, and asks for a copy then.
+ * A chunk is 2 MiB of the direct map, or of the window of stacks. Armed, its pages are read-only.
+ * The first write to one copies it into the log, says so in the page's word, and permits it: on
+ * whatever CPU, in whatever context, with no lock and no wait. Who wants the snapshot reads memory
+ * first, and asks for a copy then.
  *
  *	arch_chunk_reserve()
  *		arch_copies_begin()
@@ -33,7 +34,8 @@ struct arch_chunk;
  * @base: its first byte
  * @memory: ARCH_CHUNK_MEMORY bytes of the direct map, page-aligned, that never are in a chunk
  *
- * irq: on. Return: NULL: not mapped, not writable, beyond what there are tables for, or reserved already.
+ * irq: on. Return: NULL: not mapped, not writable, beyond what there are tables for, or reserved
+ * already.
  */
 struct arch_chunk *arch_chunk_reserve(void *base, void *memory);
 /* irq: on. Return: the memory; NULL: it is prepared, or armed, and stays. */
@@ -55,8 +57,8 @@ void arch_chunk_flush(void);
 /* A page whose contents nobody will ask for may be written. Armed or not. irq: any. */
 void arch_chunk_permit(const void *page);
 /*
- * The copy of an armed page that somebody has written to; NULL: there is none, so what was read from it *before*
- * this call is the snapshot. irq: any.
+ * The copy of an armed page that somebody has written to; NULL: there is none, so what was read
+ * from it *before* this call is the snapshot. irq: any.
  */
 const void *arch_chunk_copy(const struct arch_chunk *chunk, const void *page);
 
@@ -64,8 +66,9 @@ const void *arch_chunk_copy(const struct arch_chunk *chunk, const void *page);
  * arch_stack_take - whatever of an armed stack is live has a copy, and all of it may be written
  * @sp: what is live is from here to @hi
  *
- * To be called before a thread runs on it, for those that run in the stop as well: an interrupt that cannot push its
- * frame is lost, as it has been acknowledged by then. At most a copy for each page. irq: any.
+ * To be called before a thread runs on it, for those that run in the stop as well: an interrupt
+ * that cannot push its frame is lost, as it has been acknowledged by then. At most a copy for each
+ * page. irq: any.
  */
 void arch_stack_take(const void *lo, const void *sp, const void *hi);
 

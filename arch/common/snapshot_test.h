@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A chunk for tests of snapshot.h: with a pattern in it, armed on all CPUs, and what copies there are of it. */
+/*
+ * A chunk for tests of snapshot.h: with a pattern in it, armed on all CPUs, and what copies there
+ * are of it.
+ */
 #ifndef ARCH_COMMON_SNAPSHOT_TEST_H
 #define ARCH_COMMON_SNAPSHOT_TEST_H
 

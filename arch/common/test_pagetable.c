@@ -267,7 +267,10 @@ TEST(dirty_pages_are_the_written_ones)
 	CHECK_EQ(count_dirty(memory, len), 0);
 }
 
-/* Whatever access there was meanwhile: what was written stays so, and what was not does not become so. */
+/*
+ * Whatever access there was meanwhile: what was written stays so, and what was not does not become
+ * so.
+ */
 TEST(protection_keeps_what_is_dirty)
 {
 	static const enum arch_prot prots[] = { ARCH_PROT_READ, ARCH_PROT_NONE, ARCH_PROT_WRITE };

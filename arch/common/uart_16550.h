@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A 16550 at 115200 baud, for uart.h of a machine that has uart_read() and uart_write() of its registers. */
+/*
+ * A 16550 at 115200 baud, for uart.h of a machine that has uart_read() and uart_write() of its
+ * registers.
+ */
 #ifndef ARCH_COMMON_UART_16550_H
 #define ARCH_COMMON_UART_16550_H
 

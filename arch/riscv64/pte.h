@@ -95,7 +95,10 @@ static inline uint64_t pte_touched(uint64_t pte, unsigned int access)
 	return pte | PTE_A | (access & PAGE_WRITE ? PTE_D : 0);
 }
 
-/* Entries that were empty have been written: a CPU that remembers that there was nothing faults, and tries again. */
+/*
+ * Entries that were empty have been written: a CPU that remembers that there was nothing faults,
+ * and tries again.
+ */
 static inline void pte_filled(void)
 {
 }

@@ -4,9 +4,10 @@
  * interrupt stack, those that interrupt another handler further down on it; double fault, NMI and page
  * fault on their own ones, so that a stack that has run into its guard page can still be spoken of.
  *
- * A page fault begins at the top of its stack, wherever it comes. So while one may come in the handler of another
- * this top is moved: by an NMI to a stack of its own, by a page fault that is no first write to a page of a
- * snapshot to what it leaves of the same one. First writes themselves cannot fault.
+ * A page fault begins at the top of its stack, wherever it comes. So while one may come in the
+ * handler of another this top is moved: by an NMI to a stack of its own, by a page fault that is no
+ * first write to a page of a snapshot to what it leaves of the same one. First writes themselves
+ * cannot fault.
  */
 #include "x86.h"
 
@@ -114,7 +115,9 @@ static void nmi(struct arch_regs *regs)
 	(void)move_page_faults(top);
 }
 
-/* One in its handler that is no first write again begins where the first one in it did, to say so. */
+/*
+ * One in its handler that is no first write again begins where the first one in it did, to say so.
+ */
 static void page_fault(struct arch_regs *regs)
 {
 	const struct arch_percpu *cpu = this_cpu();

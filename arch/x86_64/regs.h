@@ -117,7 +117,10 @@ static inline void arch_count_down(unsigned long turns)
 	__asm__ volatile("1:\tdec %0\n\tjnz 1b" : "+r"(turns) : : "cc");
 }
 
-/* A function that the entry of write faults calls: it keeps all registers, so that few have to be saved. */
+/*
+ * A function that the entry of write faults calls: it keeps all registers, so that few have to be
+ * saved.
+ */
 #define ARCH_FAULT_FN __attribute__((no_caller_saved_registers))
 
 /* ARCH_PAGE_SIZE bytes. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * First writes to armed pages where only this machine has them: in NMIs, which interrupt the handler of another first
- * write, and in the handler of another page fault.
+ * First writes to armed pages where only this machine has them: in NMIs, which interrupt the
+ * handler of another first write, and in the handler of another page fault.
  */
 #include "snapshot_test.h"
 #include "x86.h"
@@ -57,8 +57,8 @@ static void end_nmis(void)
 #define COMMAND 0x300 /* of the local APIC */
 
 /*
- * The NMI is sent by the instruction before the store: where the CPU takes it behind the fault, it interrupts
- * the fault's handler before its first instruction.
+ * The NMI is sent by the instruction before the store: where the CPU takes it behind the fault, it
+ * interrupts the fault's handler before its first instruction.
  */
 static void send_and_store(volatile uint64_t *page)
 {

@@ -76,8 +76,9 @@ unsigned int mw_port_cpu(void)
  * When: in each turn of a spin loop. The CPU's hint for that (pause, yield); a scheduler's yield
  * where a CPU is a thread in truth. Test: four CPUs allocate from one cache for a minute.
  *
- * Optional beside it, see <marrow/port.h>: mw_port_yield(), a turn of waiting for another thread, which
- * kernels with strict priorities need; mw_port_pinned(), with which MW_DEBUG asserts what must be pinned.
+ * Optional beside it, see <marrow/port.h>: mw_port_yield(), a turn of waiting for another thread,
+ * which kernels with strict priorities need; mw_port_pinned(), with which MW_DEBUG asserts what
+ * must be pinned.
  */
 void mw_port_relax(void)
 {

@@ -130,7 +130,10 @@ enum access {
 	WRITES = 2,
 };
 
-/* The message of this step's choice among those that fit, from the newest on. Return: false: there is none. */
+/*
+ * The message of this step's choice among those that fit, from the newest on. Return: false: there
+ * is none.
+ */
 static bool pick(enum order order, unsigned int location, unsigned int access, fits *fit,
 		 unsigned int mask, unsigned int wanted, unsigned int *i)
 {
@@ -280,7 +283,10 @@ unsigned int replace(unsigned int site, unsigned int location, unsigned int mask
 	return update(site_of(site), machine.order[site], location, &change, any, 0);
 }
 
-/* Of a value that is as expected it is an update; of another one a load with the order of a failure. */
+/*
+ * Of a value that is as expected it is an update; of another one a load with the order of a
+ * failure.
+ */
 bool compare_exchange(unsigned int site, unsigned int failed, unsigned int location,
 		      unsigned int *expected, unsigned int value)
 {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * The one order of all sequentially consistent accesses. There need not be a moment at which each of them is made: there
- * has to be an order that contradicts neither what happens before what, nor what each of them has read and overwritten.
- * So an access that would close a ring is no option.
+ * The one order of all sequentially consistent accesses. There need not be a moment at which each
+ * of them is made: there has to be an order that contradicts neither what happens before what, nor
+ * what each of them has read and overwritten. So an access that would close a ring is no option.
  *
- * An event is such an access, as long as a later one may still have to come before it: one that reads an older message than
- * that it has touched, or writes behind an older one. What has gone leaves what came before it, by location. All
- * sets are closed: with an event they have all that comes before it.
+ * An event is such an access, as long as a later one may still have to come before it: one that
+ * reads an older message than that it has touched, or writes behind an older one. What has gone
+ * leaves what came before it, by location. All sets are closed: with an event they have all that
+ * comes before it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,10 @@ static set closed(unsigned int event)
 	return agreement()->event[event].before | bit(event);
 }
 
-/* What comes before an access to message @i of @location, or behind it. @writes: and puts one there. */
+/*
+ * What comes before an access to message @i of @location, or behind it. @writes: and puts one
+ * there.
+ */
 static set all_before(unsigned int location, unsigned int i, bool writes)
 {
 	const struct agreement *a = agreement();

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * The machine against the axioms: small programs made from a seed, whose outcomes are what the search finds, and what is
- * left of all ways to choose what each load reads and how stores follow each other, once the axioms of C11 have ruled out
- * the others. Both must be the same. With fences that are sequentially consistent the machine may have fewer.
+ * The machine against the axioms: small programs made from a seed, whose outcomes are what the
+ * search finds, and what is left of all ways to choose what each load reads and how stores follow
+ * each other, once the axioms of C11 have ruled out the others. Both must be the same. With fences
+ * that are sequentially consistent the machine may have fewer.
  *
- * The axioms: nothing reads what comes behind it (no cycle of sequenced-before and reads-from, which leaves load buffering
- * out); what happens before something is not behind it in the order of a location; a read-modify-write comes right behind
- * what it reads; and sequentially consistent accesses have one order, which agrees with happens-before and with
- * what each location's order says.
+ * The axioms: nothing reads what comes behind it (no cycle of sequenced-before and reads-from,
+ * which leaves load buffering out); what happens before something is not behind it in the order of
+ * a location; a read-modify-write comes right behind what it reads; and sequentially consistent
+ * accesses have one order, which agrees with happens-before and with what each location's order
+ * says.
  */
 #include <stdio.h>
 #include <string.h>
@@ -75,7 +77,10 @@ static unsigned int draw(unsigned int n)
 	return (unsigned int)((z ^ z >> 31) % n);
 }
 
-/* Most are as strong as @theme says: what all of a program's are together shows in few outcomes else. */
+/*
+ * Most are as strong as @theme says: what all of a program's are together shows in few outcomes
+ * else.
+ */
 static enum order draw_order(unsigned int kind, unsigned int theme)
 {
 	static const enum order loads[] = { RELAXED, ACQUIRE, SEQ_CST };
@@ -329,7 +334,10 @@ static bool coherent(void)
 	return true;
 }
 
-/* Does the sequentially consistent @a come before @b? A fence stands for what happens before it, or behind it. */
+/*
+ * Does the sequentially consistent @a come before @b? A fence stands for what happens before it, or
+ * behind it.
+ */
 static bool agrees(unsigned int a, unsigned int b)
 {
 	if (ex.happens[a] >> b & 1)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Stocks of pages that begin while all are closed and opened: mm/page/stock.c, begin_locked() and set_all(). In the end
- * each that has begun is what was said last.
+ * Stocks of pages that begin while all are closed and opened: mm/page/stock.c, begin_locked() and
+ * set_all(). In the end each that has begun is what was said last.
  */
 #include "orders.h"
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Spans that handlers make while the end of a mark runs: mm/gc/special.c, sweep.c, mark.c, mm/object/large.c, span.c. The
- * collector finds a word that looks like a pointer to the new object, and marks it if it is live. In the end it clears
- * the marks of what was born: no sweep will, and an object that is marked when the next mark begins is not scanned.
+ * Spans that handlers make while the end of a mark runs: mm/gc/special.c, sweep.c, mark.c,
+ * mm/object/large.c, span.c. The collector finds a word that looks like a pointer to the new
+ * object, and marks it if it is live. In the end it clears the marks of what was born: no sweep
+ * will, and an object that is marked when the next mark begins is not scanned.
  *
  * First: a large object. Second: a span of a cache.
  */

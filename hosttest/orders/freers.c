@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * How many CPUs say what they are freeing into: mw_object.freer_count in mm/object/remote.c. Two CPUs free for the first
- * time, the one with the higher number into another span. Whoever gives the span back has to wait for the other one
- * although it did not count itself.
+ * How many CPUs say what they are freeing into: mw_object.freer_count in mm/object/remote.c. Two
+ * CPUs free for the first time, the one with the higher number into another span. Whoever gives the
+ * span back has to wait for the other one although it did not count itself.
  */
 #include "orders.h"
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Grace periods: mm/base/grace.c. An item is taken out of sight and deferred, while a CPU reads it twice, pinned, and
- * two others stop the world and run what is due. The port stops the world as its contract says: a request that the CPU
- * reads with acquire when it is not pinned, an answer that the stopper reads with acquire.
+ * Grace periods: mm/base/grace.c. An item is taken out of sight and deferred, while a CPU reads it
+ * twice, pinned, and two others stop the world and run what is due. The port stops the world as its
+ * contract says: a request that the CPU reads with acquire when it is not pinned, an answer that
+ * the stopper reads with acquire.
  */
 #include "orders.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * How markers know that nothing is left: mm/gc/mark.c, struct mw_marking. One has three spans, and gives some of them away
- * if others are hungry; who has seen that one leaves only when no span is queued or scanned. One that comes earlier leaves at once. Queues are
- * counted here, not linked.
+ * How markers know that nothing is left: mm/gc/mark.c, struct mw_marking. One has three spans, and
+ * gives some of them away if others are hungry; who has seen that one leaves only when no span is
+ * queued or scanned. One that comes earlier leaves at once. Queues are counted here, not linked.
  */
 #include "orders.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Two frees of one large object at the same moment: mm/object/kept.h, large.c, elsewhere.h. CPU 0 holds it, or a third CPU
- * does. Who was first gives the span back, and it becomes another object's; or hands the object out again.
+ * Two frees of one large object at the same moment: mm/object/kept.h, large.c, elsewhere.h. CPU 0
+ * holds it, or a third CPU does. Who was first gives the span back, and it becomes another
+ * object's; or hands the object out again.
  */
 #include "orders.h"
 
@@ -127,7 +128,9 @@ static void set_free(void)
 	go_on(KEEP);
 }
 
-/* mw_large_end(), and another one takes the span: mw_span_alloc(), mw_large_fill(), mw_large_show() */
+/*
+ * mw_large_end(), and another one takes the span: mw_span_alloc(), mw_large_fill(), mw_large_show()
+ */
 static void go_back(void)
 {
 	(void)replace(SET_OWNER, OWNER, 0xff, GONE);

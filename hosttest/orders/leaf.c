@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The page map where it grows: mm/page/map.c, map.h, span.h. A large region comes beside a small one: its table, its leaf,
- * and then its leaves are those that are reached in one step. One reader goes by the table, to any address; the other one
- * wants the word of a page of the small region, which is in use, and must not be sent to a page of the new one.
+ * The page map where it grows: mm/page/map.c, map.h, span.h. A large region comes beside a small
+ * one: its table, its leaf, and then its leaves are those that are reached in one step. One reader
+ * goes by the table, to any address; the other one wants the word of a page of the small region,
+ * which is in use, and must not be sent to a page of the new one.
  */
 #include "orders.h"
 
@@ -59,7 +60,9 @@ static void any_address(void)
 		must(plain_read(WORDS), "words that were not made zero yet");
 }
 
-/* mw_map_at(), of the small region's page and of the first of the new one, which is not in use yet */
+/*
+ * mw_map_at(), of the small region's page and of the first of the new one, which is not in use yet
+ */
 static void page_in_use(void)
 {
 	unsigned int pages = load(PAGES_READ, PAGES), first = load(FIRST_READ, FIRST);

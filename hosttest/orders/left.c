@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Spans that handlers empty while a mark has bits for objects freed by hand: mm/gc/wide.c, leak.c, safe.c, cycle.c. The
- * collector sets the mode, waits for handlers that began before, marks, ends the mode, waits again, and gives back what
- * was left to it. A handler on another CPU gives a span back, or leaves it.
+ * Spans that handlers empty while a mark has bits for objects freed by hand: mm/gc/wide.c, leak.c,
+ * safe.c, cycle.c. The collector sets the mode, waits for handlers that began before, marks, ends
+ * the mode, waits again, and gives back what was left to it. A handler on another CPU gives a span
+ * back, or leaves it.
  */
 #include "orders.h"
 

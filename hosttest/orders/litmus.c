@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The machine itself, held against the tests that every memory model is held against: each with an outcome
- * that C11 allows, which must be found, or forbids, which must not. Load buffering is the one that the machine leaves
- * out: the outcome that C11 allows is not found, and is said to be so.
+ * The machine itself, held against the tests that every memory model is held against: each with an
+ * outcome that C11 allows, which must be found, or forbids, which must not. Load buffering is the
+ * one that the machine leaves out: the outcome that C11 allows is not found, and is said to be so.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * The page map, read without a lock: mm/page/span.h, span.c, map.c; and walks over all descriptors: mm/base/meta.c.
+ * The page map, read without a lock: mm/page/span.h, span.c, map.c; and walks over all descriptors:
+ * mm/base/meta.c.
  *
- * A region comes, whose leaves are reached in one step; a span in it is filled and published; a pinned reader looks up
- * its page. The region leaves, and after a grace period another one comes in its place, whose words are elsewhere.
- * The walk takes the descriptor from the list of records, and reads it if it is a span.
+ * A region comes, whose leaves are reached in one step; a span in it is filled and published; a
+ * pinned reader looks up its page. The region leaves, and after a grace period another one comes in
+ * its place, whose words are elsewhere. The walk takes the descriptor from the list of records, and
+ * reads it if it is a span.
  */
 #include "orders.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The table of orders: each protocol with the orders of the code, then with each of them weakened by a step, and by
- * another one as long as nothing is found.
+ * The table of orders: each protocol with the orders of the code, then with each of them weakened
+ * by a step, and by another one as long as nothing is found.
  *
  *	orders --list			names of protocols
  *	orders [--short] [--trace] NAME	the table of one protocol; with the shortest trace of all that is broken
@@ -9,8 +9,9 @@
  *	orders [--short] axioms		the same with programs made from a seed
  *	orders --sites			all accesses: PROTOCOL | FUNCTION | ACCESS | ORDER
  *
- * A line is "states N", or "FUNCTION | ACCESS | ORDER | WEAKER ORDER | what came of it". scripts/orders.py runs it and
- * compares. Status 1: a protocol is wrong as it is, or could not be searched.
+ * A line is "states N", or "FUNCTION | ACCESS | ORDER | WEAKER ORDER | what came of it".
+ * scripts/orders.py runs it and compares. Status 1: a protocol is wrong as it is, or could not be
+ * searched.
  */
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +40,10 @@ static void say_trace(void)
 		search_trace();
 }
 
-/* Weaken one site from @from on; @tried: a bit for each order. Return: false: the answer is not known. */
+/*
+ * Weaken one site from @from on; @tried: a bit for each order. Return: false: the answer is not
+ * known.
+ */
 static bool try_weaker(unsigned int number, enum order from, unsigned int *tried)
 {
 	const struct site *site = &machine.protocol->sites[number];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Marks and queued spans: mm/gc/mark.c, scan.h. A span is in the queue of one marker, with an object marked; the others
- * mark another object of it, or the same one, from elsewhere. In the end all that is marked has been scanned, once.
+ * Marks and queued spans: mm/gc/mark.c, scan.h. A span is in the queue of one marker, with an
+ * object marked; the others mark another object of it, or the same one, from elsewhere. In the end
+ * all that is marked has been scanned, once.
  */
 #include "orders.h"
 

@@ -2,8 +2,9 @@
 /*
  * Protocols under the memory orders of C11, decided by search.
  *
- * A protocol is a few threads, written as the functions of mm/ are, that call what is declared below for each access
- * to shared memory. The search runs them in all ways that an operational machine of views allows:
+ * A protocol is a few threads, written as the functions of mm/ are, that call what is declared
+ * below for each access to shared memory. The search runs them in all ways that an operational
+ * machine of views allows:
  *
  *   - A location has a history of messages, oldest first in its modification order. A store puts one anywhere behind
  *     what its thread has seen of the location, not only at the end; a read-modify-write puts it right behind the one
@@ -19,15 +20,17 @@
  *   - Plain accesses are no choice. Views say which of them their owner knows to be over; one that meets another that
  *     it does not know of, and one of them writes, is a data race, and wrong.
  *
- * What it has not: stores that others see before an earlier load of their thread has read. Load buffering, which C11
- * allows where all is relaxed, needs promises for that, and is out.
+ * What it has not: stores that others see before an earlier load of their thread has read. Load
+ * buffering, which C11 allows where all is relaxed, needs promises for that, and is out.
  *
- * A state holds no local variables. It has what each thread has read so far, and a step runs the thread's function from
- * its beginning, gives it the same again, and makes one access more. So the functions are C like any other, with three
- * rules: what they do depends on what they read alone; they keep nothing outside of their frame; and they wait by
- * await() and lock(), and not in a loop. Their other loops end when all that is read is 0.
+ * A state holds no local variables. It has what each thread has read so far, and a step runs the
+ * thread's function from its beginning, gives it the same again, and makes one access more. So the
+ * functions are C like any other, with three rules: what they do depends on what they read alone;
+ * they keep nothing outside of their frame; and they wait by await() and lock(), and not in a loop.
+ * Their other loops end when all that is read is 0.
  *
- * Equal states are met once. What makes them equal: messages are counted from the oldest that anybody can still read.
+ * Equal states are met once. What makes them equal: messages are counted from the oldest that
+ * anybody can still read.
  */
 #ifndef HOSTTEST_ORDERS_H
 #define HOSTTEST_ORDERS_H
@@ -91,7 +94,10 @@ unsigned int exchange(unsigned int site, unsigned int location, unsigned int val
 unsigned int fetch_or(unsigned int site, unsigned int location, unsigned int value);
 unsigned int fetch_and(unsigned int site, unsigned int location, unsigned int value);
 unsigned int fetch_add(unsigned int site, unsigned int location, unsigned int value);
-/* What @mask has becomes what @value has: a loop of compare_exchange() around a relaxed load, in one. */
+/*
+ * What @mask has becomes what @value has: a loop of compare_exchange() around a relaxed load, in
+ * one.
+ */
 unsigned int replace(unsigned int site, unsigned int location, unsigned int mask, unsigned int value);
 /* @failed: the site whose order a failure has. */
 bool compare_exchange(unsigned int site, unsigned int failed, unsigned int location,
@@ -102,7 +108,10 @@ unsigned int await(unsigned int site, unsigned int location, unsigned int mask, 
 unsigned int await_not(unsigned int site, unsigned int location, unsigned int mask,
 		       unsigned int value);
 
-/* Accesses of others whose orders are not this protocol's business: the port's, and those of a lock. */
+/*
+ * Accesses of others whose orders are not this protocol's business: the port's, and those of a
+ * lock.
+ */
 unsigned int load_as(enum order order, unsigned int location);
 unsigned int await_not_as(enum order order, unsigned int location, unsigned int mask,
 			  unsigned int value);
@@ -116,13 +125,16 @@ unsigned int plain_read(unsigned int plain);
 void plain_write(unsigned int plain, unsigned int value);
 
 /*
- * What a thread has read is forgotten where nothing of it is needed any more, and states become equal sooner: its function
- * returns after go_on(), and is called for that part from then on. Each part makes an access, at least.
+ * What a thread has read is forgotten where nothing of it is needed any more, and states become
+ * equal sooner: its function returns after go_on(), and is called for that part from then on. Each
+ * part makes an access, at least.
  */
 unsigned int part(void);
 void go_on(unsigned int part);
 
-/* What the author of a protocol counts, beside it: in order of execution, and no part of any order. */
+/*
+ * What the author of a protocol counts, beside it: in order of execution, and no part of any order.
+ */
 unsigned int ghost(unsigned int number);
 void set_ghost(unsigned int number, unsigned int value);
 /* This must not happen. */
@@ -186,7 +198,10 @@ struct state {
 	unsigned char count[MOST_LOCATIONS];
 	struct message message[MOST_LOCATIONS][MOST_MESSAGES];
 	struct agreement agreement;
-	/* With fences: what those that are sequentially consistent have seen, and what such accesses have. */
+	/*
+	 * With fences: what those that are sequentially consistent have seen, and what such
+	 * accesses have.
+	 */
 	unsigned char fenced[MOST_LOCATIONS], touched[MOST_LOCATIONS];
 	unsigned char plain[MOST_PLAINS], ghost[MOST_GHOSTS];
 };
@@ -207,7 +222,10 @@ extern struct machine machine;
 
 extern const char *const order_names[NR_ORDERS];
 
-/* agree.c: may a sequentially consistent access read message @i, or put another one behind it, or both? */
+/*
+ * agree.c: may a sequentially consistent access read message @i, or put another one behind it, or
+ * both?
+ */
 bool agree_allows(unsigned int location, unsigned int i, bool reads, bool writes);
 /* It was made; @i is the message that was written, if it was. */
 void agree_add(unsigned int location, unsigned int i, bool writes);
@@ -219,7 +237,10 @@ void agree_sort(void);
 /* All orders are the code's. */
 void machine_set(const struct protocol *protocol);
 void machine_start(unsigned int which);
-/* One access of @thread, the one of its @options with number @choice. Return: false: there is no such one. */
+/*
+ * One access of @thread, the one of its @options with number @choice. Return: false: there is no
+ * such one.
+ */
 bool machine_step(unsigned int thread, unsigned int choice);
 
 /* ---- the search: search.c ---- */

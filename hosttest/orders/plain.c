@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* What is no choice of the machine: variables that are not atomic, data races on them, and what protocols count. */
+/*
+ * What is no choice of the machine: variables that are not atomic, data races on them, and what
+ * protocols count.
+ */
 #include <stdio.h>
 #include "inside.h"
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Two frees of one object at the same moment, by its owner and by another CPU: mm/object/remote.c, inside.h, span.c.
+ * Two frees of one object at the same moment, by its owner and by another CPU: mm/object/remote.c,
+ * inside.h, span.c.
  *
- * In the first two ways the span goes back and becomes another one, whose bits nobody may touch; in the second of
- * them it is the other CPU's first free of that kind. In the others the object is handed out again; in the last of all the
- * other CPU has told the owner that its free is over, by what is no part of this.
+ * In the first two ways the span goes back and becomes another one, whose bits nobody may touch; in
+ * the second of them it is the other CPU's first free of that kind. In the others the object is
+ * handed out again; in the last of all the other CPU has told the owner that its free is over, by
+ * what is no part of this.
  */
 #include "orders.h"
 
@@ -268,7 +270,10 @@ static const char *at_the_end(void)
 
 	if (last_ghost(LIFE) == 2 && (last(REMOTE) || is_free))
 		return "an object that nobody freed is free";
-	/* It may be freed by who has it again: nobody can tell that from a right free, unless it was over before. */
+	/*
+	 * It may be freed by who has it again: nobody can tell that from a right free, unless it
+	 * was over before.
+	 */
 	if (handed_out && way == AGAIN)
 		return reported == is_free ? "a free that was reported has been done, or neither"
 					   : NULL;

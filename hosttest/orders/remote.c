@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Frees from other CPUs: mm/object/remote.c, elsewhere.h, central.c. Two CPUs free an object each of one span. Its owner
- * gathers, hands out what it finds free, and in the other ways gives the span up to the cache in between, and takes it
- * from there again.
+ * Frees from other CPUs: mm/object/remote.c, elsewhere.h, central.c. Two CPUs free an object each
+ * of one span. Its owner gathers, hands out what it finds free, and in the other ways gives the
+ * span up to the cache in between, and takes it from there again.
  */
 #include "orders.h"
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Where a span with frees from elsewhere is sent: mw_pending_route() in mm/object/remote.c, when nobody can gather there.
+ * Where a span with frees from elsewhere is sent: mw_pending_route() in mm/object/remote.c, when
+ * nobody can gather there.
  *
- * First: a CPU has set the flag in a life of the span that is over by now. It takes the flag back, while the span is taken
- * again, and another CPU frees into it and may rely on the flag. Second: the owner stops. It gives the span up, closes its
- * list, and begins again; the CPU that frees finds the list closed, or the span somewhere else.
+ * First: a CPU has set the flag in a life of the span that is over by now. It takes the flag back,
+ * while the span is taken again, and another CPU frees into it and may rely on the flag. Second:
+ * the owner stops. It gives the span up, closes its list, and begins again; the CPU that frees
+ * finds the list closed, or the span somewhere else.
  */
 #include "orders.h"
 

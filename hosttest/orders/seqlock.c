@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The sorted tables of regions, read without a lock: mm/page/region.c. One region is there, another one is put before it,
- * and taken out again; a reader looks for what is in the first. Changes are made under a lock.
+ * The sorted tables of regions, read without a lock: mm/page/region.c. One region is there, another
+ * one is put before it, and taken out again; a reader looks for what is in the first. Changes are
+ * made under a lock.
  */
 #include "orders.h"
 
@@ -65,7 +66,10 @@ static void writer(void)
 	}
 }
 
-/* lookup(), table_find(): the last one whose key is not higher, that of SECOND being lower than that of FIRST. */
+/*
+ * lookup(), table_find(): the last one whose key is not higher, that of SECOND being lower than
+ * that of FIRST.
+ */
 static void reader(void)
 {
 	unsigned int seq = load(SEQ_READ, SEQ), lo = 0, hi = load(COUNT_READ, COUNT), found = 0;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * First writes to an armed page, beside a marker: arch/common/snapshot.c. Two CPUs write to the page, each another value;
- * the marker reads, and looks for a copy. A slot of the log is a CPU's own here.
+ * First writes to an armed page, beside a marker: arch/common/snapshot.c. Two CPUs write to the
+ * page, each another value; the marker reads, and looks for a copy. A slot of the log is a CPU's
+ * own here.
  *
- * That a CPU walks the tables before it stores is the hardware's: a load with acquire of the twin's entry, which the
- * store is behind. The directory's entry is left out: it is changed between words and twin, by whoever comes first.
+ * That a CPU walks the tables before it stores is the hardware's: a load with acquire of the twin's
+ * entry, which the store is behind. The directory's entry is left out: it is changed between words
+ * and twin, by whoever comes first.
  */
 #include "orders.h"
 

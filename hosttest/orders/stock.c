@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Two CPUs free one raw page at the same moment: mm/page/stock.h, stock.c, pages.c. CPU 0 frees into its stock, CPU 1 into
- * its own or to the heap. Another CPU empties CPU 0's stock, and takes the page for itself. All of the page's word is
- * relaxed; what is in the page goes by the locks.
+ * Two CPUs free one raw page at the same moment: mm/page/stock.h, stock.c, pages.c. CPU 0 frees
+ * into its stock, CPU 1 into its own or to the heap. Another CPU empties CPU 0's stock, and takes
+ * the page for itself. All of the page's word is relaxed; what is in the page goes by the locks.
  */
 #include "orders.h"
 

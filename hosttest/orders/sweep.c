@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * The generations of the sweep: mm/gc/sweep.c, mm/object/central.c. A mark ends, and what it has not marked is swept by who
- * comes first: the collector, or handlers on CPUs that are stopped and go on when the world does.
+ * The generations of the sweep: mm/gc/sweep.c, mm/object/central.c. A mark ends, and what it has
+ * not marked is swept by who comes first: the collector, or handlers on CPUs that are stopped and
+ * go on when the world does.
  *
- * First: a span of the cache's with a live object, which a handler frees, and a dead one; another handler takes the span and
- * allocates. Second: a span that is all dead, which goes back and is born again as another one, while two walks
- * over all descriptors want to sweep it.
+ * First: a span of the cache's with a live object, which a handler frees, and a dead one; another
+ * handler takes the span and allocates. Second: a span that is all dead, which goes back and is
+ * born again as another one, while two walks over all descriptors want to sweep it.
  */
 #include "orders.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The event trace: mm/watch/trace.c. A ring is made, and one of its entries written twice, while a reader looks for each
- * event in it. What an event says are two words here; in the second way the ring is there, with an event in the entry, so
- * that it is written over.
+ * The event trace: mm/watch/trace.c. A ring is made, and one of its entries written twice, while a
+ * reader looks for each event in it. What an event says are two words here; in the second way the
+ * ring is there, with an event in the entry, so that it is written over.
  */
 #include "orders.h"
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * Weak references that interrupts read at the end of a mark: mm/special/weak.c, death.c, mm/gc/special.c, sweep.c. An object
- * has one and, in the first way, nothing else; in the second a root has it, too, which the mark comes to late. Handlers on
- * two other CPUs read the reference; what the one gets it puts into a root, and the other one uses it until it ends. The
- * collector ends the mark and sweeps.
+ * Weak references that interrupts read at the end of a mark: mm/special/weak.c, death.c,
+ * mm/gc/special.c, sweep.c. An object has one and, in the first way, nothing else; in the second a
+ * root has it, too, which the mark comes to late. Handlers on two other CPUs read the reference;
+ * what the one gets it puts into a root, and the other one uses it until it ends. The collector
+ * ends the mark and sweeps.
  *
- * The port runs a function on the CPUs, which begins when a handler there has ended: requests and answers, by number.
+ * The port runs a function on the CPUs, which begins when a handler there has ended: requests and
+ * answers, by number.
  */
 #include "orders.h"
 

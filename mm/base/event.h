@@ -29,7 +29,10 @@ enum mw_event {
 #if MW_WATCH
 extern _Atomic(bool) mw_event_on;
 
-/* Of the trace, which switches the above on, if it is there. Pinned or not; no lock of MW_RANK_PERSIST or behind. */
+/*
+ * Of the trace, which switches the above on, if it is there. Pinned or not; no lock of
+ * MW_RANK_PERSIST or behind.
+ */
 MW_NOINLINE void mw_up_event(enum mw_event what, unsigned long a, unsigned long b)
 	__attribute__((weak));
 #endif

@@ -9,8 +9,8 @@
 /* Bytes from one sample to the next on average; 0: off. */
 extern mw_atomic_t mw_profile_every;
 /*
- * Counts changes of that: once before it is set and once after, so that who saw the old rate, or none,
- * is never taken for somebody of the era that begins with the new one.
+ * Counts changes of that: once before it is set and once after, so that who saw the old rate, or
+ * none, is never taken for somebody of the era that begins with the new one.
  */
 extern mw_atomic_t mw_profile_era;
 

@@ -81,8 +81,8 @@ static bool is_bad(const struct mw_span *span, size_t index)
 }
 
 /*
- * Is a typed pointer that leads to no span a bad one: a small number, or an address in a page that is free? The page
- * heap's lock is taken, so no lock may be held.
+ * Is a typed pointer that leads to no span a bad one: a small number, or an address in a page that
+ * is free? The page heap's lock is taken, so no lock may be held.
  */
 static bool is_stray(uintptr_t word)
 {
@@ -137,7 +137,10 @@ static void second_root(void *ctx, enum mw_root_kind kind, const char *name, con
 {
 	struct mw_second *second = ctx;
 
-	/* What records show comes with their lock; the object itself is looked at when it comes off the queue. */
+	/*
+	 * What records show comes with their lock; the object itself is looked at when it comes off
+	 * the queue.
+	 */
 	second->locked = kind != MW_ROOT_DATA;
 	second->holder = NULL;
 	second->root = name ? name : "unnamed";

@@ -318,7 +318,10 @@ static void sum_markers(unsigned long wide)
 	}
 	if (wide != MW_WIDE_NOT)
 		mw_wide_recount(c);
-	/* The mark also counts objects of bytes that a CPU has set aside and not added to the heap's count yet. */
+	/*
+	 * The mark also counts objects of bytes that a CPU has set aside and not added to the
+	 * heap's count yet.
+	 */
 	c->heap_before = mw_max(c->heap_before, c->heap_marked);
 	mw_pace_marked(c->heap_marked);
 	c->goal = mw_word(&mw_gc.pace.goal);

@@ -33,10 +33,11 @@ static void mark_born(void)
 }
 
 /*
- * Clear the marks of what was born during the mark, as no sweep will. The walk takes raw descriptors, as the sweep's
- * does: an object may be live before its span is readable. A marker sees by a relaxed load that an object is live.
- * The acquire fence behind that makes the span's birth and its generation visible as well. The function is out of
- * line because gcc's thread sanitizer does not know fences, and gcc warns where one is inlined.
+ * Clear the marks of what was born during the mark, as no sweep will. The walk takes raw
+ * descriptors, as the sweep's does: an object may be live before its span is readable. A marker
+ * sees by a relaxed load that an object is live. The acquire fence behind that makes the span's
+ * birth and its generation visible as well. The function is out of line because gcc's thread
+ * sanitizer does not know fences, and gcc warns where one is inlined.
  */
 static MW_NOINLINE void clear_born(void)
 {

@@ -296,7 +296,10 @@ void mw_wide_end(void)
 {
 	uintptr_t at;
 
-	/* Release: who sees it gives spans back at once, and the mark has read the last of them by then. */
+	/*
+	 * Release: who sees it gives spans back at once, and the mark has read the last of them by
+	 * then.
+	 */
 	atomic_store_explicit(&mw_gc.wide.mode, MW_WIDE_NOT, memory_order_release);
 	/* Handlers that saw the mode have ended then. */
 	mw_handlers_wait();

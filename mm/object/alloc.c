@@ -5,7 +5,9 @@
 #include "ahead.h"
 #include "inside.h"
 
-/* What the slot says after an allocation: its spans, and how many objects this one is a sample of. */
+/*
+ * What the slot says after an allocation: its spans, and how many objects this one is a sample of.
+ */
 struct mw_after {
 	size_t have;
 	unsigned long stands;

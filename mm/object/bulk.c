@@ -28,7 +28,10 @@ static inline void mw_take_run(char *at, size_t stride, size_t n, void **objects
 	}
 }
 
-/* Up to @n of @some objects of the slot's word, those side by side at once. Pinned. Return: how many. */
+/*
+ * Up to @n of @some objects of the slot's word, those side by side at once. Pinned. Return: how
+ * many.
+ */
 static inline size_t mw_slot_take_many(struct mw_slot *slot, unsigned long some, size_t n,
 				       void **objects)
 {
@@ -64,7 +67,10 @@ mw_cache_take_many(struct mw_cache *cache, bool held, size_t n, void **objects)
 	return taken;
 }
 
-/* What the slot's first word did not have. While there is a profile, words have what is ready, no more. */
+/*
+ * What the slot's first word did not have. While there is a profile, words have what is ready, no
+ * more.
+ */
 static __attribute__((noinline)) bool mw_cache_alloc_others(struct mw_cache *cache, mw_flags_t flags,
 							    bool plain, size_t n, void **objects,
 							    size_t have, uintptr_t site)

@@ -118,8 +118,9 @@ static void mw_cpu_show(struct mw_cpu *cpu)
 }
 
 /*
- * A slot may have more than it noted, and what is freed into its word comes on top: a loop can go on
- * in it for ever, unseen. So when an era of the profile begins, all slots are closed first. Pinned.
+ * A slot may have more than it noted, and what is freed into its word comes on top: a loop can go
+ * on in it for ever, unseen. So when an era of the profile begins, all slots are closed first.
+ * Pinned.
  */
 static void mw_cpu_close(struct mw_cpu *cpu)
 {
@@ -218,7 +219,9 @@ bool mw_cpu_start(void)
 	return ok;
 }
 
-/* A reason to hide the CPUs from the fast paths comes or goes; NULL: one that is written elsewhere. */
+/*
+ * A reason to hide the CPUs from the fast paths comes or goes; NULL: one that is written elsewhere.
+ */
 static void mw_object_hide(_Atomic(bool) *why, bool on)
 {
 	unsigned long state;

@@ -241,8 +241,9 @@ static bool mw_slot_collected(const struct mw_slot *slot)
 }
 
 /*
- * A free that came between a span's gathering and its end as this CPU's is pending here. It is gathered before the
- * mark: a sweep that frees the object itself would leave the remote bit to free what is handed out there next.
+ * A free that came between a span's gathering and its end as this CPU's is pending here. It is
+ * gathered before the mark: a sweep that frees the object itself would leave the remote bit to free
+ * what is handed out there next.
  */
 static void mw_cpu_flush(struct mw_cpu *cpu, void *arg)
 {

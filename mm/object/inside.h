@@ -54,7 +54,10 @@ static inline struct mw_cpu *mw_cpu_begun(void)
 	return cpu && cpu->running ? cpu : NULL;
 }
 
-/* Let the CPU's slots follow the profile's era, and the fast paths see the CPU again. Pinned; no lock held. */
+/*
+ * Let the CPU's slots follow the profile's era, and the fast paths see the CPU again. Pinned; no
+ * lock held.
+ */
 MW_NOINLINE void mw_cpu_follow(struct mw_cpu *cpu);
 
 /* This CPU's slot of @cache, made if need be. NULL: out of memory. Pinned. */

@@ -249,7 +249,10 @@ struct mw_cache {
 	mw_atomic_t debug; /* MW_DEBUG_* for spans taken from now on */
 };
 
-/* Whose turn it is to be a sample of the profile, of allocations that somebody counts: see mm/watch/sample.c. */
+/*
+ * Whose turn it is to be a sample of the profile, of allocations that somebody counts: see
+ * mm/watch/sample.c.
+ */
 struct mw_draw {
 	unsigned long due; /* the count, when the next sample is in it */
 	unsigned long stands; /* how many allocations that sample stands for */

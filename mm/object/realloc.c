@@ -128,7 +128,10 @@ static MW_NOINLINE bool mw_realloc_refuses(const struct mw_cache *cache, const v
 	return true;
 }
 
-/* Is it where MW_BELOW_* want it? A region is on one side of each of their limits, and so is all that grows in it. */
+/*
+ * Is it where MW_BELOW_* want it? A region is on one side of each of their limits, and so is all
+ * that grows in it.
+ */
 static bool mw_realloc_zone_fits(const void *object, mw_flags_t flags)
 {
 	if (!(flags & MW_ZONE_FLAGS))

@@ -81,7 +81,10 @@ void mw_remote_notify(struct mw_span *span)
 
 MW_NOINLINE void mw_freer_first(struct mw_span *span, unsigned int here)
 {
-	/* Acquire: who relies on another one's count comes behind it in the order of mw_freers_wait(), too. */
+	/*
+	 * Acquire: who relies on another one's count comes behind it in the order of
+	 * mw_freers_wait(), too.
+	 */
 	unsigned int count = atomic_load_explicit(&mw_object.freer_count, memory_order_acquire);
 
 	while (count <= here &&

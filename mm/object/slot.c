@@ -58,8 +58,8 @@ bool mw_slot_leave_out(struct mw_span *span, size_t index)
 }
 
 /*
- * While there is a profile no more is handed out than is ready now: what is freed into the word must
- * not let a sample's turn pass unseen.
+ * While there is a profile no more is handed out than is ready now: what is freed into the word
+ * must not let a sample's turn pass unseen.
  */
 static inline void mw_slot_hold(struct mw_slot *slot)
 {

@@ -28,8 +28,9 @@ static void *mw_tiny_part(struct mw_tiny *tiny, size_t size)
 }
 
 /*
- * The block was made for @size bytes. The one with more room is kept open; but none is while the part that is due
- * for a sample may lie in it, so that this one comes here. Pinned. Return: the parts that the new one stands for.
+ * The block was made for @size bytes. The one with more room is kept open; but none is while the
+ * part that is due for a sample may lie in it, so that this one comes here. Pinned. Return: the
+ * parts that the new one stands for.
  */
 static unsigned long mw_tiny_opened(struct mw_tiny *tiny, char *block, size_t size)
 {

@@ -152,8 +152,9 @@ static inline void mw_slot_close(struct mw_slot *slot)
 
 #if MW_WATCH
 /*
- * An object came out of the slot by the slow way, and the next sample is not behind it, as far as the
- * slot knows. Pinned, as when the object was taken. Return: how many objects it stands for; 0: it is no sample.
+ * An object came out of the slot by the slow way, and the next sample is not behind it, as far as
+ * the slot knows. Pinned, as when the object was taken. Return: how many objects it stands for; 0:
+ * it is no sample.
  */
 unsigned long mw_up_profile_due(struct mw_slot *slot);
 /* A block of tiny parts was opened, and this is its first one. Pinned. Return: as above. */
@@ -161,8 +162,8 @@ unsigned long mw_up_profile_tiny(struct mw_tiny *tiny);
 /* An object of @size bytes, allocated from where @site tells, stands for @objects. Not pinned. */
 void mw_up_profile(size_t size, void *object, uintptr_t site, unsigned long objects);
 /*
- * Asked only while mw_profiling(): an object that came out of no slot, of which @size bytes were asked for,
- * is it one to be sampled? Not pinned.
+ * Asked only while mw_profiling(): an object that came out of no slot, of which @size bytes were
+ * asked for, is it one to be sampled? Not pinned.
  */
 void mw_up_profile_bytes(size_t size, void *object, uintptr_t site);
 /* A sampled object ends, which stood for @objects; or the sweep ends it. Its span's records are locked. */

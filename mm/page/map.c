@@ -2,12 +2,13 @@
 /*
  * The page map, see span.h: a root in bss, tables of 64 MiB, leaves of 1 MiB.
  *
- * A region brings tables and leaves for all its pages that have none yet. The words of its leaves lie one behind
- * the other. A leaf sleeps until something in it is used: its words are not made yet, and readers find those of
- * mw_map_nothing. So the map of an untouched terabyte is untouched, and a machine of one megabyte pays five KiB.
+ * A region brings tables and leaves for all its pages that have none yet. The words of its leaves
+ * lie one behind the other. A leaf sleeps until something in it is used: its words are not made
+ * yet, and readers find those of mw_map_nothing. So the map of an untouched terabyte is untouched,
+ * and a machine of one megabyte pays five KiB.
  *
- * The root and tables change under the heap lock, from nothing to something, and back only when a region is
- * removed; a reader without a lock sees the one or the other.
+ * The root and tables change under the heap lock, from nothing to something, and back only when a
+ * region is removed; a reader without a lock sees the one or the other.
  */
 #include "page.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the page map says of memory that is in no span: the second of its two words a page, which nobody but the
- * page heap needs. Frees of objects and marks read the first one alone, see span.h.
+ * What the page map says of memory that is in no span: the second of its two words a page, which
+ * nobody but the page heap needs. Frees of objects and marks read the first one alone, see span.h.
  *
  * A page is known by its number, counted from MW_ADDR_BASE. A word is a tag of 3 bits, mostly the id of
  * the region, and a payload. Free runs need no records of their own: all that is known of a run
@@ -15,10 +15,9 @@
  *   n free  HEAD length | 0 or INNER ... | INNER length | INNER prev, age | END next
  *
  * So a free page next to a run that is being freed is known by one look: SINGLE, PAIR or END on the
- * left, SINGLE, PAIR or HEAD on the right. HEAD, END, PAIR and SINGLE stand nowhere else; pages of a span
- * have words that are none of these, nor RAW.
- * Words change under MW_RANK_HEAP, except RAW ones as they become stocked and are handed out again: see
- * stock.h.
+ * left, SINGLE, PAIR or HEAD on the right. HEAD, END, PAIR and SINGLE stand nowhere else; pages of
+ * a span have words that are none of these, nor RAW. Words change under MW_RANK_HEAP, except RAW
+ * ones as they become stocked and are handed out again: see stock.h.
  */
 #ifndef MW_PAGE_MAP_H
 #define MW_PAGE_MAP_H
@@ -106,7 +105,10 @@ static inline void *mw_pn_address(size_t pn)
 	return (void *)((uintptr_t)MW_ADDR_BASE + ((uintptr_t)pn << MW_PAGE_SHIFT));
 }
 
-/* Of any address; those of pages that nobody has used yet, or that are in no region, are never written. Pinned. */
+/*
+ * Of any address; those of pages that nobody has used yet, or that are in no region, are never
+ * written. Pinned.
+ */
 static inline mw_map_word *mw_map_find(const void *address)
 {
 	const struct mw_map_leaf *leaf = &mw_map_nothing;
@@ -160,9 +162,9 @@ static inline void mw_map_write(size_t pn, uintptr_t word)
 }
 
 /*
- * What a region brings of the page map, out of its own memory. Its first and its last leaf, which it may share
- * with other regions, are there when it comes, unless they were there before; those between when the frontier
- * reaches them, as nobody else has a part in them. So it is with tables.
+ * What a region brings of the page map, out of its own memory. Its first and its last leaf, which
+ * it may share with other regions, are there when it comes, unless they were there before; those
+ * between when the frontier reaches them, as nobody else has a part in them. So it is with tables.
  */
 struct mw_map_part {
 	size_t slot, leaf; /* numbers of the first table and the first leaf that it brings */
@@ -172,15 +174,20 @@ struct mw_map_part {
 	mw_map_word *runs;
 };
 
-/* Bytes that a region of [@first, @end) needs for its part. As long as nobody else changes regions. */
+/*
+ * Bytes that a region of [@first, @end) needs for its part. As long as nobody else changes regions.
+ */
 size_t mw_map_bytes(size_t first, size_t end);
 /* It is laid out from @at on, for [@first, @end). Heap lock held. */
 void mw_map_come(struct mw_map_part *part, size_t first, size_t end, char *at);
-/* [@first, @end) is about to be used; @clear: the part's memory is not known to be zero. Heap lock held. */
+/*
+ * [@first, @end) is about to be used; @clear: the part's memory is not known to be zero. Heap lock
+ * held.
+ */
 void mw_map_wake(const struct mw_map_part *part, size_t first, size_t end, bool clear);
 /*
- * What of the map lies in [@lo, @hi), a region's own memory, goes out of it, as far as it serves pages of
- * [@first, @end). mw_map_lends(): other regions' pages, too, are served by it.
+ * What of the map lies in [@lo, @hi), a region's own memory, goes out of it, as far as it serves
+ * pages of [@first, @end). mw_map_lends(): other regions' pages, too, are served by it.
  */
 bool mw_map_lends(const struct mw_region *region, const char *lo, const char *hi);
 void mw_map_disown(size_t first, size_t end, const char *lo, const char *hi);

@@ -62,7 +62,10 @@ static bool lends(struct mw_region **parts, size_t n)
 	return false;
 }
 
-/* It is in nobody's list: out of the page map, a few tables at a time; then it waits for its readers. */
+/*
+ * It is in nobody's list: out of the page map, a few tables at a time; then it waits for its
+ * readers.
+ */
 static void disown(struct mw_region *region)
 {
 	const size_t step = DISOWN_STEP * MW_MAP_LEAVES * MW_LEAF_PAGES;

@@ -137,7 +137,10 @@ size_t mw_run_fit(const struct mw_run *run, const struct mw_want *want)
 		size_t frame = atomic_load_explicit(&run->region->frame, memory_order_relaxed);
 		size_t left = left_before(start - first + frame, want->boundary);
 
-		/* Crossing: behind it. Frames need not be as aligned as pages, so that may cross the next one. */
+		/*
+		 * Crossing: behind it. Frames need not be as aligned as pages, so that may cross
+		 * the next one.
+		 */
 		if (want->n > left) {
 			start = mw_round_up(start + left, want->align);
 			if (want->n > left_before(start - first + frame, want->boundary))

@@ -2,10 +2,10 @@
 /*
  * A span: a run of pages that holds objects, and the page map that leads to it.
  *
- * The page map has two words a page: the span that the page is in, here; and what is known of the free or raw
- * run that it is in, which mm/page alone reads (map.h). Any address at all may be looked up, at any moment,
- * without a lock: whoever gets a span gets one that was in use at that moment, and descriptors never become
- * anything else.
+ * The page map has two words a page: the span that the page is in, here; and what is known of the
+ * free or raw run that it is in, which mm/page alone reads (map.h). Any address at all may be
+ * looked up, at any moment, without a lock: whoever gets a span gets one that was in use at that
+ * moment, and descriptors never become anything else.
  */
 #ifndef MW_PAGE_SPAN_H
 #define MW_PAGE_SPAN_H
@@ -19,8 +19,8 @@
 #define MW_SPAN_BITS 4
 
 /*
- * What pages of no span lead to: no CPU's, nothing in it is an object, and it never changes. So who frees need
- * not ask whether there is a span.
+ * What pages of no span lead to: no CPU's, nothing in it is an object, and it never changes. So who
+ * frees need not ask whether there is a span.
  */
 extern const struct mw_span mw_span_none;
 #define MW_SPAN_NO_OWNER                                                                           \
@@ -91,9 +91,9 @@ struct mw_span {
 };
 
 /*
- * The page map: a root in bss with an entry for each 64 MiB, NULL where there is no memory; tables; and leaves
- * of 1 MiB, the words of whose pages stand beside each other. A leaf that nobody has used yet has
- * mw_map_nothing's words, which are never written.
+ * The page map: a root in bss with an entry for each 64 MiB, NULL where there is no memory; tables;
+ * and leaves of 1 MiB, the words of whose pages stand beside each other. A leaf that nobody has
+ * used yet has mw_map_nothing's words, which are never written.
  */
 #define MW_MAP_TABLE_SHIFT 26
 #define MW_MAP_LEAF_SHIFT 20
@@ -142,7 +142,10 @@ static inline size_t mw_map_flat_number(uintptr_t address)
 	return mw_likely(n < pages) ? n : MW_MAP_NOT_FLAT;
 }
 
-/* The table that has the leaf of any address, or NULL. What is found goes when its region does, a grace period later. */
+/*
+ * The table that has the leaf of any address, or NULL. What is found goes when its region does, a
+ * grace period later.
+ */
 static inline const struct mw_map_table *mw_map_table(uintptr_t address)
 {
 	uintptr_t slot = (address - (uintptr_t)MW_ADDR_BASE) >> MW_MAP_TABLE_SHIFT;
@@ -181,8 +184,8 @@ static inline struct mw_span *mw_span_far(uintptr_t address)
 }
 
 /*
- * The span in use that @address lies in, or mw_span_none. Says nothing of objects. The map is read pinned, or with
- * the world stopped.
+ * The span in use that @address lies in, or mw_span_none. Says nothing of objects. The map is read
+ * pinned, or with the world stopped.
  */
 static inline struct mw_span *mw_span_fast(const void *address)
 {

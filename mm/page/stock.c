@@ -82,7 +82,10 @@ MW_NOINLINE bool mw_stock_begin(void)
 	return first;
 }
 
-/* The region of a run that is stocked. By its word: the map is not to be asked here, as nobody need be pinned. */
+/*
+ * The region of a run that is stocked. By its word: the map is not to be asked here, as nobody need
+ * be pinned.
+ */
 static struct mw_region *region_of(const struct mw_stocked *run)
 {
 	return mw_region_by_id(mw_map_id(atomic_load_explicit(run->word, memory_order_relaxed)));

@@ -9,11 +9,11 @@
 #define MW_RECLAIM_SHRINK 16
 
 /*
- * Defined by mm/object, if it is there: give pages back, the cheapest way first: empty spans that caches keep, what
- * can be swept, a collection. @step counts from 0 for a request; with MW_ATOMIC in @flags nothing
- * may wait. No lock is held; mw_span_free() and mw_pages_free() may be called, nothing that
- * allocates pages. Return: true if the request should be tried again, then the next step is
- * asked; false if there are no further steps.
+ * Defined by mm/object, if it is there: give pages back, the cheapest way first: empty spans that
+ * caches keep, what can be swept, a collection. @step counts from 0 for a request; with MW_ATOMIC
+ * in @flags nothing may wait. No lock is held; mw_span_free() and mw_pages_free() may be called,
+ * nothing that allocates pages. Return: true if the request should be tried again, then the next
+ * step is asked; false if there are no further steps.
  */
 bool mw_up_reclaim(size_t pages, mw_flags_t flags, unsigned int step) __attribute__((weak));
 
@@ -41,7 +41,9 @@ bool mw_meta_refill(void);
  * use. Takes as long as that run, without a lock.
  */
 void mw_page_stray(const void *address, struct mw_report *report);
-/* Is it in a page of a region that nobody has: free, or never handed out? Not pinned, no lock held. */
+/*
+ * Is it in a page of a region that nobody has: free, or never handed out? Not pinned, no lock held.
+ */
 bool mw_page_is_nobodys(const void *address);
 
 /* This CPU's stock goes back: part of mw_cpu_stop(). */

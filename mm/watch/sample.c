@@ -2,17 +2,20 @@
 /*
  * Which allocations are sampled: one in about @rate bytes, without a word of the fast paths.
  *
- * A slot's allocations are cut into blocks of as many as make up the rate, and in each block one is drawn,
- * each with the same chance. It stands for the block. So every allocation has the same chance to be
- * the sample, whoever else allocates and whatever is freed when: each site's sum is right on average, the
- * sum of all is exact but for the last block of each slot, and patterns of callers do not beat with it.
+ * A slot's allocations are cut into blocks of as many as make up the rate, and in each block one is
+ * drawn, each with the same chance. It stands for the block. So every allocation has the same
+ * chance to be the sample, whoever else allocates and whatever is freed when: each site's sum is
+ * right on average, the sum of all is exact but for the last block of each slot, and patterns of
+ * callers do not beat with it.
  *
- * The allocation that is drawn has to take the slow way. A slot allocates from a snapshot of one word's
- * free bits, @ready. While there is a profile the word behind it is hidden (slot->mask = 0), so no more is
- * handed out than the snapshot has, and that ends before the one that is due: no allocation passes
- * it by the fast path, and whoever is due finds that out pinned, when it takes the object.
+ * The allocation that is drawn has to take the slow way. A slot allocates from a snapshot of one
+ * word's free bits, @ready. While there is a profile the word behind it is hidden (slot->mask = 0),
+ * so no more is handed out than the snapshot has, and that ends before the one that is due: no
+ * allocation passes it by the fast path, and whoever is due finds that out pinned, when it takes
+ * the object.
  *
- * Objects that come out of no slot lie on a line of bytes, which is cut and drawn from in the same way.
+ * Objects that come out of no slot lie on a line of bytes, which is cut and drawn from in the same
+ * way.
  */
 #include "profile.h"
 #include "../object/up.h"
@@ -34,7 +37,9 @@ static unsigned long below(unsigned long n)
 	return (unsigned long)((uint64_t)high * (uint32_t)mw_min(n, UINT32_MAX) >> 32);
 }
 
-/* The next block of allocations of @size bytes begins behind @before. 0: they have no samples here. */
+/*
+ * The next block of allocations of @size bytes begins behind @before. 0: they have no samples here.
+ */
 static void next_block(struct mw_draw *draw, unsigned long before, size_t size)
 {
 	unsigned long block = size ? mw_max(mw_word(&mw_profile_every) / size, 1) : SIZE_MAX / 2;
@@ -45,7 +50,9 @@ static void next_block(struct mw_draw *draw, unsigned long before, size_t size)
 	draw->rest = block - at;
 }
 
-/* Who has not been seen since the rate was set. @before: what of the count is not of the new era. */
+/*
+ * Who has not been seen since the rate was set. @before: what of the count is not of the new era.
+ */
 static void begin_era(struct mw_draw *draw, unsigned long before, size_t size)
 {
 	unsigned long era = mw_profile_now();
@@ -75,7 +82,10 @@ static size_t size_of(const struct mw_slot *slot)
 	return slot->cache->span_flags & MW_SPAN_TINY ? 0 : slot->cache->size;
 }
 
-/* The object that the word is loaded for takes the slow way itself, so it may be the one that is due. */
+/*
+ * The object that the word is loaded for takes the slow way itself, so it may be the one that is
+ * due.
+ */
 void mw_up_profile_word(struct mw_slot *slot)
 {
 	unsigned long bits = slot->ready, some = 0, left;
@@ -105,7 +115,10 @@ unsigned long mw_up_profile_tiny(struct mw_tiny *tiny)
 	return count_one(&tiny->draw, tiny->packed + tiny->opened, MW_TINY_BLOCK);
 }
 
-/* How many of the points that were drawn the object covers, one in each @rate bytes of the line. Pinned. */
+/*
+ * How many of the points that were drawn the object covers, one in each @rate bytes of the line.
+ * Pinned.
+ */
 static unsigned long points_met(struct mw_profile_cpu *cpu, size_t size, size_t rate)
 {
 	unsigned long era = mw_profile_now(), points = 0;

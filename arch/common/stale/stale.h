@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Faults of pages that the tables allow, for machines that have them. The CPU had an older entry, which it may keep
- * even if that was an empty one; or it leaves the bits accessed and dirty to software: pte_touched() sets those.
+ * Faults of pages that the tables allow, for machines that have them. The CPU had an older entry,
+ * which it may keep even if that was an empty one; or it leaves the bits accessed and dirty to
+ * software: pte_touched() sets those.
  */
 #ifndef ARCH_COMMON_STALE_H
 #define ARCH_COMMON_STALE_H

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Faults of pages that the tables allow: the emulator has next to none, so they are made up here. */
+/*
+ * Faults of pages that the tables allow: the emulator has next to none, so they are made up here.
+ */
 #include "internal.h"
 #include "stale.h"
 #include "test.h"
@@ -57,7 +59,10 @@ static void tick(struct arch_regs *regs, void *arg)
 	ticks++;
 }
 
-/* What interrupts write to the interrupted stack may be such a fault: nothing of what was interrupted is lost by that. */
+/*
+ * What interrupts write to the interrupted stack may be such a fault: nothing of what was
+ * interrupted is lost by that.
+ */
 TEST(interrupts_come_on_a_clean_stack)
 {
 	unsigned long rounds = test_rounds(20000);

@@ -118,7 +118,10 @@
 #error "MW_ADDR_BITS: 26 to 48"
 #endif
 
-/* Of members that only Marrow touches, atomic ones: C++ has other words for them, and the same size. */
+/*
+ * Of members that only Marrow touches, atomic ones: C++ has other words for them, and the same
+ * size.
+ */
 #ifdef __cplusplus
 #define MW_ATOMIC_MEMBER
 #else

@@ -238,7 +238,10 @@ bool mw_gc_policy_set(const struct mw_gc_policy *policy);
 
 /** enum mw_gc_moment - what an event listener hears of, in order */
 enum mw_gc_moment {
-	/* A cycle begins, and the world still runs: the place to empty the kernel's own pools of collected objects. */
+	/*
+	 * A cycle begins, and the world still runs: the place to empty the kernel's own pools of
+	 * collected objects.
+	 */
 	MW_GC_STOPPING,
 	MW_GC_STOPPED,
 	MW_GC_ROOTS_DONE,
@@ -301,9 +304,9 @@ bool mw_worker_run(enum mw_worker worker, uint64_t budget_ns);
 bool mw_gc_check(void);
 
 /*
- * Report typed pointers to what is not an object: a free or foreign place in a span, behind an object, a page that is
- * free or was never handed out, and a number below MW_PAGE_SIZE that is not 0. The last three are not reported of what
- * is kept by a finalizer alone. Each cycle marks twice.
+ * Report typed pointers to what is not an object: a free or foreign place in a span, behind an
+ * object, a page that is free or was never handed out, and a number below MW_PAGE_SIZE that is not
+ * 0. The last three are not reported of what is kept by a finalizer alone. Each cycle marks twice.
  */
 #define MW_GC_DEBUG_POINTERS 0x01u
 #define MW_GC_DEBUG_POISON 0x02u /* overwrite swept objects */

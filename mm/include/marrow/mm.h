@@ -210,9 +210,10 @@ size_t mw_scavenge(uint64_t older_than_ns, size_t max_bytes);
 /**
  * mw_give_back - give all that nobody needs to whoever owns the memory underneath
  *
- * Collects, and sweeps to the end; takes from all CPUs what they keep for later, from this one where the world
- * cannot be stopped; then as mw_scavenge() of all. Caches keep what is theirs while they live: see
- * mw_cache_shrink(). Shrinkers are not asked. early: no. interrupt: no. waits: yes. Return: bytes released by this call.
+ * Collects, and sweeps to the end; takes from all CPUs what they keep for later, from this one
+ * where the world cannot be stopped; then as mw_scavenge() of all. Caches keep what is theirs while
+ * they live: see mw_cache_shrink(). Shrinkers are not asked. early: no. interrupt: no. waits: yes.
+ * Return: bytes released by this call.
  */
 size_t mw_give_back(void);
 
@@ -261,7 +262,8 @@ void *mw_alloc_array(size_t count, size_t size, mw_flags_t flags);
  * @object: NULL allocates
  * @size: 0 frees, and gives the shared zero-size address
  * @flags: as for mw_alloc(). MW_BELOW_* moves an object that is not there. MW_ZERO zeroes what is added, if the
- * allocation and each resize before had MW_ZERO too: else bytes that were usable before, see mw_usable_size(), stay as they are.
+ * allocation and each resize before had MW_ZERO too: else bytes that were usable before, see
+ * mw_usable_size(), stay as they are.
  *
  * Keeps the contents, the alignment it was asked with, whose the object is (@flags do not say that), and, if it
  * can, the place.

@@ -83,16 +83,19 @@ struct mw_stats {
 	uint64_t alloc_bytes; /* ever, with what large objects grew by where they lie; the freed ones: less @live_bytes */
 	unsigned long remote_frees; /* of the frees, by a CPU that did not own the span */
 	unsigned long packed; /* tiny objects that share a block; a block is one object above */
-	/* Bytes; enum mw_use. With @metadata_spare and @page.edges they add up to @page.metadata. */
+	/*
+	 * Bytes; enum mw_use. With @metadata_spare and @page.edges they add up to @page.metadata.
+	 */
 	size_t metadata_by_use[8];
 	size_t metadata_spare; /* bytes carved for records, and not one yet */
 	size_t span_records, cache_records; /* bytes, of those of that use: in use now */
 	unsigned long misuses;
 	size_t goal; /* of the collector; 0 without */
 	/*
-	 * What lives of the collector's as it counts on the way, without looking: what the last mark found, and all
-	 * that was set aside since. It is what the next cycle is timed by. When nothing is left to be swept it is no less
-	 * than @collected_bytes, but for what interrupts allocated during the mark; how much more, is its skew. 0 without.
+	 * What lives of the collector's as it counts on the way, without looking: what the last
+	 * mark found, and all that was set aside since. It is what the next cycle is timed by. When
+	 * nothing is left to be swept it is no less than @collected_bytes, but for what interrupts
+	 * allocated during the mark; how much more, is its skew. 0 without.
 	 */
 	size_t collected_about;
 	unsigned long cycles;
@@ -176,11 +179,12 @@ bool mw_picture_write(mw_sink_fn *sink, void *ctx);
 /**
  * mw_profile_rate - sample one allocation in about @bytes bytes; 1: all; 0: off
  *
- * Each allocation has the same chance for its bytes to be the sample, whoever else allocates and whatever is
- * freed when; so what the profile says of a site, of allocations and of what lives, is right on average at
- * every rate. With n objects of a site, of which a sample stands for m, the standard error is sqrt(n m)
- * objects at most. The parts of tiny blocks count with the bytes that were asked for. What was counted before stays,
- * and frees of objects that were sampled are counted on. Return: true.
+ * Each allocation has the same chance for its bytes to be the sample, whoever else allocates and
+ * whatever is freed when; so what the profile says of a site, of allocations and of what lives, is
+ * right on average at every rate. With n objects of a site, of which a sample stands for m, the
+ * standard error is sqrt(n m) objects at most. The parts of tiny blocks count with the bytes that
+ * were asked for. What was counted before stays, and frees of objects that were sampled are counted
+ * on. Return: true.
  */
 bool mw_profile_rate(size_t bytes);
 
@@ -217,7 +221,8 @@ struct mw_profile_cursor {
 /**
  * mw_profile_site_next - the sites of the profile, one after the other, in no order
  *
- * early: yes. interrupt: no. waits: no. A site that comes meanwhile may be left out. Return: false: that was the last.
+ * early: yes. interrupt: no. waits: no. A site that comes meanwhile may be left out. Return: false:
+ * that was the last.
  */
 bool mw_profile_site_next(struct mw_profile_cursor *cursor, struct mw_profile_site *site);
 
