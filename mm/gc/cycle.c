@@ -141,29 +141,6 @@ void mw_gc_announce(enum mw_gc_moment moment)
 		l->moment(l, moment, &mw_gc.cycle);
 }
 
-void mw_gc_trace(bool on)
-{
-	mw_set_word(&mw_gc.trace, on);
-	mw_scavenge_trace(on);
-}
-
-static void print_line(const struct mw_gc_cycle *c)
-{
-	struct mw_object_totals totals;
-
-	mw_object_totals(&totals);
-	mw_print("gc %lu: %u markers, stop %lu us, roots %lu, mark %lu, start %lu, sweep %lu; "
-		 "%zu -> %zu KiB, goal %zu; %zu objects, %zu words; "
-		 "%zu + %zu spans swept, %lu steals, %lu yields, %lu handed over; "
-		 "%lu objects ever, %lu freed\n",
-		 c->number, c->markers, (unsigned long)c->stop_ns / 1000,
-		 (unsigned long)c->roots_ns / 1000, (unsigned long)c->mark_ns / 1000,
-		 (unsigned long)c->start_ns / 1000, (unsigned long)c->sweep_ns / 1000,
-		 c->heap_before >> 10, c->heap_marked >> 10, c->goal >> 10, c->objects_marked,
-		 c->words_scanned, c->spans_swept_background, c->spans_swept_on_demand, c->steals,
-		 c->yields, c->handovers, totals.allocs, totals.frees);
-}
-
 /* ---- the steps ---- */
 
 /* Everything of the last cycle is swept; what lived, and what it cost, is known. */
@@ -180,7 +157,7 @@ static void last_sweep_ended(void)
 	mw_gc_announce(MW_GC_SWEPT);
 	mw_calls_wake();
 	if (mw_word(&mw_gc.trace))
-		print_line(c);
+		mw_gc_print_line(c);
 }
 
 static bool is_last_sweep_over(void)

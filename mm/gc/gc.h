@@ -443,6 +443,8 @@ bool mw_gc_collect_due(void);
 /* mw_gc_listen() for who may be in the list already. Return: false: it was. */
 bool mw_gc_listen_once(struct mw_gc_listener *listener);
 void mw_gc_announce(enum mw_gc_moment moment);
+/* line.c: what is known of a cycle when all of it is swept. */
+void mw_gc_print_line(const struct mw_gc_cycle *cycle);
 /*
  * Stop the world with everything swept, and no cycle before mw_gc_release(). Not pinned.
  * Return: false: a CPU did not stop, which is reported; the world runs.
