@@ -2,7 +2,7 @@
 /* Each event of the trace: that it comes, in its turn, with what numbers, and in what form. */
 #include <marrow/gc.h>
 #include <marrow/watch.h>
-#include "test.h"
+#include "text_sink.h"
 #include "../mm/base/event.h"
 #include "../mm/base/report.h"
 #include "../mm/object/object.h"
@@ -10,32 +10,16 @@
 #if MW_WATCH
 
 #define PAGE MW_PAGE_SIZE
-#define ROOM ((size_t)1 << 20)
-
 static struct {
-	char *text;
-	size_t len;
+	struct text_sink sink;
 	const char *at; /* behind the last event that was read */
 } trace;
 
-static bool keep(void *ctx, const void *bytes, size_t len)
-{
-	(void)ctx;
-	if (trace.len + len >= ROOM)
-		return false;
-	__builtin_memcpy(trace.text + trace.len, bytes, len);
-	trace.len += len;
-	trace.text[trace.len] = '\0';
-	return true;
-}
-
 static void write_all(void)
 {
-	if (!trace.text)
-		NEED(trace.text = test_memory(ROOM));
-	trace.len = 0;
-	CHECK(mw_trace_write(keep, NULL));
-	trace.at = trace.text;
+	text_sink_begin(&trace.sink);
+	CHECK(mw_trace_write(text_sink_keep, &trace.sink));
+	trace.at = trace.sink.text;
 }
 
 static bool begins(const char *at, const char *with)
@@ -107,7 +91,7 @@ static void span_comes(const char *name, size_t pages)
 
 static void begin(void)
 {
-	trace.text = NULL;
+	trace.sink.text = NULL;
 	test_heap(16 << 20);
 	CHECK(mw_cpu_start());
 	NEED(mw_trace_on(true));
@@ -126,10 +110,10 @@ static void ends(void)
 /* Reading begins behind what was read before. */
 static void go_on(void)
 {
-	size_t read = (size_t)(trace.at - trace.text);
+	size_t read = (size_t)(trace.at - trace.sink.text);
 
 	write_all();
-	trace.at = trace.text + read;
+	trace.at = trace.sink.text + read;
 }
 
 TEST(spans_come_and_go)

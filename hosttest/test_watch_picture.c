@@ -4,41 +4,26 @@
  * figures.
  */
 #include <marrow/watch.h>
-#include "test.h"
+#include "text_sink.h"
 #include "../mm/base/report.h"
 #include "../mm/object/object.h"
 
 #if MW_WATCH
 
 #define PAGE MW_PAGE_SIZE
-#define ROOM ((size_t)1 << 20)
-
 static struct {
-	char *text;
-	size_t len;
+	struct text_sink sink;
 	const char *at; /* what is read next */
 	bool bad;
 } drawn;
 
-static bool keep(void *ctx, const void *bytes, size_t len)
-{
-	(void)ctx;
-	if (drawn.len + len >= ROOM)
-		return false;
-	__builtin_memcpy(drawn.text + drawn.len, bytes, len);
-	drawn.len += len;
-	drawn.text[drawn.len] = '\0';
-	return true;
-}
-
 static void draw(void)
 {
-	drawn.text = test_memory(ROOM);
-	drawn.len = 0;
+	drawn.sink.text = NULL; /* the memory of another heap's time is gone */
+	text_sink_begin(&drawn.sink);
 	drawn.bad = false;
-	NEED(drawn.text);
-	CHECK(mw_picture_write(keep, NULL));
-	drawn.at = drawn.text;
+	CHECK(mw_picture_write(text_sink_keep, &drawn.sink));
+	drawn.at = drawn.sink.text;
 }
 
 /* The text goes on with it. */
